@@ -1,0 +1,13 @@
+/* bitlathe.h: everything a program needs. */
+#ifndef BITLATHE_BITLATHE_H
+#define BITLATHE_BITLATHE_H
+#include "bitlathe/base.h"
+#include "bitlathe/dataset.h"
+#include "bitlathe/format.h"
+#include "bitlathe/graph.h"
+#include "bitlathe/model.h"
+#include "bitlathe/recipe.h"
+#include "bitlathe/run.h"
+#include "bitlathe/tensor.h"
+#include "bitlathe/train.h"
+#endif

@@ -1,0 +1,14 @@
+/* cpu.h: what this processor can do.  The instruction-set folders are chosen by this, once, at planning. */
+#ifndef BLI_CPU_H
+#define BLI_CPU_H
+
+typedef enum bli_isa { BLI_ISA_GENERIC, BLI_ISA_AVX2, BLI_ISA_AVX512, BLI_ISA_COUNT } bli_isa;
+
+/* The widest of the above that the CPU and the operating system support and that environment variable BITLATHE_ISA
+ * ("generic", "avx2", "avx512") does not forbid. */
+bli_isa bli_cpu_isa(void);
+const char *bli_isa_name(bli_isa isa);
+/* CPUs this process may run on. */
+int bli_cpu_count(void);
+
+#endif
