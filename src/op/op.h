@@ -31,6 +31,7 @@ typedef struct bli_call {
                                                              parameter's gradient is that of this slice alone */
     void *scratch;                                        /* op->scratch bytes, this thread's own, undefined content */
     const void *prep;                                     /* what op->prepare made of the parameters for this step */
+    const void *state;                                    /* what op->setup made of the node when planning */
     const double *reduced; /* op->reduce summed over the whole batch, with rows_total rows */
     int64_t rows_total;
 } bli_call;
@@ -43,6 +44,7 @@ typedef struct bli_range {
     double least, greatest;
 } bli_range;
 typedef struct bli_range_call {
+    bl_context *ctx;
     const bl_node *node;
     const bl_value *in[BLI_MAX_IN]; /* NULL where absent; constants have data */
     const bl_value *out[BLI_MAX_OUT];
@@ -66,6 +68,10 @@ typedef struct bli_op {
     bl_status (*forward)(const bli_call *c);  /* NULL for views */
     bl_status (*backward)(const bli_call *c); /* NULL: gradient stops here (integer or constant operators) */
     void (*range)(bli_range_call *r);         /* NULL: output is off every grid */
+
+    /* Once, when planning, shapes known: parses the node's attributes into *state (arena memory, read-only after),
+     * which every later call finds in c->state.  NULL: no state. */
+    bl_status (*setup)(bl_context *ctx, const bl_graph *g, const bl_node *node, bli_arena *arena, const void **state);
 
     size_t (*scratch)(const bli_call *c);   /* bytes per thread for forward or backward of this slice; NULL: 0 */
     size_t (*prep_size)(const bli_call *c); /* bytes of prep; NULL: none.  in[] of batched inputs has shapes only */
