@@ -18,6 +18,9 @@
 #ifdef __cplusplus
 extern "C" {
 #endif
+#if defined(__GNUC__)
+#pragma GCC visibility push(default)
+#endif
 
 #if defined(__GNUC__)
 #define BL_MUST_CHECK        __attribute__((warn_unused_result))
@@ -86,6 +89,9 @@ int bl_context_threads(const bl_context *ctx);
  * and from another thread. */
 void bl_context_interrupt(bl_context *ctx);
 
+#if defined(__GNUC__)
+#pragma GCC visibility pop
+#endif
 #ifdef __cplusplus
 }
 #endif

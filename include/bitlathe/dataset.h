@@ -13,6 +13,9 @@
 #ifdef __cplusplus
 extern "C" {
 #endif
+#if defined(__GNUC__)
+#pragma GCC visibility push(default)
+#endif
 
 typedef struct bl_dataset bl_dataset;
 
@@ -57,6 +60,9 @@ typedef struct bl_augment {
 void bl_augment_rows(const bl_augment *a, uint64_t seed, uint64_t epoch, const uint32_t *rows, size_t n,
                      const bl_shape *row_shape, float *x);
 
+#if defined(__GNUC__)
+#pragma GCC visibility pop
+#endif
 #ifdef __cplusplus
 }
 #endif

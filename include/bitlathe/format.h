@@ -21,6 +21,9 @@
 #ifdef __cplusplus
 extern "C" {
 #endif
+#if defined(__GNUC__)
+#pragma GCC visibility push(default)
+#endif
 
 typedef enum bl_format_kind {
     BL_FORMAT_FLOAT32,
@@ -118,6 +121,9 @@ BL_MUST_CHECK bl_status bl_encode(bl_context *ctx, const bl_format *f, const bl_
 BL_MUST_CHECK bl_status bl_decode(bl_context *ctx, const bl_format *f, const bl_grid *grid, const int64_t *codes,
                                   double *x, size_t n);
 
+#if defined(__GNUC__)
+#pragma GCC visibility pop
+#endif
 #ifdef __cplusplus
 }
 #endif

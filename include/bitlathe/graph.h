@@ -20,6 +20,9 @@
 #ifdef __cplusplus
 extern "C" {
 #endif
+#if defined(__GNUC__)
+#pragma GCC visibility push(default)
+#endif
 
 typedef struct bl_graph bl_graph;
 
@@ -128,6 +131,9 @@ BL_MUST_CHECK bl_status bl_graph_print(const bl_graph *g, char **text);
 BL_MUST_CHECK bl_status bl_graph_parse(bl_context *ctx, const char *text, size_t size, bl_graph **out);
 void bl_text_free(bl_context *ctx, char *text);
 
+#if defined(__GNUC__)
+#pragma GCC visibility pop
+#endif
 #ifdef __cplusplus
 }
 #endif

@@ -7,6 +7,9 @@
 #ifdef __cplusplus
 extern "C" {
 #endif
+#if defined(__GNUC__)
+#pragma GCC visibility push(default)
+#endif
 
 /* The reader is chosen by content.  External data files are read only from the model's own folder. */
 BL_MUST_CHECK bl_status bl_model_read(bl_context *ctx, const char *path, bl_graph **out);
@@ -15,6 +18,9 @@ BL_MUST_CHECK bl_status bl_model_read_memory(bl_context *ctx, const void *data, 
  * standard node can say is BL_UNSUPPORTED and names the node.  Same graph, same bytes. */
 BL_MUST_CHECK bl_status bl_model_write(const bl_graph *g, const char *path);
 
+#if defined(__GNUC__)
+#pragma GCC visibility pop
+#endif
 #ifdef __cplusplus
 }
 #endif

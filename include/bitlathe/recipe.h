@@ -8,6 +8,9 @@
 #ifdef __cplusplus
 extern "C" {
 #endif
+#if defined(__GNUC__)
+#pragma GCC visibility push(default)
+#endif
 
 typedef struct bl_recipe bl_recipe;
 
@@ -27,6 +30,9 @@ BL_MUST_CHECK bl_status bl_recipe_graph(const bl_recipe *r, const bl_dataset *da
 const bl_train_options *bl_recipe_options(const bl_recipe *r);
 const char *bl_recipe_output(const bl_recipe *r, const char *what); /* "model", "log", "checkpoint"; NULL if absent */
 
+#if defined(__GNUC__)
+#pragma GCC visibility pop
+#endif
 #ifdef __cplusplus
 }
 #endif

@@ -7,6 +7,9 @@
 #ifdef __cplusplus
 extern "C" {
 #endif
+#if defined(__GNUC__)
+#pragma GCC visibility push(default)
+#endif
 
 typedef struct bl_runner bl_runner;
 
@@ -19,6 +22,9 @@ BL_MUST_CHECK bl_status bl_runner_run(bl_runner *r, const bl_tensor *x, bl_tenso
 typedef bl_status (*bl_trace_fn)(void *user, const char *name, const bl_tensor *t);
 void bl_runner_trace(bl_runner *r, bl_trace_fn fn, void *user);
 
+#if defined(__GNUC__)
+#pragma GCC visibility pop
+#endif
 #ifdef __cplusplus
 }
 #endif

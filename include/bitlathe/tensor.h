@@ -7,6 +7,9 @@
 #ifdef __cplusplus
 extern "C" {
 #endif
+#if defined(__GNUC__)
+#pragma GCC visibility push(default)
+#endif
 
 /* X(NAME, C type, npy descriptor, ONNX TensorProto.DataType) */
 #define BL_DTYPE_LIST(X)                                                                                               \
@@ -75,6 +78,9 @@ typedef struct bl_npz_entry {
 /* Same entries, same bytes: stored uncompressed with fixed dates.  Written atomically. */
 BL_MUST_CHECK bl_status bl_npz_write(bl_context *ctx, const char *path, const bl_npz_entry *entries, size_t count);
 
+#if defined(__GNUC__)
+#pragma GCC visibility pop
+#endif
 #ifdef __cplusplus
 }
 #endif

@@ -14,6 +14,9 @@
 #ifdef __cplusplus
 extern "C" {
 #endif
+#if defined(__GNUC__)
+#pragma GCC visibility push(default)
+#endif
 
 /* A format at a place of the training step (design section 5): "error", "gradient", "moment1", "moment2", "update",
  * "master".  layer NULL: every layer; a later rule overrides an earlier one.  scale: "none" (the format as it is),
@@ -107,6 +110,9 @@ typedef struct bl_scores {
 BL_MUST_CHECK bl_status bl_evaluate(bl_context *ctx, const bl_graph *g, const bl_dataset *data, const char *loss,
                                     bl_scores *out);
 
+#if defined(__GNUC__)
+#pragma GCC visibility pop
+#endif
 #ifdef __cplusplus
 }
 #endif

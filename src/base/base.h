@@ -29,6 +29,7 @@ bl_status bli_fail(bl_context *ctx, bl_status status, const char *fmt, ...) BL_P
 bl_status bli_within(bl_context *ctx, bl_status status, const char *fmt, ...) BL_PRINTF(3, 4);
 void bli_log(bl_context *ctx, bl_log_level level, const char *fmt, ...) BL_PRINTF(3, 4);
 bool bli_interrupted(const bl_context *ctx);
+void bli_interrupt_clear(bl_context *ctx); /* by the long call that returns BL_INTERRUPTED */
 
 /* ---- memory ------------------------------------------------------------------------------------------------- */
 /* Zeroed, BLI_ALIGN-aligned; NULL with the message set (NO_MEMORY) on failure.  Size 0 gives a valid block. */

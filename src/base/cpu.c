@@ -1,0 +1,55 @@
+/* cpu.c: the instruction sets of this machine, through the compiler's own probe (which asks the operating system too).
+ */
+#include "base/cpu.h"
+
+#include <sched.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+static const char *const isa_names[BLI_ISA_COUNT] = {
+    [BLI_ISA_GENERIC] = "generic",
+    [BLI_ISA_AVX2] = "avx2",
+    [BLI_ISA_AVX512] = "avx512",
+};
+
+static bli_isa widest(void)
+{
+#if defined(__x86_64__)
+    __builtin_cpu_init();
+    if (!__builtin_cpu_supports("avx2") || !__builtin_cpu_supports("fma") || !__builtin_cpu_supports("bmi2"))
+        return BLI_ISA_GENERIC;
+    if (__builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512dq") &&
+        __builtin_cpu_supports("avx512vl"))
+        return BLI_ISA_AVX512;
+    return BLI_ISA_AVX2;
+#else
+    return BLI_ISA_GENERIC;
+#endif
+}
+
+bli_isa bli_cpu_isa(void)
+{
+    bli_isa isa = widest();
+    const char *wish = getenv("BITLATHE_ISA");
+    if (wish == NULL)
+        return isa;
+    for (bli_isa i = BLI_ISA_GENERIC; i < isa; i++)
+        if (strcmp(wish, isa_names[i]) == 0)
+            return i;
+    return isa;
+}
+
+const char *bli_isa_name(bli_isa isa)
+{
+    return (unsigned)isa < BLI_ISA_COUNT ? isa_names[isa] : "unknown";
+}
+
+int bli_cpu_count(void)
+{
+    cpu_set_t set;
+    if (sched_getaffinity(0, sizeof set, &set) == 0)
+        return CPU_COUNT(&set);
+    long n = sysconf(_SC_NPROCESSORS_ONLN);
+    return n > 0 && n < 4096 ? (int)n : 1;
+}

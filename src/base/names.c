@@ -1,0 +1,67 @@
+/* names.c: the nearest known word for a misspelt one, and hashes of names. */
+#include <ctype.h>
+#include <string.h>
+
+#include "base/base.h"
+
+enum { LONGEST = 63 }; /* longer words have no nearest */
+
+static size_t least3(size_t a, size_t b, size_t c)
+{
+    size_t ab = a < b ? a : b;
+    return ab < c ? ab : c;
+}
+
+/* Levenshtein's distance, row by row; case does not count, '-' is '_'. */
+static size_t distance(const char *a, size_t na, const char *b, size_t nb)
+{
+    size_t row[LONGEST + 1];
+    for (size_t j = 0; j <= nb; j++)
+        row[j] = j;
+    for (size_t i = 1; i <= na; i++) {
+        size_t diagonal = row[0];
+        row[0] = i;
+        for (size_t j = 1; j <= nb; j++) {
+            char x = a[i - 1] == '-' ? '_' : a[i - 1], y = b[j - 1] == '-' ? '_' : b[j - 1];
+            size_t differs = tolower((unsigned char)x) != tolower((unsigned char)y);
+            size_t next = least3(row[j] + 1, row[j - 1] + 1, diagonal + differs);
+            diagonal = row[j];
+            row[j] = next;
+        }
+    }
+    return row[nb];
+}
+
+const char *bli_nearest(const char *name, const char *const *candidates, size_t count)
+{
+    size_t length = strlen(name), best_distance = SIZE_MAX;
+    const char *best = NULL;
+    if (length > LONGEST)
+        return NULL;
+    for (size_t i = 0; i < count; i++) {
+        size_t n = candidates[i] != NULL ? strlen(candidates[i]) : LONGEST + 1;
+        if (n > LONGEST)
+            continue;
+        size_t d = distance(name, length, candidates[i], n);
+        size_t longer = n > length ? n : length;
+        if (d * 3 <= longer && d < best_distance) {
+            best = candidates[i];
+            best_distance = d;
+        }
+    }
+    return best;
+}
+
+uint64_t bli_hash(const void *data, size_t size)
+{
+    const unsigned char *p = data;
+    uint64_t h = 0xcbf29ce484222325u;
+    for (size_t i = 0; i < size; i++)
+        h = (h ^ p[i]) * 0x100000001b3u;
+    return h;
+}
+
+uint64_t bli_hash_str(const char *s)
+{
+    return bli_hash(s, strlen(s));
+}
