@@ -33,7 +33,8 @@ typedef struct bli_attr_spec {
 typedef struct bli_schema {
     const char *type, *domain;
     int min_inputs, max_inputs, num_outputs; /* outputs: at most; the first is always there */
-    const bli_attr_spec *attrs;              /* ends with name NULL; unknown attributes are refused */
+    const bli_attr_spec *attrs;              /* ends with name NULL; unknown attributes are refused.  NULL: infer
+                                                checks them itself */
     bl_status (*infer)(bli_infer *i);
     const char *help; /* one line for `list ops` */
 } bli_schema;
@@ -43,6 +44,15 @@ typedef const bli_schema *(*bli_schema_fn)(const char *type, const char *domain)
 
 BL_MUST_CHECK bl_status bli_graph_infer(bl_graph *g, bli_schema_fn schemas);
 BL_MUST_CHECK bl_status bli_graph_verify(const bl_graph *g, bli_schema_fn schemas);
+
+/* The graph's own memory, for names and data that its values and nodes point to. */
+bli_arena *bli_graph_arena(bl_graph *g);
+
+/* ---- building out of order (readers) ------------------------------------------------------------------------- */
+/* A computed value that no node makes yet; a node added later with bli_graph_add_node_at makes it.  bli_graph_clean
+ * brings the nodes into order. */
+BL_MUST_CHECK bl_status bli_graph_declare(bl_graph *g, const char *name, int *id);
+BL_MUST_CHECK bl_status bli_graph_add_node_at(bl_graph *g, const bl_node *spec, const int *outputs);
 
 /* ---- edits -------------------------------------------------------------------------------------------------- */
 bl_value *bli_graph_value_mut(bl_graph *g, int id);
@@ -55,8 +65,16 @@ void bli_graph_remove_node(bl_graph *g, int node);
 bool bli_graph_node_dead(const bl_graph *g, int node);
 int bli_graph_num_uses(const bl_graph *g, int value);   /* node inputs and graph outputs */
 int bli_graph_first_user(const bl_graph *g, int value); /* node id, -1 if none */
+bool bli_graph_is_output(const bl_graph *g, int value);
+/* The node that follows node among the users of value (a node that reads it twice comes twice), -1 at the end. */
+int bli_graph_next_user(const bl_graph *g, int value, int *cursor); /* start with *cursor = -1 */
 /* Gives value the new name (unique), e.g. to keep an output's name after a rewrite. */
 BL_MUST_CHECK bl_status bli_graph_rename_value(bl_graph *g, int value, const char *name);
+/* A tensor's (not an input's or a node's output's) new type, shape and data, copied. */
+BL_MUST_CHECK bl_status bli_graph_set_tensor(bl_graph *g, int value, const bl_tensor *tensor);
+/* A computed value with no producer left, or any other, becomes a constant, parameter or state with this content. */
+BL_MUST_CHECK bl_status bli_graph_make_tensor(bl_graph *g, int value, bl_role role, const char *place,
+                                              const bl_tensor *tensor);
 /* Drops dead nodes and unused non-input values, sorts topologically (stable), renumbers.  A cycle is BL_BAD_MODEL and
  * names its nodes. */
 BL_MUST_CHECK bl_status bli_graph_clean(bl_graph *g);
