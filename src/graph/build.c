@@ -30,6 +30,7 @@ static const char *fresh_name(bl_graph *g, const bli_index *ix, bli_name_fn name
 
 static bl_status value_name(bl_graph *g, const char *name, const char *base, const char **out)
 {
+    *out = NULL;
     if (named(name) && bl_graph_find_value(g, name) >= 0)
         return bli_fail(g->ctx, BL_BAD_MODEL, "value '%s': the name is taken", name);
     *out = named(name) ? bli_arena_strdup(g->arena, name) : fresh_name(g, &g->value_index, bli_value_name, base, true);
