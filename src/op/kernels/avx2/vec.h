@@ -1,0 +1,85 @@
+/* vec.h (AVX2 with FMA): vectors of 8 floats or 4 doubles, for the templates of this folder's parent. */
+#ifndef BLI_VEC_AVX2_H
+#define BLI_VEC_AVX2_H
+
+#include <immintrin.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#define BLI_VEC_BYTES  32
+#define BLI_ISA_SUFFIX avx2
+/* Largest row count of a register tile of 1, 2, 3, 4 vectors per row: 16 registers. */
+#define BLI_TILE_ROWS                                                                                                  \
+    {                                                                                                                  \
+        12, 6, 4, 2                                                                                                    \
+    }
+#define BLI_TILE_LIST(X)                                                                                               \
+    X(1, 1)                                                                                                            \
+    X(2, 1) X(3, 1) X(4, 1) X(5, 1) X(6, 1) X(7, 1) X(8, 1) X(9, 1) X(10, 1) X(11, 1) X(12, 1) X(1, 2) X(2, 2) X(3, 2) \
+        X(4, 2) X(5, 2) X(6, 2) X(1, 3) X(2, 3) X(3, 3) X(4, 3) X(1, 4) X(2, 4)
+
+typedef __m256 bli_vf32;
+typedef __m256d bli_vf64;
+
+static inline bli_vf32 bli_f32_load(const float *p)
+{
+    return _mm256_loadu_ps(p);
+}
+static inline bli_vf64 bli_f64_load(const double *p)
+{
+    return _mm256_loadu_pd(p);
+}
+static inline void bli_f32_store(float *p, bli_vf32 v)
+{
+    _mm256_storeu_ps(p, v);
+}
+static inline void bli_f64_store(double *p, bli_vf64 v)
+{
+    _mm256_storeu_pd(p, v);
+}
+static inline bli_vf32 bli_f32_splat(float x)
+{
+    return _mm256_set1_ps(x);
+}
+static inline bli_vf64 bli_f64_splat(double x)
+{
+    return _mm256_set1_pd(x);
+}
+static inline bli_vf32 bli_f32_fma(bli_vf32 a, bli_vf32 b, bli_vf32 c)
+{
+    return _mm256_fmadd_ps(a, b, c);
+}
+static inline bli_vf64 bli_f64_fma(bli_vf64 a, bli_vf64 b, bli_vf64 c)
+{
+    return _mm256_fmadd_pd(a, b, c);
+}
+
+/* A mask of the first n lanes (1 <= n <= all); the others load as zero, and memory behind them is not touched. */
+typedef __m256i bli_mf32;
+typedef __m256i bli_mf64;
+static inline bli_mf32 bli_f32_first(int n)
+{
+    return _mm256_cmpgt_epi32(_mm256_set1_epi32(n), _mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7));
+}
+static inline bli_mf64 bli_f64_first(int n)
+{
+    return _mm256_cmpgt_epi64(_mm256_set1_epi64x(n), _mm256_setr_epi64x(0, 1, 2, 3));
+}
+static inline bli_vf32 bli_f32_load_n(const float *p, bli_mf32 m)
+{
+    return _mm256_maskload_ps(p, m);
+}
+static inline bli_vf64 bli_f64_load_n(const double *p, bli_mf64 m)
+{
+    return _mm256_maskload_pd(p, m);
+}
+static inline void bli_f32_store_n(float *p, bli_vf32 v, bli_mf32 m)
+{
+    _mm256_maskstore_ps(p, m, v);
+}
+static inline void bli_f64_store_n(double *p, bli_vf64 v, bli_mf64 m)
+{
+    _mm256_maskstore_pd(p, m, v);
+}
+
+#endif

@@ -1,0 +1,12 @@
+/* product.c (generic): the product kernels of product_template.h for this instruction set, in both carriers. */
+#include "op/kernels/generic/vec.h"
+
+#define REAL      float
+#define REAL_NAME f32
+#include "op/kernels/product_template.h"
+
+#undef REAL
+#undef REAL_NAME
+#define REAL      double
+#define REAL_NAME f64
+#include "op/kernels/product_template.h"
