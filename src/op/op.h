@@ -32,6 +32,9 @@ typedef struct bli_call {
     void *scratch;                                        /* op->scratch bytes, this thread's own, undefined content */
     const void *prep;                                     /* what op->prepare made of the parameters for this step */
     const void *state;                                    /* what op->setup made of the node when planning */
+    /* NULL, or the step exponents of in[] (those of batched inputs, weights and bias): the sum may pass 2^53 steps, so
+     * products are added as integers (128 bits) and the total is rounded to the carrier once.  Forward only. */
+    const int *wide_steps;
     const double *reduced; /* op->reduce summed over the whole batch, with rows_total rows */
     int64_t rows_total;
 } bli_call;
@@ -73,6 +76,8 @@ typedef struct bli_op {
      * which every later call finds in c->state.  NULL: no state. */
     bl_status (*setup)(bl_context *ctx, const bl_graph *g, const bl_node *node, bli_arena *arena, const void **state);
 
+    /* In prep_size and prepare, grad_in[i].data is not NULL where a backward call will want that gradient (it is not to
+     * be touched then).  Scratch may depend on it too. */
     size_t (*scratch)(const bli_call *c);   /* bytes per thread for forward or backward of this slice; NULL: 0 */
     size_t (*prep_size)(const bli_call *c); /* bytes of prep; NULL: none.  in[] of batched inputs has shapes only */
     bl_status (*prepare)(const bli_call *c, void *prep); /* once a step, after the parameters were quantized */
