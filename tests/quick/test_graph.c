@@ -1,4 +1,5 @@
 /* test_graph.c: building, editing, cleaning, cloning and inferring graphs, with a tiny operator table of its own. */
+#include <math.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -250,12 +251,118 @@ static void test_large_is_linear(void **state)
     bl_graph_destroy(g);
 }
 
+/* A graph with every role, attribute kind and awkward number. */
+static bl_graph *awkward(void)
+{
+    bl_graph *g = fresh();
+    int x = input(g, "x \"quoted\" \\ \n");
+    const float f[] = {0.1f, -0.0f, 1e-45f, NAN, INFINITY, -INFINITY, 3.4e38f};
+    const double d[] = {0.1, -0.0, 5e-324, -NAN};
+    const int8_t i8[] = {-128, 127};
+    const uint64_t u64[] = {UINT64_MAX, 0};
+    const uint8_t flags[] = {1, 0};
+    const struct {
+        const char *name;
+        bl_role role;
+        bl_tensor t;
+    } tensors[] = {{"f", BL_ROLE_PARAMETER, {BL_F32, {1, {7}}, (void *)f}},
+                   {"d", BL_ROLE_STATE, {BL_F64, {2, {2, 2}}, (void *)d}},
+                   {"i", BL_ROLE_CONSTANT, {BL_I8, {1, {2}}, (void *)i8}},
+                   {"u", BL_ROLE_CONSTANT, {BL_U64, {1, {2}}, (void *)u64}},
+                   {"b", BL_ROLE_CONSTANT, {BL_BOOL, {1, {2}}, (void *)flags}},
+                   {"none", BL_ROLE_CONSTANT, {BL_F32, {2, {0, 3}}, NULL}}};
+    for (size_t i = 0; i < sizeof tensors / sizeof tensors[0]; i++)
+        assert_int_equal(bl_graph_add_tensor(g, tensors[i].name, tensors[i].role, "", &tensors[i].t, NULL), BL_OK);
+    const int64_t ints[] = {1, -2, INT64_MIN};
+    const double floats[] = {0.1, 1e300};
+    const char *const strings[] = {"a", "", "b, } c"};
+    const bl_attr attrs[] = {{"int", BL_ATTR_INT, 1, {.i = -7}},
+                             {"float", BL_ATTR_FLOAT, 1, {.f = 0.1}},
+                             {"string", BL_ATTR_STRING, 1, {.s = "x y"}},
+                             {"ints", BL_ATTR_INTS, 3, {.ints = ints}},
+                             {"no ints", BL_ATTR_INTS, 0, {.ints = NULL}},
+                             {"floats", BL_ATTR_FLOATS, 2, {.floats = floats}},
+                             {"strings", BL_ATTR_STRINGS, 3, {.strings = strings}},
+                             {"tensor", BL_ATTR_TENSOR, 1, {.tensor = tensors[0].t}}};
+    int in[] = {x, -1, bl_graph_find_value(g, "f")}, out[2];
+    bl_node n = {"n", "Odd", "some.where", 3, 2, 8, in, NULL, attrs};
+    assert_int_equal(bl_graph_add_node(g, &n, NULL, out), BL_OK);
+    bli_graph_value_mut(g, out[0])->shape = (bl_shape){2, {-1, 4}};
+    assert_int_equal(bl_graph_set_outputs(g, out, 2), BL_OK);
+    assert_int_equal(bl_graph_set_meta(g, "key", "two\nlines"), BL_OK);
+    return g;
+}
+
+static char *printed(const bl_graph *g)
+{
+    char *text;
+    assert_int_equal(bl_graph_print(g, &text), BL_OK);
+    return text;
+}
+
+static void test_text_round_trip(void **state)
+{
+    (void)state;
+    bl_graph *g = awkward(), *again, *copy;
+    char *text = printed(g);
+    bl_status s = bl_graph_parse(ctx, text, strlen(text), &again);
+    assert_string_equal(s == BL_OK ? "" : bl_context_message(ctx), "");
+    char *text2 = printed(again);
+    assert_string_equal(text, text2);
+    assert_int_equal(bl_graph_clone(g, &copy), BL_OK);
+    char *text3 = printed(copy);
+    assert_string_equal(text, text3);
+    for (size_t n = 0; n < strlen(text); n++) { /* no prefix crashes; none but a whole one is a graph with outputs */
+        bl_graph *part;
+        if (bl_graph_parse(ctx, text, n, &part) == BL_OK)
+            assert_true(bl_graph_num_outputs(part) < 2);
+        bl_graph_destroy(part);
+    }
+    bl_text_free(ctx, text);
+    bl_text_free(ctx, text2);
+    bl_text_free(ctx, text3);
+    bl_graph_destroy(copy);
+    bl_graph_destroy(again);
+    bl_graph_destroy(g);
+}
+
+static void test_text_messages(void **state)
+{
+    (void)state;
+    const struct {
+        const char *text, *message;
+    } cases[] = {
+        {"", "graph text, line 1: expected graph , found ''"},
+        {"graph \"g\"\ninput \"x\" F33 [1]\n", "graph text, line 2: expected an element type, found 'F33 [1]'"},
+        {"graph \"g\"\nconstant \"c\" F32 [99999999999] \"\" = 1\n",
+         "graph text, line 2: expected as many numbers as the shape says, found ' 1'"},
+        {"graph \"g\"\nnode \"n\" \"Relu\" \"\" (\"y\") -> (\"y\" F32 ?) {}\n",
+         "graph text, line 2: value 'y' is used before it is made"},
+        {"graph \"g\"\noutput \"y\"\n", "graph text, line 2: output 'y' is no value of the graph"},
+        {"graph \"g\"\nconstant \"c\" U8 [1] \"\" = 256\n",
+         "graph text, line 2: expected an integer that its type can hold, found '256'"},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        bl_graph *g;
+        assert_int_not_equal(bl_graph_parse(ctx, cases[i].text, strlen(cases[i].text), &g), BL_OK);
+        assert_null(g);
+        assert_string_equal(bl_context_message(ctx), cases[i].message);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_build), cmocka_unit_test(test_taken_name),      cmocka_unit_test(test_uses),
-        cmocka_unit_test(test_sort),  cmocka_unit_test(test_cycle),           cmocka_unit_test(test_schema_messages),
-        cmocka_unit_test(test_meta),  cmocka_unit_test(test_large_is_linear),
+        cmocka_unit_test(test_build),
+        cmocka_unit_test(test_taken_name),
+        cmocka_unit_test(test_uses),
+        cmocka_unit_test(test_sort),
+        cmocka_unit_test(test_cycle),
+        cmocka_unit_test(test_schema_messages),
+        cmocka_unit_test(test_meta),
+        cmocka_unit_test(test_large_is_linear),
+        cmocka_unit_test(test_text_round_trip),
+        cmocka_unit_test(test_text_messages),
     };
     return cmocka_run_group_tests_name("graph", tests, set_up, tear_down);
 }
