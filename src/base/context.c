@@ -124,6 +124,19 @@ bl_status bli_fail(bl_context *ctx, bl_status status, const char *fmt, ...)
     return status;
 }
 
+static void put_in_front(char message[BLI_MESSAGE_SIZE], const char *prefix)
+{
+    char old[BLI_MESSAGE_SIZE];
+    memcpy(old, message, sizeof old);
+    size_t used = strlen(prefix), most = BLI_MESSAGE_SIZE - 1;
+    memcpy(message, prefix, used);
+    for (const char *p = ": "; *p != '\0' && used < most; p++)
+        message[used++] = *p;
+    for (const char *p = old; *p != '\0' && used < most; p++)
+        message[used++] = *p;
+    message[used] = '\0';
+}
+
 bl_status bli_within(bl_context *ctx, bl_status status, const char *fmt, ...)
 {
     if (status == BL_OK)
@@ -135,13 +148,8 @@ bl_status bli_within(bl_context *ctx, bl_status status, const char *fmt, ...)
     va_end(args);
 
     pthread_mutex_lock(&ctx->lock);
-    if (may_write(ctx)) {
-        char old[BLI_MESSAGE_SIZE];
-        memcpy(old, ctx->message, sizeof old);
-        int used = snprintf(ctx->message, sizeof ctx->message, "%s: ", prefix);
-        if (used >= 0 && (size_t)used < sizeof ctx->message)
-            snprintf(ctx->message + used, sizeof ctx->message - (size_t)used, "%s", old);
-    }
+    if (may_write(ctx))
+        put_in_front(ctx->message, prefix);
     pthread_mutex_unlock(&ctx->lock);
     return status;
 }
