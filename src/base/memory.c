@@ -40,7 +40,7 @@ static void *no_memory(bl_context *ctx, size_t size)
 void *bli_alloc(bl_context *ctx, size_t size)
 {
     size_t total;
-    if (!bli_add_size(size, OVERHEAD, &total))
+    if (!bli_add_size(size, OVERHEAD, &total) || total > PTRDIFF_MAX)
         return no_memory(ctx, size);
     char *start = resize_locked(ctx, NULL, 0, total);
     if (start == NULL)

@@ -153,8 +153,12 @@ static bl_status read_members(archive *a, bl_npz *z)
     return sort_names(z);
 }
 
+enum { SMALLEST_ZIP = 22 };
+
 static bl_status open_archive(archive *a, const void *data, size_t size)
 {
+    if (size < SMALLEST_ZIP) /* libzip takes an empty file for an empty archive */
+        return bli_fail(a->ctx, BL_BAD_FILE, "not an npz archive: only %zu bytes", size);
     zip_error_t error;
     zip_error_init(&error);
     bl_status s = BL_OK;
