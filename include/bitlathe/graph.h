@@ -125,6 +125,16 @@ BL_MUST_CHECK bl_status bl_graph_infer(bl_graph *g);
 /* Every rule of a graph: ids in range, definition before use, unique names, schemas, shapes.  Changes nothing. */
 BL_MUST_CHECK bl_status bl_graph_verify(const bl_graph *g);
 
+/* The operators that a graph may hold, in the table's order.  runs: has a kernel (the others are only read, to be
+ * rewritten: channels-first layers); trains: has a gradient. */
+typedef struct bl_op_info {
+    const char *type, *domain;
+    const char *help; /* one line */
+    bool runs, trains;
+} bl_op_info;
+int bl_op_count(void);
+bool bl_op_at(int i, bl_op_info *out); /* false: no such index */
+
 /* Text form, one line a value or node, floats in full; parsing it gives an equal graph.  text is freed with
  * bl_text_free. */
 BL_MUST_CHECK bl_status bl_graph_print(const bl_graph *g, char **text);

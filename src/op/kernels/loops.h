@@ -1,0 +1,45 @@
+/* loops.h: the loops that decide the speed of a training step, one set per instruction set and carrier.
+ *
+ * Every set is compiled from the same source (loops.inc) and gives the same bits: sums are added in an order that is
+ * written in the source, and nothing is contracted.  Arrays may be equal (in place) but not otherwise overlap.
+ */
+#ifndef BLI_OP_LOOPS_H
+#define BLI_OP_LOOPS_H
+
+#include <stddef.h>
+
+#include "base/cpu.h"
+#include "bitlathe/tensor.h"
+
+typedef enum bli_binary { BLI_ADD, BLI_SUB, BLI_MUL, BLI_DIV, BLI_PRELU, BLI_BINARY_COUNT } bli_binary;
+/* Which operand is one number for the whole loop. */
+typedef enum bli_operands { BLI_VEC_VEC, BLI_VEC_ONE, BLI_ONE_VEC, BLI_OPERANDS_COUNT } bli_operands;
+
+typedef struct bli_loops {
+    void (*binary[BLI_BINARY_COUNT][BLI_OPERANDS_COUNT])(const void *a, const void *b, void *y, size_t n);
+    void (*relu)(const void *x, void *y, size_t n);
+    void (*relu_back)(const void *y, const void *dy, void *dx, size_t n);
+    void (*clip)(const void *x, double least, double greatest, void *y, size_t n);
+    /* y = x * scale + offset, both of period elements; n is any number of elements, starting at phase 0 */
+    void (*affine)(const void *x, const void *scale, const void *offset, size_t period, void *y, size_t n);
+    /* dx = a * dy + b * x + d, likewise */
+    void (*affine2)(const void *dy, const void *x, const void *a, const void *b, const void *d, size_t period, void *dx,
+                    size_t n);
+    /* sum[j] += sum over rows of x[row][j], j < columns */
+    void (*column_sum)(const void *x, size_t rows, size_t columns, double *sum);
+    /* s1[j] += sum of a[.][j], s2[j] += sum of a[.][j] * b[.][j], in double throughout */
+    void (*column_moments)(const void *a, const void *b, size_t rows, size_t columns, double *s1, double *s2);
+    /* One image [h, w, c], windows 2 x 2 with stride 2, no padding: y is [h / 2, w / 2, c]. */
+    void (*maxpool2)(const void *x, void *y, size_t h, size_t w, size_t c);
+    void (*maxpool2_back)(const void *x, const void *y, const void *dy, void *dx, size_t h, size_t w, size_t c);
+} bli_loops;
+
+/* The set for an instruction set and a carrier (F32 or F64). */
+const bli_loops *bli_loops_get(bli_isa isa, bl_dtype type);
+
+/* [0] float32, [1] float64 */
+extern const bli_loops bli_loops_generic[2];
+extern const bli_loops bli_loops_avx2[2];
+extern const bli_loops bli_loops_avx512[2];
+
+#endif
