@@ -82,9 +82,29 @@ typedef struct bli_kernels {
     /* dw[t][ch] += sum_p x[p + tap t][ch] dy[p][ch]; w is dw, y is read */
     void (*depthwise_grad)(const bli_depthwise *d, void *dw);
     int64_t (*row_cost)(int64_t rows, int64_t columns); /* cycles, roughly, of one k for so many rows */
+    /* y[r][n] = alpha y[r][n] + beta c[n c_step]; c may be NULL */
+    void (*scale_add)(void *y, int64_t rows, int64_t columns, double alpha, const void *c, ptrdiff_t c_step,
+                      double beta);
+    /* sum[n] (+)= sum_r y[r][n], rows in order */
+    void (*column_sums)(const void *y, int64_t rows, int64_t columns, void *sum, bool add);
 } bli_kernels;
 
 /* type is BL_F32 or BL_F64. */
 const bli_kernels *bli_kernels_get(bli_isa isa, bl_dtype type);
+
+/* A matrix B[k][n] at src[k * row_step + n * column_step] as panels; the elements they take. */
+int64_t bli_panels_size(const bli_kernels *kernels, int64_t rows, int64_t columns);
+void bli_panels_pack(const bli_kernels *kernels, bl_dtype type, const void *src, ptrdiff_t row_step,
+                     ptrdiff_t column_step, int64_t rows, int64_t columns, void *panels);
+
+/* Element i of an array of type t. */
+static inline const void *bli_at(const void *p, bl_dtype t, ptrdiff_t i)
+{
+    return (const char *)p + i * (t == BL_F64 ? 8 : 4);
+}
+static inline void *bli_at_mut(void *p, bl_dtype t, ptrdiff_t i)
+{
+    return (char *)p + i * (t == BL_F64 ? 8 : 4);
+}
 
 #endif

@@ -124,8 +124,8 @@ static void NAME(product)(const bli_product *p)
         for (int64_t r2 = 0; r2 < p->rows[2]; r2++)
             for (int64_t r1 = 0; r1 < p->rows[1]; r1++)
                 NAME(product_rows)
-                (p, V, (const REAL *)p->a + r2 * p->a_step[2] + r1 * p->a_step[1], b, bias,
-                 (REAL *)p->c + r2 * p->c_step[2] + r1 * p->c_step[1] + j * LANES, tail);
+        (p, V, (const REAL *)p->a + r2 * p->a_step[2] + r1 * p->a_step[1], b, bias,
+         (REAL *)p->c + r2 * p->c_step[2] + r1 * p->c_step[1] + j * LANES, tail);
         j += V;
     }
 }
@@ -310,6 +310,30 @@ static void NAME(depthwise_grad)(const bli_depthwise *d, void *dw)
     }
 }
 
+/* ---- rows and columns --------------------------------------------------------------------------------------- */
+
+static void NAME(scale_add)(void *y, int64_t rows, int64_t columns, double alpha, const void *c, ptrdiff_t c_step,
+                            double beta)
+{
+    const REAL *add = c, a = (REAL)alpha, b = (REAL)beta;
+    for (int64_t r = 0; r < rows; r++) {
+        REAL *row = (REAL *)y + r * columns;
+        for (int64_t n = 0; n < columns; n++)
+            row[n] = a * row[n] + (add ? b * add[n * c_step] : 0);
+    }
+}
+
+static void NAME(column_sums)(const void *y, int64_t rows, int64_t columns, void *sum, bool add)
+{
+    for (int64_t n = 0; n < columns; n += LANES) {
+        const MASK mask = OP(first)(columns - n < LANES ? (int)(columns - n) : LANES);
+        VECTOR acc = add ? OP(load_n)((REAL *)sum + n, mask) : OP(splat)(0);
+        for (int64_t r = 0; r < rows; r++)
+            acc = OP(fma)(OP(splat)(1), OP(load_n)((const REAL *)y + r * columns + n, mask), acc);
+        OP(store_n)((REAL *)sum + n, acc, mask);
+    }
+}
+
 extern const bli_kernels CAT(bli_kernels_, REAL_NAME, _, BLI_ISA_SUFFIX);
 const bli_kernels CAT(bli_kernels_, REAL_NAME, _, BLI_ISA_SUFFIX) = {
     .lanes = LANES,
@@ -319,4 +343,6 @@ const bli_kernels CAT(bli_kernels_, REAL_NAME, _, BLI_ISA_SUFFIX) = {
     .depthwise = NAME(depthwise),
     .depthwise_grad = NAME(depthwise_grad),
     .row_cost = NAME(row_cost),
+    .scale_add = NAME(scale_add),
+    .column_sums = NAME(column_sums),
 };
