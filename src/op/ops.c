@@ -7,13 +7,17 @@
 #include "op/op.h"
 
 /* One list makes the declarations and the table: X(name) is bli_op_name. */
-#define OPS(X)                                                                                                         \
-    /* element by element, two inputs */                                                                               \
-    X(add)                                                                                                             \
-    X(sub) X(mul) X(div) X(prelu) /* element by element, one input */                                                  \
-        X(relu) X(clip) X(leaky_relu) X(sigmoid) X(tanh) X(hard_sigmoid) X(hard_swish) X(elu)                          \
-            X(softplus) /* the same bytes under another shape */                                                       \
-        X(identity) X(flatten) X(reshape) X(squeeze) X(unsqueeze)
+/* clang-format off */
+#define OPS(X) \
+    /* element by element, two inputs */ \
+    X(add) X(sub) X(mul) X(div) X(prelu) \
+    /* element by element, one input */ \
+    X(relu) X(clip) X(leaky_relu) X(sigmoid) X(tanh) X(hard_sigmoid) X(hard_swish) X(elu) X(softplus) \
+    /* the same bytes under another shape */ \
+    X(identity) X(flatten) X(reshape) X(squeeze) X(unsqueeze) \
+    /* sums of products */ \
+    X(matmul) X(gemm)
+/* clang-format on */
 
 #define OP_DECLARE(name) extern const bli_op bli_op_##name;
 OPS(OP_DECLARE)
