@@ -51,21 +51,21 @@ void NAME(bli_quantize_channels)(const bl_format *f, const REAL *scale, const in
     if (t.rows > 0) {
         for (size_t o = 0; o < outer; o += t.rows) {
             size_t rows = outer - o < t.rows ? outer - o : t.rows, at = o * channels;
-            NAME(bli_quantize_each)(f->rounding, t.step, t.lo, t.hi, rng, first + at, x + at, y + at, rows * channels,
-                                    isa);
+            NAME(bli_quantize_each)
+            (f->rounding, t.step, t.lo, t.hi, rng, first + at, x + at, y + at, rows * channels, isa);
         }
         return;
     }
     for (size_t i = 0; i < outer * channels; i++) {
         size_t c = i % channels, at = i * inner;
-        NAME(bli_quantize)(f, (double)scale[c], zero != NULL ? zero[c] : 0, rng, first + at, x + at, y + at, inner,
-                           isa);
+        NAME(bli_quantize)
+        (f, (double)scale[c], zero != NULL ? zero[c] : 0, rng, first + at, x + at, y + at, inner, isa);
     }
 }
 
-void NAME(bli_quantize_grad_channels)(const bl_format *f, const REAL *scale, const int64_t *zero,
-                                      const bli_stream *rng, uint64_t first, const REAL *x, const REAL *dy, REAL *dx,
-                                      size_t outer, size_t channels, size_t inner, bli_isa isa)
+void NAME(bli_quantize_grad_channels)(const bl_format *f, const REAL *scale, const int64_t *zero, const bli_stream *rng,
+                                      uint64_t first, const REAL *x, const REAL *dy, REAL *dx, size_t outer,
+                                      size_t channels, size_t inner, bli_isa isa)
 {
     NAME(tile) t;
     t.rows = 0;
@@ -74,14 +74,14 @@ void NAME(bli_quantize_grad_channels)(const bl_format *f, const REAL *scale, con
     if (t.rows > 0) {
         for (size_t o = 0; o < outer; o += t.rows) {
             size_t rows = outer - o < t.rows ? outer - o : t.rows, at = o * channels;
-            NAME(bli_quantize_grad_each)(f->rounding, t.step, t.lo, t.hi, rng, first + at, x + at, dy + at, dx + at,
-                                         rows * channels, isa);
+            NAME(bli_quantize_grad_each)
+            (f->rounding, t.step, t.lo, t.hi, rng, first + at, x + at, dy + at, dx + at, rows * channels, isa);
         }
         return;
     }
     for (size_t i = 0; i < outer * channels; i++) {
         size_t c = i % channels, at = i * inner;
-        NAME(bli_quantize_grad)(f, (double)scale[c], zero != NULL ? zero[c] : 0, rng, first + at, x + at, dy + at,
-                                dx + at, inner, isa);
+        NAME(bli_quantize_grad)
+        (f, (double)scale[c], zero != NULL ? zero[c] : 0, rng, first + at, x + at, dy + at, dx + at, inner, isa);
     }
 }

@@ -3,8 +3,8 @@
  * The loops are written once, in kernels_body.h, as plain C that the compiler turns into vectors of each folder's
  * instruction set; every operation in them is exactly rounded or exact, so all tables give the same bits.
  */
-#ifndef BLI_KERNELS_H
-#define BLI_KERNELS_H
+#ifndef BLI_NUM_KERNELS_H
+#define BLI_NUM_KERNELS_H
 
 #include "num/num.h"
 
@@ -12,7 +12,7 @@
 typedef enum bli_end { BLI_END_CLAMP, BLI_END_ZERO, BLI_END_WRAP, BLI_END_COUNT } bli_end;
 
 /* f32 and f64 differ in nothing but the type. */
-#define BLI_KERNEL_TYPES(REAL, UINT, X)                                                                                \
+#define BLI_NUM_KERNEL_TYPES(REAL, UINT, X)                                                                            \
     /* v = x * inverse; y = overflow(round(v)) * step */                                                               \
     typedef struct bli_codes_##X {                                                                                     \
         REAL inverse, step, lo, hi, modulus, inverse_modulus;                                                          \
@@ -22,7 +22,7 @@ typedef enum bli_end { BLI_END_CLAMP, BLI_END_ZERO, BLI_END_WRAP, BLI_END_COUNT 
         REAL inverse, step, greatest, over, nan;                                                                       \
         UINT least, most, mantissa;                                                                                    \
     } bli_floats_##X;                                                                                                  \
-    typedef struct bli_kernels_##X {                                                                                   \
+    typedef struct bli_num_kernels_##X {                                                                               \
         void (*codes[BL_ROUNDING_COUNT][BLI_END_COUNT])(const bli_codes_##X *, const REAL *x, REAL *y,                 \
                                                         const uint32_t *random, size_t n);                             \
         void (*codes_grad[BL_ROUNDING_COUNT])(const bli_codes_##X *, const REAL *x, const REAL *dy, REAL *dx,          \
@@ -39,12 +39,12 @@ typedef enum bli_end { BLI_END_CLAMP, BLI_END_ZERO, BLI_END_WRAP, BLI_END_COUNT 
         void (*divide)(REAL s, const REAL *x, REAL *y, size_t n);                                                      \
         void (*multiply)(REAL s, const REAL *x, REAL *y, size_t n);                                                    \
         REAL (*greatest_magnitude)(const REAL *x, size_t n); /* of finite elements; 0 for none */                      \
-    } bli_kernels_##X;
-BLI_KERNEL_TYPES(float, uint32_t, f32)
-BLI_KERNEL_TYPES(double, uint64_t, f64)
-#undef BLI_KERNEL_TYPES
+    } bli_num_kernels_##X;
+BLI_NUM_KERNEL_TYPES(float, uint32_t, f32)
+BLI_NUM_KERNEL_TYPES(double, uint64_t, f64)
+#undef BLI_NUM_KERNEL_TYPES
 
-extern const bli_kernels_f32 bli_kernels_f32_generic, bli_kernels_f32_avx2, bli_kernels_f32_avx512;
-extern const bli_kernels_f64 bli_kernels_f64_generic, bli_kernels_f64_avx2, bli_kernels_f64_avx512;
+extern const bli_num_kernels_f32 bli_num_kernels_f32_generic, bli_num_kernels_f32_avx2, bli_num_kernels_f32_avx512;
+extern const bli_num_kernels_f64 bli_num_kernels_f64_generic, bli_num_kernels_f64_avx2, bli_num_kernels_f64_avx512;
 
 #endif

@@ -3,7 +3,7 @@
  *
  * Nearest with ties to one side is never floor(v + 1/2), which rounds 0.49999997 up: v is first cut to halves, after
  * which adding one half is exact.  That needs |v| < 2^(p-1), p the significand; above, v is a whole number already: the
- * wrapping loop says so, the clamping ones are only used where such a v is out of range either way.
+ * wrapping loop says so, the others are only used where such a v is out of range either way.
  */
 
 /* In magnitude: whole numbers stay, others grow with probability of the fraction's first 31 bits. */
@@ -220,7 +220,7 @@ BL_ROUNDING_LIST(LOOPS)
 #define FLOATS_GRAD(q, text) NAME(floats_grad_##q),
 #define EACH(q, text)        NAME(each_##q),
 #define EACH_GRAD(q, text)   NAME(each_grad_##q),
-const NAME(bli_kernels) TABLE = {
+const NAME(bli_num_kernels) TABLE = {
     .codes = {BL_ROUNDING_LIST(CODES)},
     .codes_grad = {BL_ROUNDING_LIST(CODES_GRAD)},
     .floats = {BL_ROUNDING_LIST(FLOATS)},

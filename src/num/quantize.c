@@ -11,15 +11,15 @@
 #include "num/kernels.h"
 
 #if defined(__x86_64__)
-static const bli_kernels_f32 *const kernels_f32[BLI_ISA_COUNT] = {&bli_kernels_f32_generic, &bli_kernels_f32_avx2,
-                                                                  &bli_kernels_f32_avx512};
-static const bli_kernels_f64 *const kernels_f64[BLI_ISA_COUNT] = {&bli_kernels_f64_generic, &bli_kernels_f64_avx2,
-                                                                  &bli_kernels_f64_avx512};
+static const bli_num_kernels_f32 *const kernels_f32[BLI_ISA_COUNT] = {
+    &bli_num_kernels_f32_generic, &bli_num_kernels_f32_avx2, &bli_num_kernels_f32_avx512};
+static const bli_num_kernels_f64 *const kernels_f64[BLI_ISA_COUNT] = {
+    &bli_num_kernels_f64_generic, &bli_num_kernels_f64_avx2, &bli_num_kernels_f64_avx512};
 #else
-static const bli_kernels_f32 *const kernels_f32[BLI_ISA_COUNT] = {&bli_kernels_f32_generic, &bli_kernels_f32_generic,
-                                                                  &bli_kernels_f32_generic};
-static const bli_kernels_f64 *const kernels_f64[BLI_ISA_COUNT] = {&bli_kernels_f64_generic, &bli_kernels_f64_generic,
-                                                                  &bli_kernels_f64_generic};
+static const bli_num_kernels_f32 *const kernels_f32[BLI_ISA_COUNT] = {
+    &bli_num_kernels_f32_generic, &bli_num_kernels_f32_generic, &bli_num_kernels_f32_generic};
+static const bli_num_kernels_f64 *const kernels_f64[BLI_ISA_COUNT] = {
+    &bli_num_kernels_f64_generic, &bli_num_kernels_f64_generic, &bli_num_kernels_f64_generic};
 #endif
 
 /* STOCHASTIC without random bits is nearest: the kind's own nearest where it knows only one. */

@@ -8,14 +8,7 @@
 /* Chunks live on the stack: random bits, quotients of a scale that is no power of two. */
 enum { NAME(CHUNK) = 512 };
 
-typedef enum NAME(path) {
-    NAME(COPY),
-    NAME(CODES),
-    NAME(FLOATS),
-    NAME(SIGNS),
-    NAME(WIDER),
-    NAME(SLOW)
-} NAME(path);
+typedef enum NAME(path) { NAME(COPY), NAME(CODES), NAME(FLOATS), NAME(SIGNS), NAME(WIDER), NAME(SLOW) } NAME(path);
 
 typedef struct NAME(plan) {
     NAME(path) path;
@@ -30,11 +23,14 @@ typedef struct NAME(plan) {
 /* Codes without a zero point lie in [lo, hi] after clamping; false when a loop cannot hold them. */
 static bool NAME(plan_codes)(NAME(plan) * p, int64_t zero)
 {
-    const bli_wide limit = (bli_wide)1 << (SIGNIFICAND - 1);
+    /* cutting to halves and adding one needs a bit more room */
+    bool halves = p->f.rounding == BL_RND || p->f.rounding == BL_RND_ZERO || p->f.rounding == BL_RND_INF ||
+                  p->f.rounding == BL_RND_MIN_INF;
+    const bli_wide limit = (bli_wide)1 << (SIGNIFICAND - 1 - halves);
     bli_wide lo = bli_code_least(&p->f) - zero, hi = bli_code_greatest(&p->f) - zero;
-    static const int ends[BL_OVERFLOW_COUNT] = {[BL_WRAP] = BLI_END_WRAP,       [BL_SAT] = BLI_END_CLAMP,
-                                                [BL_SAT_ZERO] = BLI_END_ZERO,   [BL_SAT_SYM] = BLI_END_CLAMP,
-                                                [BL_WRAP_SM] = BLI_END_COUNT, [BL_INF] = BLI_END_COUNT};
+    static const int ends[BL_OVERFLOW_COUNT] = {
+        [BL_WRAP] = BLI_END_WRAP,     [BL_SAT] = BLI_END_CLAMP,     [BL_SAT_ZERO] = BLI_END_ZERO,
+        [BL_SAT_SYM] = BLI_END_CLAMP, [BL_WRAP_SM] = BLI_END_COUNT, [BL_INF] = BLI_END_COUNT};
     p->end = (bli_end)ends[p->f.overflow];
     if (lo < -limit || hi >= limit || lo > 0 || hi < 0 || p->end == BLI_END_COUNT)
         return false;
@@ -115,7 +111,7 @@ static void NAME(slow)(const NAME(plan) * p, double scale, int64_t zero, const b
     }
 }
 
-static void NAME(loop)(const NAME(plan) * p, const NAME(bli_kernels) * k, const REAL *x, REAL *y,
+static void NAME(loop)(const NAME(plan) * p, const NAME(bli_num_kernels) * k, const REAL *x, REAL *y,
                        const uint32_t *random, size_t n)
 {
     if (p->path == NAME(CODES))
@@ -125,8 +121,8 @@ static void NAME(loop)(const NAME(plan) * p, const NAME(bli_kernels) * k, const 
 }
 
 /* In chunks, where something besides x and y is needed. */
-static void NAME(loop_chunks)(const NAME(plan) * p, const NAME(bli_kernels) * k, const bli_stream *rng, uint64_t first,
-                              const REAL *x, REAL *y, size_t n)
+static void NAME(loop_chunks)(const NAME(plan) * p, const NAME(bli_num_kernels) * k, const bli_stream *rng,
+                              uint64_t first, const REAL *x, REAL *y, size_t n)
 {
     uint32_t random[NAME(CHUNK)];
     REAL quotient[NAME(CHUNK)];
@@ -163,7 +159,7 @@ void NAME(bli_quantize)(const bl_format *f, double scale, int64_t zero, const bl
         return;
     }
     const NAME(plan) p = NAME(plan_of)(f, scale, zero, rng);
-    const NAME(bli_kernels) *k = NAME(kernels)[isa];
+    const NAME(bli_num_kernels) *k = NAME(kernels)[isa];
     if (p.path == NAME(COPY))
         NAME(copy)(x, y, n);
     else if (p.path == NAME(SIGNS))
@@ -192,7 +188,7 @@ void NAME(bli_quantize_rows)(const bl_format *f, double scale, int64_t zero, con
 void NAME(bli_quantize_each)(bl_rounding rounding, const REAL *step, const REAL *lo, const REAL *hi,
                              const bli_stream *rng, uint64_t first, const REAL *x, REAL *y, size_t n, bli_isa isa)
 {
-    const NAME(bli_kernels) *k = NAME(kernels)[isa];
+    const NAME(bli_num_kernels) *k = NAME(kernels)[isa];
     uint32_t random[NAME(CHUNK)];
     if (rounding == BL_STOCHASTIC && rng == NULL)
         rounding = BL_RND_CONV;
@@ -216,8 +212,8 @@ static void NAME(grad_slow)(const NAME(plan) * p, double scale, int64_t zero, co
     }
 }
 
-static void NAME(grad_chunks)(const NAME(plan) * p, const NAME(bli_kernels) * k, const bli_stream *rng, uint64_t first,
-                              const REAL *x, const REAL *dy, REAL *dx, size_t n)
+static void NAME(grad_chunks)(const NAME(plan) * p, const NAME(bli_num_kernels) * k, const bli_stream *rng,
+                              uint64_t first, const REAL *x, const REAL *dy, REAL *dx, size_t n)
 {
     uint32_t random[NAME(CHUNK)];
     REAL quotient[NAME(CHUNK)];
@@ -267,9 +263,8 @@ void NAME(bli_quantize_grad)(const bl_format *f, double scale, int64_t zero, con
         NAME(grad_slow)(&p, scale, zero, rng, first, x, dy, dx, n);
 }
 
-void NAME(bli_quantize_grad_rows)(const bl_format *f, double scale, int64_t zero, const bli_stream *rng,
-                                  uint64_t first, const REAL *x, const REAL *dy, REAL *dx, size_t rows, size_t row,
-                                  bli_isa isa)
+void NAME(bli_quantize_grad_rows)(const bl_format *f, double scale, int64_t zero, const bli_stream *rng, uint64_t first,
+                                  const REAL *x, const REAL *dy, REAL *dx, size_t rows, size_t row, bli_isa isa)
 {
     if (f->kind != BL_FORMAT_MX) {
         NAME(bli_quantize_grad)(f, scale, zero, rng, first, x, dy, dx, rows * row, isa);
@@ -283,7 +278,7 @@ void NAME(bli_quantize_grad_each)(bl_rounding rounding, const REAL *step, const 
                                   const bli_stream *rng, uint64_t first, const REAL *x, const REAL *dy, REAL *dx,
                                   size_t n, bli_isa isa)
 {
-    const NAME(bli_kernels) *k = NAME(kernels)[isa];
+    const NAME(bli_num_kernels) *k = NAME(kernels)[isa];
     uint32_t random[NAME(CHUNK)];
     if (rounding == BL_STOCHASTIC && rng == NULL)
         rounding = BL_RND_CONV;
