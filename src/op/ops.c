@@ -13,6 +13,9 @@
     X(add) X(sub) X(mul) X(div) X(prelu) \
     /* element by element, one input */ \
     X(relu) X(clip) X(leaky_relu) X(sigmoid) X(tanh) X(hard_sigmoid) X(hard_swish) X(elu) X(softplus) \
+    /* normalisation and pools; without _last: channels first */ \
+    X(batchnorm_last) X(batchnorm) X(maxpool_last) X(averagepool_last) X(global_maxpool_last) \
+    X(global_averagepool_last) X(maxpool) X(averagepool) X(global_maxpool) X(global_averagepool) \
     /* the same bytes under another shape */ \
     X(identity) X(flatten) X(reshape) X(squeeze) X(unsqueeze) \
     /* sums of products */ \

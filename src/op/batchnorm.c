@@ -1,0 +1,272 @@
+/* batchnorm.c: BatchNormalization over the last axis (Ioffe and Szegedy, arXiv:1502.03167).
+ *
+ * In training the statistics are those of the whole batch, however it is cut: reduce adds up x and x^2 (reduce_backward
+ * dy and dy x) per channel in double, and forward and backward are then affine functions per channel, computed in
+ * double and applied in the carrier.  The running variance is the unbiased one, as in PyTorch and Keras' fused kernel.
+ *
+ * Domain "" means channels first in ONNX; with rank 2 both are the same and the kernels serve it, above that the
+ * operator is only read, to be rewritten.
+ */
+#include "op/batchnorm.h"
+
+#include <math.h>
+#include <string.h>
+
+#include "op/broadcast.h"
+#include "op/infer.h"
+#include "op/kernels/loops.h"
+
+enum { X, GAMMA, BETA, MEAN, VARIANCE };
+enum { PERIOD = 256 }; /* elements: shorter channel vectors are repeated up to this */
+
+static double epsilon_of(const bl_node *n)
+{
+    return bl_node_float(n, "epsilon", (double)1e-5f);
+}
+
+static size_t channels(const bli_call *c)
+{
+    return bli_count(&c->in[GAMMA]);
+}
+
+/* ---- inference ---------------------------------------------------------------------------------------------- */
+static bl_status infer_axis(bli_infer *i, int axis)
+{
+    for (int k = 0; k <= VARIANCE; k++)
+        BLI_TRY(bli_infer_real(i, k));
+    const bl_shape *x = &i->in[X]->shape;
+    if (x->rank < 2)
+        return bli_fail(i->ctx, BL_BAD_MODEL, "input 0 has rank %d, expected at least 2", x->rank);
+    const int64_t c = x->dim[axis < 0 ? x->rank - 1 : axis];
+    for (int k = GAMMA; k <= VARIANCE; k++) {
+        const bl_shape *s = &i->in[k]->shape;
+        if (s->rank != 1 || s->dim[0] != c)
+            return bli_fail(i->ctx, BL_BAD_MODEL, "input %d must be a vector of %lld channels", k, (long long)c);
+    }
+    if (epsilon_of(i->node) < 0)
+        return bli_fail(i->ctx, BL_BAD_MODEL, "attribute epsilon: %g is negative", epsilon_of(i->node));
+    return bli_infer_same(i);
+}
+
+static bl_status infer_last(bli_infer *i)
+{
+    return infer_axis(i, -1);
+}
+
+static bl_status infer_first(bli_infer *i)
+{
+    return infer_axis(i, 1);
+}
+
+/* ---- statistics --------------------------------------------------------------------------------------------- */
+static size_t reduce_count(const bli_call *c)
+{
+    return 2 * channels(c);
+}
+
+static bl_status reduce(const bli_call *c, double *partial)
+{
+    const size_t n = channels(c), rows = n ? bli_count(&c->in[X]) / n : 0;
+    bli_loops_get(c->isa, c->in[X].type)->column_moments(c->in[X].data, c->in[X].data, rows, n, partial, partial + n);
+    return BL_OK;
+}
+
+static bl_status reduce_backward(const bli_call *c, double *partial)
+{
+    const size_t n = channels(c), rows = n ? bli_count(&c->in[X]) / n : 0;
+    bli_loops_get(c->isa, c->in[X].type)
+        ->column_moments(c->grad_out[0].data, c->in[X].data, rows, n, partial, partial + n);
+    return BL_OK;
+}
+
+/* Values per channel in the whole batch. */
+static double population(const bli_call *c)
+{
+    const bl_shape *s = &c->in[X].shape;
+    double n = (double)c->rows_total;
+    for (int d = 1; d < s->rank - 1; d++)
+        n *= (double)s->dim[d];
+    return n;
+}
+
+typedef struct stats {
+    double mean, variance, inverse; /* 1 / sqrt(variance + epsilon) */
+} stats;
+
+static stats channel_stats(const bli_call *c, size_t j)
+{
+    stats s;
+    if (c->training) {
+        const double n = population(c), mean = n > 0 ? c->reduced[j] / n : 0;
+        s.mean = mean;
+        s.variance = n > 0 ? fmax(c->reduced[channels(c) + j] / n - mean * mean, 0) : 0;
+    } else {
+        s.mean = bli_call_real(c, MEAN, j, 0);
+        s.variance = bli_call_real(c, VARIANCE, j, 1);
+    }
+    s.inverse = 1 / sqrt(s.variance + epsilon_of(c->node));
+    return s;
+}
+
+void bli_batchnorm_affine(bl_dtype type, const void *gamma, const void *beta, const void *mean, const void *variance,
+                          double epsilon, size_t n, double *scale, double *offset)
+{
+    for (size_t j = 0; j < n; j++) {
+        scale[j] = bli_real_at(type, gamma, j) / sqrt(bli_real_at(type, variance, j) + epsilon);
+        offset[j] = bli_real_at(type, beta, j) - bli_real_at(type, mean, j) * scale[j];
+    }
+}
+
+/* ---- kernels ------------------------------------------------------------------------------------------------ */
+/* Scratch is three vectors of the carrier, each repeated to a period. */
+static size_t period(size_t n)
+{
+    return n == 0 || n >= PERIOD ? n : PERIOD / n * n;
+}
+
+static size_t scratch(const bli_call *c)
+{
+    return 3 * period(channels(c)) * sizeof(double);
+}
+
+typedef struct vectors {
+    size_t size; /* bytes of an element */
+    char *v[3];
+} vectors;
+
+static vectors vectors_of(const bli_call *c)
+{
+    const size_t size = bl_dtype_size(c->in[X].type), step = period(channels(c)) * size;
+    char *base = c->scratch;
+    return (vectors){size, {base, base + step, base + 2 * step}};
+}
+
+static void put(const bli_call *c, vectors *v, int k, size_t j, double x)
+{
+    bli_store(c->in[X].type, &x, 1, 1, v->v[k] + j * v->size);
+}
+
+static void repeat(const bli_call *c, vectors *v, int count)
+{
+    const size_t n = channels(c) * v->size, all = period(channels(c)) * v->size;
+    for (int k = 0; k < count; k++)
+        for (size_t at = n; at < all; at += n)
+            memcpy(v->v[k] + at, v->v[k], n);
+}
+
+static bl_status refuse_channels_first(const bli_call *c)
+{
+    if (c->node->domain[0] != '\0' || c->in[X].shape.rank == 2)
+        return BL_OK;
+    return bli_fail(c->ctx, BL_UNSUPPORTED, "BatchNormalization with channels first cannot run; it must be rewritten");
+}
+
+static bl_status forward(const bli_call *c)
+{
+    BLI_TRY(refuse_channels_first(c));
+    vectors v = vectors_of(c);
+    for (size_t j = 0; j < channels(c); j++) {
+        const stats s = channel_stats(c, j);
+        const double scale = bli_call_real(c, GAMMA, j, 1) * s.inverse;
+        put(c, &v, 0, j, scale);
+        put(c, &v, 1, j, bli_call_real(c, BETA, j, 0) - s.mean * scale);
+    }
+    repeat(c, &v, 2);
+    bli_loops_get(c->isa, c->in[X].type)
+        ->affine(c->in[X].data, v.v[0], v.v[1], period(channels(c)), c->out[0].data, bli_count(&c->in[X]));
+    return BL_OK;
+}
+
+/* With xhat = (x - mean) inverse, m values per channel and sums over them:
+ *     dx = gamma inverse (dy - sum(dy) / m - xhat sum(dy xhat) / m)
+ * and without the two means when the statistics are constants. */
+static void backward_x(const bli_call *c)
+{
+    vectors v = vectors_of(c);
+    const size_t n = channels(c);
+    const double m = population(c), *sums = c->training ? c->reduced + 2 * n : NULL;
+    for (size_t j = 0; j < n; j++) {
+        const stats s = channel_stats(c, j);
+        const double a = bli_call_real(c, GAMMA, j, 1) * s.inverse;
+        const double dot = sums ? (sums[n + j] - s.mean * sums[j]) * s.inverse : 0;
+        const double b = sums ? -a * s.inverse * dot / m : 0;
+        put(c, &v, 0, j, a);
+        put(c, &v, 1, j, b);
+        put(c, &v, 2, j, sums ? -a * sums[j] / m - b * s.mean : 0);
+    }
+    repeat(c, &v, 3);
+    bli_loops_get(c->isa, c->in[X].type)
+        ->affine2(c->grad_out[0].data, c->in[X].data, v.v[0], v.v[1], v.v[2], period(n), c->grad_in[X].data,
+                  bli_count(&c->in[X]));
+}
+
+/* In training the sums of all rows are there already; the slice that holds row 0 gives them, the others give zero. */
+static void backward_gamma_beta(const bli_call *c)
+{
+    const size_t n = channels(c);
+    const bool whole = c->training && c->first_row == 0 && c->in[X].shape.dim[0] > 0;
+    double *own = c->scratch;
+    if (!c->training) {
+        memset(own, 0, 2 * n * sizeof *own);
+        (void)reduce_backward(c, own);
+    }
+    const double *sums = c->training ? c->reduced + 2 * n : own;
+    for (size_t j = 0; j < n; j++) {
+        const stats s = channel_stats(c, j);
+        const double factor = whole || !c->training ? 1 : 0;
+        const size_t at = j * bl_dtype_size(c->in[X].type);
+        if (c->grad_in[GAMMA].data)
+            bli_store(c->in[X].type, &(double){(sums[n + j] - s.mean * sums[j]) * s.inverse}, 1, factor,
+                      (char *)c->grad_in[GAMMA].data + at);
+        if (c->grad_in[BETA].data)
+            bli_store(c->in[X].type, &sums[j], 1, factor, (char *)c->grad_in[BETA].data + at);
+    }
+}
+
+static bl_status backward(const bli_call *c)
+{
+    BLI_TRY(refuse_channels_first(c));
+    if (c->grad_in[GAMMA].data || c->grad_in[BETA].data)
+        backward_gamma_beta(c);
+    if (c->grad_in[X].data)
+        backward_x(c);
+    return BL_OK;
+}
+
+/* running = running * momentum + batch * (1 - momentum).  A batch of one value has no unbiased variance; it then
+ * counts as it is. */
+static bl_status update_state(const bli_call *c)
+{
+    const double keep = bl_node_float(c->node, "momentum", (double)0.9f), m = population(c);
+    if (!c->training || m < 1)
+        return BL_OK;
+    const size_t size = bl_dtype_size(c->in[X].type);
+    for (size_t j = 0; j < channels(c); j++) {
+        const stats s = channel_stats(c, j);
+        const double variance = m > 1 ? s.variance * m / (m - 1) : s.variance;
+        const double mean_new = bli_call_real(c, MEAN, j, 0) * keep + s.mean * (1 - keep);
+        const double variance_new = bli_call_real(c, VARIANCE, j, 1) * keep + variance * (1 - keep);
+        bli_store(c->in[X].type, &mean_new, 1, 1, (char *)c->in[MEAN].data + j * size);
+        bli_store(c->in[X].type, &variance_new, 1, 1, (char *)c->in[VARIANCE].data + j * size);
+    }
+    return BL_OK;
+}
+
+static const bli_attr_spec attrs[] = {{"epsilon", BL_ATTR_FLOAT, false},
+                                      {"momentum", BL_ATTR_FLOAT, false},
+                                      {"training_mode", BL_ATTR_INT, false},
+                                      {NULL, BL_ATTR_INT, false}};
+#define BATCHNORM(name, domain, infer, help)                                                                           \
+    const bli_op bli_op_##name = {                                                                                     \
+        .schema = {"BatchNormalization", domain, 5, 5, 1, attrs, infer, help},                                         \
+        .flags = BLI_OP_NEEDS_IN | BLI_OP_WHOLE_BATCH,                                                                 \
+        .forward = forward,                                                                                            \
+        .backward = backward,                                                                                          \
+        .scratch = scratch,                                                                                            \
+        .reduce_count = reduce_count,                                                                                  \
+        .reduce = reduce,                                                                                              \
+        .reduce_backward = reduce_backward,                                                                            \
+        .update_state = update_state,                                                                                  \
+    }
+BATCHNORM(batchnorm_last, BLI_DOMAIN_LAST, infer_last, "normalised per channel, statistics of the whole batch");
+BATCHNORM(batchnorm, BLI_DOMAIN_ONNX, infer_first, "the same for [N, C]; images with channels first are rewritten");

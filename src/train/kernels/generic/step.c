@@ -1,3 +1,0 @@
-/* step.c: see kernels.h. */
-#define ISA generic
-#include "train/kernels/step.inc"
