@@ -1,0 +1,50 @@
+/* kernels.h: the vectorised inner loops of the formats room, one table per instruction set.
+ *
+ * The loops are written once, in kernels_body.h, as plain C that the compiler turns into vectors of each folder's
+ * instruction set; every operation in them is exactly rounded or exact, so all tables give the same bits.
+ */
+#ifndef BLI_NUM_KERNELS_H
+#define BLI_NUM_KERNELS_H
+
+#include "num/num.h"
+
+/* Which overflow loop: clamp serves SAT and SAT_SYM. */
+typedef enum bli_end { BLI_END_CLAMP, BLI_END_ZERO, BLI_END_WRAP, BLI_END_COUNT } bli_end;
+
+/* f32 and f64 differ in nothing but the type. */
+#define BLI_NUM_KERNEL_TYPES(REAL, UINT, X)                                                                            \
+    /* v = x * inverse; y = overflow(round(v)) * step */                                                               \
+    typedef struct bli_codes_##X {                                                                                     \
+        REAL inverse, step, lo, hi, modulus, inverse_modulus;                                                          \
+    } bli_codes_##X;                                                                                                   \
+    /* the local step of v is 2^(max(exponent of v, least) - mantissa); exponents as bits of a REAL */                 \
+    typedef struct bli_floats_##X {                                                                                    \
+        REAL inverse, step, greatest, over, nan;                                                                       \
+        UINT least, most, mantissa;                                                                                    \
+    } bli_floats_##X;                                                                                                  \
+    typedef struct bli_num_kernels_##X {                                                                               \
+        void (*codes[BL_ROUNDING_COUNT][BLI_END_COUNT])(const bli_codes_##X *, const REAL *x, REAL *y,                 \
+                                                        const uint32_t *random, size_t n);                             \
+        void (*codes_grad[BL_ROUNDING_COUNT])(const bli_codes_##X *, const REAL *x, const REAL *dy, REAL *dx,          \
+                                              const uint32_t *random, size_t n);                                       \
+        void (*floats[BL_ROUNDING_COUNT])(const bli_floats_##X *, const REAL *x, REAL *y, const uint32_t *random,      \
+                                          size_t n);                                                                   \
+        void (*floats_grad[BL_ROUNDING_COUNT])(const bli_floats_##X *, const REAL *x, const REAL *dy, REAL *dx,        \
+                                               const uint32_t *random, size_t n);                                      \
+        void (*each[BL_ROUNDING_COUNT])(const REAL *step, const REAL *lo, const REAL *hi, const REAL *x, REAL *y,      \
+                                        const uint32_t *random, size_t n);                                             \
+        void (*each_grad[BL_ROUNDING_COUNT])(const REAL *step, const REAL *lo, const REAL *hi, const REAL *x,          \
+                                             const REAL *dy, REAL *dx, const uint32_t *random, size_t n);              \
+        void (*sign)(REAL scale, const REAL *x, REAL *y, size_t n);                                                    \
+        void (*divide)(REAL s, const REAL *x, REAL *y, size_t n);                                                      \
+        void (*multiply)(REAL s, const REAL *x, REAL *y, size_t n);                                                    \
+        REAL (*greatest_magnitude)(const REAL *x, size_t n); /* of finite elements; 0 for none */                      \
+    } bli_num_kernels_##X;
+BLI_NUM_KERNEL_TYPES(float, uint32_t, f32)
+BLI_NUM_KERNEL_TYPES(double, uint64_t, f64)
+#undef BLI_NUM_KERNEL_TYPES
+
+extern const bli_num_kernels_f32 bli_num_kernels_f32_generic, bli_num_kernels_f32_avx2, bli_num_kernels_f32_avx512;
+extern const bli_num_kernels_f64 bli_num_kernels_f64_generic, bli_num_kernels_f64_avx2, bli_num_kernels_f64_avx512;
+
+#endif

@@ -1,0 +1,240 @@
+/* kernels_body.h: the loops, for one real type.  Included by each folder's kernels.c with REAL, UINT, TYPE, SET and the
+ * like defined (kernels_set.h); no include guard on purpose.
+ *
+ * Nearest with ties to one side is never floor(v + 1/2), which rounds 0.49999997 up: v is first cut to halves, after
+ * which adding one half is exact.  That needs |v| < 2^(p-1), p the significand; above, v is a whole number already: the
+ * wrapping loop says so, the others are only used where such a v is out of range either way.
+ */
+
+/* In magnitude: whole numbers stay, others grow with probability of the fraction's first 31 bits. */
+static inline REAL NAME(stochastic)(REAL v, uint32_t random)
+{
+    REAL magnitude = FABS(v), whole = TRUNC(magnitude);
+    REAL fraction = magnitude < WHOLE ? magnitude - whole : 0;
+    int32_t threshold = (int32_t)(fraction * (REAL)0x1p31);
+    return COPYSIGN(whole + ((int32_t)(random >> 1) < threshold ? (REAL)1 : (REAL)0), v);
+}
+
+static inline __attribute__((always_inline)) REAL NAME(rounded)(bl_rounding q, REAL v, uint32_t random)
+{
+    const REAL half = (REAL)0.5;
+    switch (q) {
+    case BL_TRN:
+        return FLOOR(v);
+    case BL_TRN_ZERO:
+        return TRUNC(v);
+    case BL_RND:
+        return FLOOR(FLOOR(v + v) * half + half);
+    case BL_RND_ZERO:
+        return COPYSIGN(CEIL(CEIL(FABS(v) + FABS(v)) * half - half), v);
+    case BL_RND_INF:
+        return COPYSIGN(FLOOR(FLOOR(FABS(v) + FABS(v)) * half + half), v);
+    case BL_RND_MIN_INF:
+        return CEIL(CEIL(v + v) * half - half);
+    case BL_STOCHASTIC:
+        return NAME(stochastic)(v, random);
+    default:
+        return RINT(v);
+    }
+}
+
+static inline __attribute__((always_inline)) REAL NAME(ended)(bli_end end, REAL v, REAL r, const NAME(bli_codes) * k)
+{
+    if (end == BLI_END_CLAMP) {
+        r = r < k->lo ? k->lo : r;
+        return r > k->hi ? k->hi : r;
+    }
+    if (end == BLI_END_ZERO)
+        return r < k->lo || r > k->hi ? 0 : r;
+    r = FABS(v) < WHOLE ? r : v;
+    REAL m =
+        r - FLOOR(r * k->inverse_modulus) * k->modulus; /* each step exact: powers of two, and a short difference */
+    return m > k->hi ? m - k->modulus : m;
+}
+
+static inline __attribute__((always_inline)) void NAME(codes)(bl_rounding q, bli_end end, const NAME(bli_codes) * kp,
+                                                              const REAL *x, REAL *y, const uint32_t *random, size_t n)
+{
+    const NAME(bli_codes) k = *kp;
+    INDEPENDENT
+    for (size_t i = 0; i < n; i++) {
+        REAL v = x[i] * k.inverse;
+        REAL r = NAME(ended)(end, v, NAME(rounded)(q, v, q == BL_STOCHASTIC ? random[i] : 0), &k);
+        y[i] = r == r ? r * k.step + (REAL)0 : (REAL)0; /* + 0 makes -0 +0 */
+    }
+}
+
+static inline __attribute__((always_inline)) void NAME(codes_grad)(bl_rounding q, const NAME(bli_codes) * kp,
+                                                                   const REAL *x, const REAL *dy, REAL *dx,
+                                                                   const uint32_t *random, size_t n)
+{
+    const NAME(bli_codes) k = *kp;
+    INDEPENDENT
+    for (size_t i = 0; i < n; i++) {
+        REAL d = dy[i], r = NAME(rounded)(q, x[i] * k.inverse, q == BL_STOCHASTIC ? random[i] : 0);
+        dx[i] = r >= k.lo && r <= k.hi ? d : 0;
+    }
+}
+
+/* v rounded to its local step, before overflow. */
+static inline __attribute__((always_inline)) REAL NAME(float_rounded)(bl_rounding q, const NAME(bli_floats) * k, REAL v,
+                                                                      uint32_t random)
+{
+    UINT exponent = NAME(bits)(v) & EXPONENT;
+    exponent = exponent < k->least ? k->least : exponent;
+    exponent = exponent > k->most ? k->most : exponent;
+    exponent -= k->mantissa;
+    REAL ulp = NAME(real)(exponent), inverse_ulp = NAME(real)(TWICE_BIAS - exponent);
+    return NAME(rounded)(q, v * inverse_ulp, random) * ulp;
+}
+
+static inline __attribute__((always_inline)) void NAME(floats)(bl_rounding q, const NAME(bli_floats) * kp,
+                                                               const REAL *x, REAL *y, const uint32_t *random, size_t n)
+{
+    const NAME(bli_floats) k = *kp;
+    INDEPENDENT
+    for (size_t i = 0; i < n; i++) {
+        REAL v = x[i] * k.inverse;
+        REAL a = FABS(NAME(float_rounded)(q, &k, v, q == BL_STOCHASTIC ? random[i] : 0));
+        a = a > k.greatest ? k.over : a;
+        REAL r = COPYSIGN(a, v) * k.step;
+        y[i] = r == r ? r : k.nan;
+    }
+}
+
+static inline __attribute__((always_inline)) void NAME(floats_grad)(bl_rounding q, const NAME(bli_floats) * kp,
+                                                                    const REAL *x, const REAL *dy, REAL *dx,
+                                                                    const uint32_t *random, size_t n)
+{
+    const NAME(bli_floats) k = *kp;
+    INDEPENDENT
+    for (size_t i = 0; i < n; i++) {
+        REAL d = dy[i], r = NAME(float_rounded)(q, &k, x[i] * k.inverse, q == BL_STOCHASTIC ? random[i] : 0);
+        dx[i] = FABS(r) <= k.greatest ? d : 0;
+    }
+}
+
+static inline __attribute__((always_inline)) void NAME(each)(bl_rounding q, const REAL *step, const REAL *lo,
+                                                             const REAL *hi, const REAL *x, REAL *y,
+                                                             const uint32_t *random, size_t n)
+{
+    INDEPENDENT
+    for (size_t i = 0; i < n; i++) {
+        REAL r = NAME(rounded)(q, x[i] / step[i], q == BL_STOCHASTIC ? random[i] : 0);
+        r = r < lo[i] ? lo[i] : r;
+        r = r > hi[i] ? hi[i] : r;
+        y[i] = r == r ? r * step[i] + (REAL)0 : (REAL)0;
+    }
+}
+
+static inline __attribute__((always_inline)) void NAME(each_grad)(bl_rounding q, const REAL *step, const REAL *lo,
+                                                                  const REAL *hi, const REAL *x, const REAL *dy,
+                                                                  REAL *dx, const uint32_t *random, size_t n)
+{
+    INDEPENDENT
+    for (size_t i = 0; i < n; i++) {
+        REAL d = dy[i], r = NAME(rounded)(q, x[i] / step[i], q == BL_STOCHASTIC ? random[i] : 0);
+        dx[i] = r >= lo[i] && r <= hi[i] ? d : 0;
+    }
+}
+
+static void NAME(sign)(REAL scale, const REAL *x, REAL *y, size_t n)
+{
+    INDEPENDENT
+    for (size_t i = 0; i < n; i++)
+        y[i] = x[i] < 0 ? -scale : scale;
+}
+
+static void NAME(divide)(REAL s, const REAL *x, REAL *y, size_t n)
+{
+    INDEPENDENT
+    for (size_t i = 0; i < n; i++)
+        y[i] = x[i] / s;
+}
+
+static void NAME(multiply)(REAL s, const REAL *x, REAL *y, size_t n)
+{
+    INDEPENDENT
+    for (size_t i = 0; i < n; i++)
+        y[i] = x[i] * s;
+}
+
+/* Magnitudes order like their bits, so that this maximum is one of integers. */
+static REAL NAME(greatest_magnitude)(const REAL *x, size_t n)
+{
+    UINT most = 0;
+    for (size_t i = 0; i < n; i++) {
+        UINT b = NAME(bits)(x[i]) & ~SIGN;
+        b = b < EXPONENT ? b : 0;
+        most = b > most ? b : most;
+    }
+    return NAME(real)(most);
+}
+
+#define LOOPS(q, text)                                                                                                 \
+    static void NAME(codes_clamp_##q)(const NAME(bli_codes) * k, const REAL *x, REAL *y, const uint32_t *random,       \
+                                      size_t n)                                                                        \
+    {                                                                                                                  \
+        NAME(codes)(BL_##q, BLI_END_CLAMP, k, x, y, random, n);                                                        \
+    }                                                                                                                  \
+    static void NAME(codes_zero_##q)(const NAME(bli_codes) * k, const REAL *x, REAL *y, const uint32_t *random,        \
+                                     size_t n)                                                                         \
+    {                                                                                                                  \
+        NAME(codes)(BL_##q, BLI_END_ZERO, k, x, y, random, n);                                                         \
+    }                                                                                                                  \
+    static void NAME(codes_wrap_##q)(const NAME(bli_codes) * k, const REAL *x, REAL *y, const uint32_t *random,        \
+                                     size_t n)                                                                         \
+    {                                                                                                                  \
+        NAME(codes)(BL_##q, BLI_END_WRAP, k, x, y, random, n);                                                         \
+    }                                                                                                                  \
+    static void NAME(codes_grad_##q)(const NAME(bli_codes) * k, const REAL *x, const REAL *dy, REAL *dx,               \
+                                     const uint32_t *random, size_t n)                                                 \
+    {                                                                                                                  \
+        NAME(codes_grad)(BL_##q, k, x, dy, dx, random, n);                                                             \
+    }                                                                                                                  \
+    static void NAME(floats_##q)(const NAME(bli_floats) * k, const REAL *x, REAL *y, const uint32_t *random, size_t n) \
+    {                                                                                                                  \
+        NAME(floats)(BL_##q, k, x, y, random, n);                                                                      \
+    }                                                                                                                  \
+    static void NAME(floats_grad_##q)(const NAME(bli_floats) * k, const REAL *x, const REAL *dy, REAL *dx,             \
+                                      const uint32_t *random, size_t n)                                                \
+    {                                                                                                                  \
+        NAME(floats_grad)(BL_##q, k, x, dy, dx, random, n);                                                            \
+    }                                                                                                                  \
+    static void NAME(each_##q)(const REAL *step, const REAL *lo, const REAL *hi, const REAL *x, REAL *y,               \
+                               const uint32_t *random, size_t n)                                                       \
+    {                                                                                                                  \
+        NAME(each)(BL_##q, step, lo, hi, x, y, random, n);                                                             \
+    }                                                                                                                  \
+    static void NAME(each_grad_##q)(const REAL *step, const REAL *lo, const REAL *hi, const REAL *x, const REAL *dy,   \
+                                    REAL *dx, const uint32_t *random, size_t n)                                        \
+    {                                                                                                                  \
+        NAME(each_grad)(BL_##q, step, lo, hi, x, dy, dx, random, n);                                                   \
+    }
+BL_ROUNDING_LIST(LOOPS)
+#undef LOOPS
+
+#define CODES(q, text)       {NAME(codes_clamp_##q), NAME(codes_zero_##q), NAME(codes_wrap_##q)},
+#define CODES_GRAD(q, text)  NAME(codes_grad_##q),
+#define FLOATS(q, text)      NAME(floats_##q),
+#define FLOATS_GRAD(q, text) NAME(floats_grad_##q),
+#define EACH(q, text)        NAME(each_##q),
+#define EACH_GRAD(q, text)   NAME(each_grad_##q),
+const NAME(bli_num_kernels) TABLE = {
+    .codes = {BL_ROUNDING_LIST(CODES)},
+    .codes_grad = {BL_ROUNDING_LIST(CODES_GRAD)},
+    .floats = {BL_ROUNDING_LIST(FLOATS)},
+    .floats_grad = {BL_ROUNDING_LIST(FLOATS_GRAD)},
+    .each = {BL_ROUNDING_LIST(EACH)},
+    .each_grad = {BL_ROUNDING_LIST(EACH_GRAD)},
+    .sign = NAME(sign),
+    .divide = NAME(divide),
+    .multiply = NAME(multiply),
+    .greatest_magnitude = NAME(greatest_magnitude),
+};
+#undef CODES
+#undef CODES_GRAD
+#undef FLOATS
+#undef FLOATS_GRAD
+#undef EACH
+#undef EACH_GRAD

@@ -1,0 +1,111 @@
+/* range.c: what is known of every value before running, and the carrier that follows from it.
+ *
+ * A value is on a grid when it is known to be a multiple of 2^step_exp within bounds; sums of products then have an
+ * exact largest magnitude in steps.  Below 2^24 steps float32 holds them in any order, below 2^53 float64 does.
+ * Floating-point parameters that no quantizer touches are on no grid, and nothing is proven about what follows them.
+ */
+#include <math.h>
+#include <string.h>
+
+#include "run/plan.h"
+
+/* Constants on a grid: the lowest set bit of any element, provided the largest needs few bits above it. */
+static bli_range constant_range(const bl_value *v)
+{
+    bli_range r = {0};
+    const int64_t n = bl_shape_count(&v->shape);
+    if ((v->type != BL_F32 && v->type != BL_F64) || !v->data || n < 0)
+        return r;
+    int low = 1024, high = -1100;
+    for (int64_t i = 0; i < n; i++) {
+        const double x = v->type == BL_F32 ? (double)((const float *)v->data)[i] : ((const double *)v->data)[i];
+        if (!isfinite(x))
+            return r;
+        if (x == 0)
+            continue;
+        int e;
+        const int64_t m = (int64_t)ldexp(frexp(x, &e), 53); /* x = m * 2^(e-53) */
+        const int lowest = e - 53 + __builtin_ctzll((unsigned long long)(m < 0 ? -m : m));
+        low = lowest < low ? lowest : low;
+        high = e > high ? e : high;
+        r.least = x < r.least ? x : r.least;
+        r.greatest = x > r.greatest ? x : r.greatest;
+    }
+    if (low == 1024)
+        low = high = 0;
+    r.on_grid = high - low < 24 || v->type == BL_F64;
+    r.step_exp = low;
+    return r;
+}
+
+static double steps_of(const bli_range *r)
+{
+    const double most = fmax(fabs(r->least), fabs(r->greatest));
+    return ldexp(most, -r->step_exp);
+}
+
+static void node_ranges(bl_context *ctx, const bl_graph *g, const bl_node *n, bli_range *ranges, double *accumulator)
+{
+    const bli_op *op = bli_op_find(n->type, n->domain);
+    bli_range_call r = {.ctx = ctx, .node = n};
+    for (int i = 0; i < n->num_inputs && i < BLI_MAX_IN; i++) {
+        if (n->inputs[i] < 0)
+            continue;
+        r.in[i] = bl_graph_value(g, n->inputs[i]);
+        r.range_in[i] = ranges[n->inputs[i]];
+    }
+    for (int o = 0; o < n->num_outputs && o < BLI_MAX_OUT; o++)
+        r.out[o] = bl_graph_value(g, n->outputs[o]);
+    if (op && op->range)
+        op->range(&r);
+    else if (op && (op->flags & BLI_OP_VIEW))
+        r.range_out[0] = r.range_in[0];
+    for (int o = 0; o < n->num_outputs && o < BLI_MAX_OUT; o++)
+        ranges[n->outputs[o]] = r.range_out[o];
+    if (r.range_out[0].on_grid && r.accumulator > *accumulator)
+        *accumulator = r.accumulator;
+}
+
+bl_status bli_infer_ranges(bl_context *ctx, const bl_graph *g, bli_range *ranges, double *accumulator)
+{
+    *accumulator = 0;
+    for (int v = 0; v < bl_graph_num_values(g); v++)
+        ranges[v] = constant_range(bl_graph_value(g, v));
+    for (int i = 0; i < bl_graph_num_nodes(g); i++)
+        node_ranges(ctx, g, bl_graph_node(g, i), ranges, accumulator);
+    return BL_OK;
+}
+
+/* Sums count only when asked for: in training the weights move and nothing lasting can be proven of them. */
+static bl_status choose(bl_context *ctx, const bl_graph *g, bool sums, bl_dtype *real)
+{
+    *real = BL_F32;
+    const int n = bl_graph_num_values(g);
+    bli_range *ranges = bli_alloc_array(ctx, (size_t)n + 1, sizeof *ranges);
+    if (!ranges)
+        return BL_NO_MEMORY;
+    double most;
+    const bl_status s = bli_infer_ranges(ctx, g, ranges, &most);
+    if (!sums)
+        most = 0;
+    for (int v = 0; v < n; v++) {
+        const int from = bl_graph_value(g, v)->producer;
+        const bool format = from >= 0 && strcmp(bl_graph_node(g, from)->type, "Quantize") == 0;
+        if (ranges[v].on_grid && (sums || format) && steps_of(&ranges[v]) > most)
+            most = steps_of(&ranges[v]);
+    }
+    if (most > 0x1p24)
+        *real = BL_F64;
+    bli_free(ctx, ranges);
+    return s;
+}
+
+bl_status bli_choose_carrier(bl_context *ctx, const bl_graph *g, bl_dtype *real)
+{
+    return choose(ctx, g, true, real);
+}
+
+bl_status bli_training_carrier(bl_context *ctx, const bl_graph *g, bl_dtype *real)
+{
+    return choose(ctx, g, false, real);
+}

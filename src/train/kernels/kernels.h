@@ -1,0 +1,49 @@
+/* kernels.h: the arithmetic of losses and optimizers, compiled once per instruction set from step.inc.
+ *
+ * All are element by element in the order written, without contraction, so every instruction set gives the same bits.
+ */
+#ifndef BLI_TRAIN_KERNELS_H
+#define BLI_TRAIN_KERNELS_H
+
+#include <stddef.h>
+
+#include "base/cpu.h"
+
+/* What an optimizer needs per element of a parameter; see optimizer.h for the meaning. */
+typedef struct bli_step_constants {
+    double lr, momentum, beta1, beta2, epsilon;
+    double decay;           /* added to the gradient: decay * w */
+    double decoupled_decay; /* w -= lr * decoupled_decay * w */
+    double bias1, bias2;    /* 1 - beta^t */
+    double unscale;         /* gradient factor: 1 / loss scale, clipping */
+    double clip_value;      /* 0: none */
+    int nesterov, first;    /* first: momentum starts as the gradient */
+} bli_step_constants;
+
+/* m, v: moments (may be NULL where unused); d: the increment to be added to w. */
+typedef struct bli_train_kernels {
+    void (*sgd_moments_f32)(const bli_step_constants *k, const float *w, const float *g, float *m, size_t n);
+    void (*sgd_delta_f32)(const bli_step_constants *k, const float *w, const float *g, const float *m, float *d,
+                          size_t n);
+    void (*adam_moments_f32)(const bli_step_constants *k, const float *w, const float *g, float *m, float *v, size_t n);
+    void (*adam_delta_f32)(const bli_step_constants *k, const float *w, const float *m, const float *v, float *d,
+                           size_t n);
+    void (*add_f32)(float *w, const float *d, size_t n);
+    void (*sgd_moments_f64)(const bli_step_constants *k, const double *w, const double *g, double *m, size_t n);
+    void (*sgd_delta_f64)(const bli_step_constants *k, const double *w, const double *g, const double *m, double *d,
+                          size_t n);
+    void (*adam_moments_f64)(const bli_step_constants *k, const double *w, const double *g, double *m, double *v,
+                             size_t n);
+    void (*adam_delta_f64)(const bli_step_constants *k, const double *w, const double *m, const double *v, double *d,
+                           size_t n);
+    void (*add_f64)(double *w, const double *d, size_t n);
+    /* e[i] = exp(x[i]) for x <= 0, relative error below 2^-22. */
+    void (*exp_f32)(const float *x, float *e, size_t n);
+    /* Sum of squares in double (four interleaved sums, then in order). */
+    double (*square_sum_f32)(const float *g, size_t n);
+} bli_train_kernels;
+
+const bli_train_kernels *bli_train_kernels_for(bli_isa isa);
+extern const bli_train_kernels bli_train_kernels_generic, bli_train_kernels_avx2, bli_train_kernels_avx512;
+
+#endif

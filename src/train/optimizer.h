@@ -1,0 +1,49 @@
+/* optimizer.h: one parameter's update, in pieces, with every tensor that is stored brought onto its grid.
+ *
+ * Order within a step (the places of design section 5): gradient (already quantized) -> moments -> quantize moment1,
+ * moment2 -> increment -> quantize update -> master += increment -> quantize master.
+ */
+#ifndef BLI_OPTIMIZER_H
+#define BLI_OPTIMIZER_H
+
+#include "train/kernels/kernels.h"
+#include "train/places.h"
+
+typedef struct bli_param {
+    int value; /* in the plan's graph */
+    const char *name;
+    bl_dtype type;
+    size_t elements, row;            /* row: length of the last axis */
+    void *master, *grad, *moment[2]; /* moment NULL where the optimizer keeps none */
+    bool decays;
+    bli_place_format place[BLI_PLACE_COUNT];
+} bli_param;
+
+typedef struct bli_optimizer {
+    const char *name, *help;
+    int moments;
+    /* Constants of this step from the options; lr is the scheduled one, t counts updates from 1. */
+    void (*constants)(const bl_train_options *o, double lr, int64_t t, bli_step_constants *k);
+    void (*update_moments)(const bli_train_kernels *f, const bli_step_constants *k, const bli_param *p, size_t at,
+                           size_t n);
+    void (*increment)(const bli_train_kernels *f, const bli_step_constants *k, const bli_param *p, size_t at, size_t n,
+                      void *d);
+} bli_optimizer;
+
+int bli_optimizer_count(void);
+const bli_optimizer *bli_optimizer_at(int i);
+BL_MUST_CHECK bl_status bli_optimizer_get(bl_context *ctx, const bl_train_options *o, const bli_optimizer **out);
+/* How many moments these options need (SGD without momentum: 0). */
+int bli_optimizer_moments(const bli_optimizer *opt, const bl_train_options *o);
+
+/* Updates elements [first, first + n) of p. */
+typedef struct bli_update {
+    const bli_optimizer *optimizer;
+    const bli_train_kernels *kernels;
+    bli_step_constants constants;
+    bli_isa isa;
+    uint64_t seed, step;
+} bli_update;
+void bli_update_range(const bli_update *u, const bli_param *p, size_t first, size_t n);
+
+#endif
