@@ -19,7 +19,9 @@
     /* the same bytes under another shape */ \
     X(identity) X(flatten) X(reshape) X(squeeze) X(unsqueeze) \
     /* sums of products */ \
-    X(matmul) X(gemm)
+    X(matmul) X(gemm) \
+    /* number formats */ \
+    X(quantize)
 /* clang-format on */
 
 #define OP_DECLARE(name) extern const bli_op bli_op_##name;
