@@ -213,7 +213,7 @@ typedef struct bad {
 } bad;
 
 static const bad bad_images[] = {
-    {"empty", "no data set", BL_BAD_FILE, {0}, 0},
+    {"empty", "this file is empty", BL_BAD_FILE, {0}, 0},
     {"one byte", "no data set", BL_BAD_FILE, {0}, 1},
     {"wrong magic", "magic 00 00 07 03 at byte 0 is not IDX", BL_BAD_FILE, {0, 0, 7, 3, 0, 0, 0, 1}, 8},
     {"no dimension", "magic 00 00 08 00", BL_BAD_FILE, {0, 0, 8, 0, 1}, 5},

@@ -9,8 +9,8 @@
 #include "train/data/source.h"
 
 static const bli_source *const sources[] = {
-    &bli_source_idx_folder,
-    &bli_source_idx_file,
+    &bli_source_idx_folder, &bli_source_npy_folder, &bli_source_csv_folder, &bli_source_idx_file,
+    &bli_source_npy,        &bli_source_npz,        &bli_source_csv,
 };
 
 /* ---- splits -------------------------------------------------------------------------------------------------- */
@@ -29,7 +29,7 @@ bl_status bli_split_single(bl_dataset *d, const bl_dataset_options *o, const cha
 }
 
 /* ---- places -------------------------------------------------------------------------------------------------- */
-static bl_status read_head(bl_context *ctx, bli_place *p)
+bl_status bli_place_read_head(bl_context *ctx, bli_place *p)
 {
     bli_input *in = NULL;
     BLI_TRY(bli_input_open(ctx, p->path, &in));
@@ -58,7 +58,7 @@ static bl_status visit(bl_dataset *d, const char *path, bli_place *p)
         return no_such_source(d, path);
     p->is_folder = stat(path, &st) == 0 && S_ISDIR(st.st_mode);
     if (!p->is_folder)
-        return read_head(d->ctx, p);
+        return bli_place_read_head(d->ctx, p);
     return bli_folder_list(d->ctx, d->arena, path, &p->folder);
 }
 
@@ -74,7 +74,10 @@ static bl_status open_place(bl_dataset *d, const bli_place *p, const bl_dataset_
         s = bli_buf_printf(&kinds, "%s%s", i ? "; " : "", sources[i]->what);
     if (s == BL_OK)
         s = bli_fail(d->ctx, BL_BAD_FILE, "%s: %s; expected %s", p->path,
-                     p->is_folder ? "this folder holds no data set" : "this file is no data set", kinds.data);
+                     p->is_folder        ? "this folder holds no data set"
+                     : p->head_size == 0 ? "this file is empty"
+                                         : "this file is no data set",
+                     kinds.data);
     bli_buf_free(&kinds);
     return s;
 }

@@ -20,7 +20,11 @@ typedef struct bli_source {
     bl_status (*open)(bl_dataset *d, const bli_place *p, const bl_dataset_options *o);
 } bli_source;
 
-extern const bli_source bli_source_idx_folder, bli_source_idx_file;
+extern const bli_source bli_source_idx_folder, bli_source_idx_file, bli_source_npy_folder, bli_source_npy,
+    bli_source_npz, bli_source_csv_folder, bli_source_csv;
+
+/* Reads the head of the file at p->path. */
+BL_MUST_CHECK bl_status bli_place_read_head(bl_context *ctx, bli_place *p);
 
 /* A named data set of the distribution. */
 typedef struct bli_known_set {
