@@ -136,8 +136,6 @@ static bl_status size_steps(bli_plan *p)
         bli_pstep *s = &p->steps[i];
         bli_call c;
         bli_plan_call(p, s, &at, &c);
-        if (p->opt.training && (s->op->flags & BLI_OP_WHOLE_BATCH) && s->op->reduce_count)
-            s->reduce_count = s->op->reduce_count(&c);
         s->prep_size = s->op->prep_size ? s->op->prep_size(&c) : 0;
         if (s->prep_size && !(s->prep = bli_arena_alloc(p->arena, s->prep_size)))
             return BL_NO_MEMORY;
@@ -147,8 +145,7 @@ static bl_status size_steps(bli_plan *p)
 
 bl_status bli_plan_layout(bli_plan *p)
 {
-    const int64_t rows = p->opt.rows, slices = p->opt.slices;
-    p->slice_rows = (rows + slices - 1) / slices;
+    const int64_t rows = p->opt.rows;
     BLI_TRY(bli_layout(p->ctx, p->storages, p->num_storages, true, (size_t)rows, &p->global_bytes));
     BLI_TRY(bli_layout(p->ctx, p->storages, p->num_storages, false, (size_t)p->slice_rows, &p->local_bytes));
     p->global = bli_arena_alloc(p->arena, p->global_bytes + BLI_ALIGN);

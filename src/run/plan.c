@@ -163,8 +163,23 @@ static bl_status setup_steps(bli_plan *p, bli_pstep *steps, int count)
     return BL_OK;
 }
 
+/* Whole-batch statistics, from shapes alone. */
+static void count_reductions(bli_plan *p)
+{
+    const bli_place at = {.rows = p->slice_rows, .batch_rows = p->opt.rows, .training = p->opt.training};
+    for (int i = 0; i < p->num_steps; i++) {
+        bli_pstep *s = &p->steps[i];
+        bli_call c;
+        if (!p->opt.training || !(s->op->flags & BLI_OP_WHOLE_BATCH) || !s->op->reduce_count)
+            continue;
+        bli_plan_call(p, s, &at, &c);
+        s->reduce_count = s->op->reduce_count(&c);
+    }
+}
+
 static bl_status analyse(bli_plan *p)
 {
+    p->slice_rows = (p->opt.rows + p->opt.slices - 1) / p->opt.slices;
     BLI_TRY(init_values(p));
     for (int i = 0; i < bl_graph_num_inputs(p->graph); i++)
         BLI_TRY(give_storage(p, bl_graph_input(p->graph, i), 0));
@@ -178,7 +193,9 @@ static bl_status analyse(bli_plan *p)
     for (int i = 0; i < bl_graph_num_outputs(p->graph); i++)
         use_storage(p, bl_graph_output(p->graph, i), p->num_steps + 1);
     BLI_TRY(setup_steps(p, p->steps, p->num_steps));
-    return setup_steps(p, p->whole_steps, p->num_whole_steps);
+    BLI_TRY(setup_steps(p, p->whole_steps, p->num_whole_steps));
+    count_reductions(p);
+    return BL_OK;
 }
 
 bl_status bli_plan_create(bl_context *ctx, const bl_graph *g, bl_dtype real, const bli_plan_options *o, bli_plan **out)

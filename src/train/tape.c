@@ -264,6 +264,31 @@ static bool needs_whole_batch(const bli_plan *p, const char *wants_error)
     return false;
 }
 
+/* Slices of one segment are at different times of it, so global storages (whose rows interleave) may share bytes only
+ * across segments: their lifetimes are counted in segments instead of moves. */
+static bl_status count_in_segments(bli_tape *t)
+{
+    bli_plan *p = t->plan;
+    const int times = end_time(p) + 1;
+    int *segment = bli_arena_array(p->arena, (size_t)times, sizeof *segment);
+    if (!segment)
+        return BL_NO_MEMORY;
+    for (int m = 0; m + 1 < t->num_moves; m++)
+        if (t->moves[m].ends_segment) {
+            const int step = t->moves[m].step;
+            segment[t->moves[m].kind == BLI_MOVE_REDUCE ? step + 1 : backward_time(p, step)]++;
+        }
+    segment[times - 1]++;
+    for (int i = 1; i < times; i++)
+        segment[i] += segment[i - 1];
+    for (int s = 0; s < p->num_storages; s++)
+        if (p->storages[s].global) {
+            p->storages[s].first = segment[p->storages[s].first];
+            p->storages[s].last = segment[p->storages[s].last];
+        }
+    return BL_OK;
+}
+
 bl_status bli_tape_create(bli_plan *p, const char *wants_error, bli_tape *t)
 {
     *t = (bli_tape){.plan = p};
@@ -284,7 +309,8 @@ bl_status bli_tape_create(bli_plan *p, const char *wants_error, bli_tape *t)
     keep_for_tiles(t);
     for (int s = 0; s < p->num_storages && needs_whole_batch(p, wants_error); s++)
         p->storages[s].global = true;
-    BLI_TRY(bli_plan_layout(p));
     list_moves(t, wants_error);
+    BLI_TRY(count_in_segments(t));
+    BLI_TRY(bli_plan_layout(p));
     return size_reductions(t, wants_error);
 }
