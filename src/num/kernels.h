@@ -20,8 +20,13 @@ typedef enum bli_end { BLI_END_CLAMP, BLI_END_ZERO, BLI_END_WRAP, BLI_END_COUNT 
     /* the local step of v is 2^(max(exponent of v, least) - mantissa); exponents as bits of a REAL */                 \
     typedef struct bli_floats_##X {                                                                                    \
         REAL inverse, step, greatest, over, nan;                                                                       \
-        UINT least, most, mantissa;                                                                                    \
+        UINT least, most, mantissa, cut; /* cut: mantissa bits that the carrier has more */                            \
     } bli_floats_##X;                                                                                                  \
+    /* powers of two as bits of a REAL; sign is 0 for unsigned */                                                      \
+    typedef struct bli_powers_##X {                                                                                    \
+        REAL inverse, step;                                                                                            \
+        UINT least, most, sign;                                                                                        \
+    } bli_powers_##X;                                                                                                  \
     typedef struct bli_num_kernels_##X {                                                                               \
         void (*codes[BL_ROUNDING_COUNT][BLI_END_COUNT])(const bli_codes_##X *, const REAL *x, REAL *y,                 \
                                                         const uint32_t *random, size_t n);                             \
@@ -31,11 +36,19 @@ typedef enum bli_end { BLI_END_CLAMP, BLI_END_ZERO, BLI_END_WRAP, BLI_END_COUNT 
                                           size_t n);                                                                   \
         void (*floats_grad[BL_ROUNDING_COUNT])(const bli_floats_##X *, const REAL *x, const REAL *dy, REAL *dx,        \
                                                const uint32_t *random, size_t n);                                      \
+        void (*same_range[BL_ROUNDING_COUNT])(const bli_floats_##X *, const REAL *x, REAL *y, const uint32_t *random,  \
+                                              size_t n);                                                               \
+        void (*powers[BL_ROUNDING_COUNT])(const bli_powers_##X *, const REAL *x, REAL *y, const uint32_t *random,      \
+                                          size_t n);                                                                   \
+        void (*powers_grad[BL_ROUNDING_COUNT])(const bli_powers_##X *, const REAL *x, const REAL *dy, REAL *dx,        \
+                                               const uint32_t *random, size_t n);                                      \
         void (*each[BL_ROUNDING_COUNT])(const REAL *step, const REAL *lo, const REAL *hi, const REAL *x, REAL *y,      \
                                         const uint32_t *random, size_t n);                                             \
         void (*each_grad[BL_ROUNDING_COUNT])(const REAL *step, const REAL *lo, const REAL *hi, const REAL *x,          \
                                              const REAL *dy, REAL *dx, const uint32_t *random, size_t n);              \
         void (*sign)(REAL scale, const REAL *x, REAL *y, size_t n);                                                    \
+        void (*sign_draw)(REAL scale, const REAL *x, REAL *y, const uint32_t *random, size_t n);                       \
+        void (*sign_grad)(REAL scale, const REAL *x, const REAL *dy, REAL *dx, size_t n);                              \
         void (*divide)(REAL s, const REAL *x, REAL *y, size_t n);                                                      \
         void (*multiply)(REAL s, const REAL *x, REAL *y, size_t n);                                                    \
         REAL (*greatest_magnitude)(const REAL *x, size_t n); /* of finite elements; 0 for none */                      \

@@ -114,6 +114,88 @@ static inline __attribute__((always_inline)) void NAME(floats_grad)(bl_rounding 
     }
 }
 
+/* A magnitude's bits rounded to a multiple of 2^k, in the carrier's own exponent range: there bits order and grow as
+ * numbers do, subnormals included.  Rounding is adding and cutting. */
+static inline __attribute__((always_inline)) UINT NAME(cut_bits)(bl_rounding q, UINT magnitude, bool negative, UINT k,
+                                                                 uint32_t random)
+{
+    const UINT unit = (UINT)1 << k, half = unit >> 1, below_half = half - (half > 0), kept = 0 - unit;
+    switch (q) {
+    case BL_TRN:
+        return (magnitude + (negative ? unit - 1 : 0)) & kept;
+    case BL_TRN_ZERO:
+        return magnitude & kept;
+    case BL_RND:
+        return (magnitude + (negative ? below_half : half)) & kept;
+    case BL_RND_ZERO:
+        return (magnitude + below_half) & kept;
+    case BL_RND_INF:
+        return (magnitude + half) & kept;
+    case BL_RND_MIN_INF:
+        return (magnitude + (negative ? half : below_half)) & kept;
+    case BL_STOCHASTIC: {
+        uint32_t fraction = (uint32_t)FRACTION_31(magnitude & (unit - 1), k);
+        return (magnitude + (random >> 1 < fraction ? unit : 0)) & kept;
+    }
+    default:
+        return (magnitude + below_half + (magnitude >> k & (half > 0))) & kept;
+    }
+}
+
+static inline __attribute__((always_inline)) void
+NAME(same_range)(bl_rounding q, const NAME(bli_floats) * kp, const REAL *x, REAL *y, const uint32_t *random, size_t n)
+{
+    const NAME(bli_floats) k = *kp;
+    INDEPENDENT
+    for (size_t i = 0; i < n; i++) {
+        UINT b = NAME(bits)(x[i]), magnitude = b & ~SIGN;
+        REAL a = NAME(real)(NAME(cut_bits)(q, magnitude, b >= SIGN, k.cut, q == BL_STOCHASTIC ? random[i] : 0));
+        a = a > k.greatest ? k.over : a;
+        REAL r = NAME(real)(NAME(bits)(a) | (b & SIGN));
+        y[i] = magnitude <= EXPONENT && a == a ? r : k.nan;
+    }
+}
+
+/* The bits of the power of two for v > 0 (its sign aside), not yet within the format's exponents. */
+static inline __attribute__((always_inline)) UINT NAME(power_bits)(bl_rounding q, UINT magnitude, uint32_t random)
+{
+    UINT mantissa = magnitude & ~EXPONENT, one = EXPONENT & (0 - EXPONENT), grown;
+    if (q == BL_RND)
+        grown = mantissa > ROOT_OF_TWO;
+    else
+        grown = q == BL_STOCHASTIC && random >> 1 < (uint32_t)FRACTION_31(mantissa, SIGNIFICAND_BITS);
+    return (magnitude & EXPONENT) + grown * one;
+}
+
+static inline __attribute__((always_inline)) void NAME(powers)(bl_rounding q, const NAME(bli_powers) * kp,
+                                                               const REAL *x, REAL *y, const uint32_t *random, size_t n)
+{
+    const NAME(bli_powers) k = *kp;
+    INDEPENDENT
+    for (size_t i = 0; i < n; i++) {
+        REAL v = x[i] * k.inverse;
+        UINT b = NAME(bits)(v), e = NAME(power_bits)(q, b & ~SIGN, q == BL_STOCHASTIC ? random[i] : 0);
+        bool any = v > 0 || (v < 0 && k.sign != 0); /* neither zero nor NaN */
+        e = e > k.most ? k.most : e;
+        e = e < k.least || !any ? k.least : e;
+        y[i] = NAME(real)(e | (any ? b & SIGN : 0)) * k.step;
+    }
+}
+
+/* kp->sign 0: unsigned, negative numbers were changed by the range. */
+static inline __attribute__((always_inline)) void NAME(powers_grad)(bl_rounding q, const NAME(bli_powers) * kp,
+                                                                    const REAL *x, const REAL *dy, REAL *dx,
+                                                                    const uint32_t *random, size_t n)
+{
+    const NAME(bli_powers) k = *kp;
+    INDEPENDENT
+    for (size_t i = 0; i < n; i++) {
+        REAL v = x[i] * k.inverse, d = dy[i];
+        UINT e = NAME(power_bits)(q, NAME(bits)(v) & ~SIGN, q == BL_STOCHASTIC ? random[i] : 0);
+        dx[i] = e <= k.most && (v >= 0 || (v < 0 && k.sign != 0)) ? d : 0;
+    }
+}
+
 static inline __attribute__((always_inline)) void NAME(each)(bl_rounding q, const REAL *step, const REAL *lo,
                                                              const REAL *hi, const REAL *x, REAL *y,
                                                              const uint32_t *random, size_t n)
@@ -165,10 +247,31 @@ static REAL NAME(greatest_magnitude)(const REAL *x, size_t n)
     UINT most = 0;
     for (size_t i = 0; i < n; i++) {
         UINT b = NAME(bits)(x[i]) & ~SIGN;
-        b = b < EXPONENT ? b : 0;
+        b &= 0 - (UINT)(b < EXPONENT);
         most = b > most ? b : most;
     }
     return NAME(real)(most);
+}
+
+/* BinaryConnect's stochastic sign, of quotients. */
+static void NAME(sign_draw)(REAL scale, const REAL *x, REAL *y, const uint32_t *random, size_t n)
+{
+    INDEPENDENT
+    for (size_t i = 0; i < n; i++) {
+        double v = (double)x[i];
+        v = v < -1 ? -1 : v;
+        v = v < 1 ? v : 1;
+        y[i] = (int64_t)(random[i] >> 1) < (int64_t)((v + 1) * 0x1p30) ? scale : -scale;
+    }
+}
+
+static void NAME(sign_grad)(REAL scale, const REAL *x, const REAL *dy, REAL *dx, size_t n)
+{
+    INDEPENDENT
+    for (size_t i = 0; i < n; i++) {
+        REAL d = dy[i];
+        dx[i] = FABS(x[i]) <= scale ? d : 0;
+    }
 }
 
 #define LOOPS(q, text)                                                                                                 \
@@ -201,6 +304,11 @@ static REAL NAME(greatest_magnitude)(const REAL *x, size_t n)
     {                                                                                                                  \
         NAME(floats_grad)(BL_##q, k, x, dy, dx, random, n);                                                            \
     }                                                                                                                  \
+    static void NAME(same_range_##q)(const NAME(bli_floats) * k, const REAL *x, REAL *y, const uint32_t *random,       \
+                                     size_t n)                                                                         \
+    {                                                                                                                  \
+        NAME(same_range)(BL_##q, k, x, y, random, n);                                                                  \
+    }                                                                                                                  \
     static void NAME(each_##q)(const REAL *step, const REAL *lo, const REAL *hi, const REAL *x, REAL *y,               \
                                const uint32_t *random, size_t n)                                                       \
     {                                                                                                                  \
@@ -214,10 +322,26 @@ static REAL NAME(greatest_magnitude)(const REAL *x, size_t n)
 BL_ROUNDING_LIST(LOOPS)
 #undef LOOPS
 
+#define POWERS(q)                                                                                                      \
+    static void NAME(powers_##q)(const NAME(bli_powers) * k, const REAL *x, REAL *y, const uint32_t *random, size_t n) \
+    {                                                                                                                  \
+        NAME(powers)(BL_##q, k, x, y, random, n);                                                                      \
+    }                                                                                                                  \
+    static void NAME(powers_grad_##q)(const NAME(bli_powers) * k, const REAL *x, const REAL *dy, REAL *dx,             \
+                                      const uint32_t *random, size_t n)                                                \
+    {                                                                                                                  \
+        NAME(powers_grad)(BL_##q, k, x, dy, dx, random, n);                                                            \
+    }
+POWERS(RND)
+POWERS(TRN_ZERO)
+POWERS(STOCHASTIC)
+#undef POWERS
+
 #define CODES(q, text)       {NAME(codes_clamp_##q), NAME(codes_zero_##q), NAME(codes_wrap_##q)},
 #define CODES_GRAD(q, text)  NAME(codes_grad_##q),
 #define FLOATS(q, text)      NAME(floats_##q),
 #define FLOATS_GRAD(q, text) NAME(floats_grad_##q),
+#define SAME_RANGE(q, text)  NAME(same_range_##q),
 #define EACH(q, text)        NAME(each_##q),
 #define EACH_GRAD(q, text)   NAME(each_grad_##q),
 const NAME(bli_num_kernels) TABLE = {
@@ -225,9 +349,17 @@ const NAME(bli_num_kernels) TABLE = {
     .codes_grad = {BL_ROUNDING_LIST(CODES_GRAD)},
     .floats = {BL_ROUNDING_LIST(FLOATS)},
     .floats_grad = {BL_ROUNDING_LIST(FLOATS_GRAD)},
+    .same_range = {BL_ROUNDING_LIST(SAME_RANGE)},
+    .powers =
+        {[BL_RND] = NAME(powers_RND), [BL_TRN_ZERO] = NAME(powers_TRN_ZERO), [BL_STOCHASTIC] = NAME(powers_STOCHASTIC)},
+    .powers_grad = {[BL_RND] = NAME(powers_grad_RND),
+                    [BL_TRN_ZERO] = NAME(powers_grad_TRN_ZERO),
+                    [BL_STOCHASTIC] = NAME(powers_grad_STOCHASTIC)},
     .each = {BL_ROUNDING_LIST(EACH)},
     .each_grad = {BL_ROUNDING_LIST(EACH_GRAD)},
     .sign = NAME(sign),
+    .sign_draw = NAME(sign_draw),
+    .sign_grad = NAME(sign_grad),
     .divide = NAME(divide),
     .multiply = NAME(multiply),
     .greatest_magnitude = NAME(greatest_magnitude),
@@ -236,5 +368,6 @@ const NAME(bli_num_kernels) TABLE = {
 #undef CODES_GRAD
 #undef FLOATS
 #undef FLOATS_GRAD
+#undef SAME_RANGE
 #undef EACH
 #undef EACH_GRAD

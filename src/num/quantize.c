@@ -9,18 +9,25 @@
 
 #include "num/family.h"
 #include "num/kernels.h"
+#include "num/random_fill.h"
 
+typedef void random_fill_fn(const bli_stream *s, uint64_t first, uint32_t *out, size_t n);
 #if defined(__x86_64__)
-static const bli_num_kernels_f32 *const kernels_f32[BLI_ISA_COUNT] = {
-    &bli_num_kernels_f32_generic, &bli_num_kernels_f32_avx2, &bli_num_kernels_f32_avx512};
-static const bli_num_kernels_f64 *const kernels_f64[BLI_ISA_COUNT] = {
-    &bli_num_kernels_f64_generic, &bli_num_kernels_f64_avx2, &bli_num_kernels_f64_avx512};
+#define PER_ISA(name)                                                                                                  \
+    {                                                                                                                  \
+        &name##_generic, &name##_avx2, &name##_avx512                                                                  \
+    }
+static random_fill_fn *const random_fill[BLI_ISA_COUNT] = {bli_stream_fill, bli_random_fill_avx2,
+                                                           bli_random_fill_avx512};
 #else
-static const bli_num_kernels_f32 *const kernels_f32[BLI_ISA_COUNT] = {
-    &bli_num_kernels_f32_generic, &bli_num_kernels_f32_generic, &bli_num_kernels_f32_generic};
-static const bli_num_kernels_f64 *const kernels_f64[BLI_ISA_COUNT] = {
-    &bli_num_kernels_f64_generic, &bli_num_kernels_f64_generic, &bli_num_kernels_f64_generic};
+#define PER_ISA(name)                                                                                                  \
+    {                                                                                                                  \
+        &name##_generic, &name##_generic, &name##_generic                                                              \
+    }
+static random_fill_fn *const random_fill[BLI_ISA_COUNT] = {bli_stream_fill, bli_stream_fill, bli_stream_fill};
 #endif
+static const bli_num_kernels_f32 *const kernels_f32[BLI_ISA_COUNT] = PER_ISA(bli_num_kernels_f32);
+static const bli_num_kernels_f64 *const kernels_f64[BLI_ISA_COUNT] = PER_ISA(bli_num_kernels_f64);
 
 /* STOCHASTIC without random bits is nearest: the kind's own nearest where it knows only one. */
 static bl_format bli_without_draw(const bl_format *f, bool draw)
@@ -36,7 +43,7 @@ static bl_format bli_without_draw(const bl_format *f, bool draw)
 static double scaled(double x, int exponent)
 {
     double v = ldexp(x, exponent);
-    return x != 0 && fabs(v) < DBL_MIN ? copysign(DBL_MIN, x) : v;
+    return fabs(v) < DBL_MIN && ldexp(v, -exponent) != x ? copysign(DBL_MIN, x) : v;
 }
 
 /* Binary and po2 look at the sign of x even where the quotient vanishes. */
@@ -96,6 +103,34 @@ static void copy_f64(const double *x, double *y, size_t n)
         y[i] = (double)(float)x[i];
 }
 
+/* Powers of two in the normal range. */
+static float power_of_two_f32(int exponent)
+{
+    uint32_t b = (uint32_t)(exponent + 127) << 23;
+    float v;
+    memcpy(&v, &b, sizeof v);
+    return v;
+}
+static double power_of_two_f64(int exponent)
+{
+    uint64_t b = (uint64_t)(exponent + 1023) << 52;
+    double v;
+    memcpy(&v, &b, sizeof v);
+    return v;
+}
+
+/* bli_double_to_float_cut without a branch: one less in the bits of a float is one step toward zero. */
+static inline float cut_f32(double v)
+{
+    float f = (float)v;
+    bool over = fabs((double)f) > fabs(v) && v - v == 0;
+    uint32_t b;
+    memcpy(&b, &f, sizeof b);
+    b -= over;
+    memcpy(&f, &b, sizeof f);
+    return f;
+}
+
 /* Through the double loops, where the scale is a power of two and so every step is exact. */
 static void wider_f32(const bl_format *f, double scale, int64_t zero, const bli_stream *rng, uint64_t first,
                       const float *x, float *y, size_t n, bli_isa isa)
@@ -108,7 +143,7 @@ static void wider_f32(const bl_format *f, double scale, int64_t zero, const bli_
             wide[j] = (double)x[i + j];
         bli_quantize_f64(f, scale, zero, rng, first + i, wide, wide, m, isa);
         for (size_t j = 0; j < m; j++)
-            y[i + j] = bli_double_to_float_cut(wide[j]);
+            y[i + j] = cut_f32(wide[j]);
     }
 }
 static void wider_f64(const bl_format *f, double scale, int64_t zero, const bli_stream *rng, uint64_t first,
@@ -117,14 +152,26 @@ static void wider_f64(const bl_format *f, double scale, int64_t zero, const bli_
     (void)f, (void)scale, (void)zero, (void)rng, (void)first, (void)x, (void)y, (void)n, (void)isa; /* never planned */
 }
 
-static int block_exponent_f32(const bl_format *f, double scale, const float *x, size_t n, bli_isa isa)
+/* bli_mx_exponent of a block, for elements whose greatest exponent is emax. */
+static int block_exponent(int exponent, int emax)
+{
+    int e = exponent - emax;
+    return e < -127 ? -127 : e > 127 ? 127 : e;
+}
+static int block_exponent_f32(int emax, double scale, const float *x, size_t n, bli_isa isa)
 {
     float most = kernels_f32[isa]->greatest_magnitude(x, n);
-    return bli_mx_exponent(f, scale == 1 ? (double)most : (double)(most / (float)scale));
+    uint32_t b;
+    most = scale == 1 ? most : most / (float)scale;
+    memcpy(&b, &most, sizeof b);
+    return block_exponent((int)(b >> 23) - 127, emax); /* subnormals are at the least exponent either way */
 }
-static int block_exponent_f64(const bl_format *f, double scale, const double *x, size_t n, bli_isa isa)
+static int block_exponent_f64(int emax, double scale, const double *x, size_t n, bli_isa isa)
 {
-    return bli_mx_exponent(f, kernels_f64[isa]->greatest_magnitude(x, n) / scale);
+    double most = kernels_f64[isa]->greatest_magnitude(x, n) / scale;
+    uint64_t b;
+    memcpy(&b, &most, sizeof b);
+    return block_exponent((int)(b >> 52) - 1023, emax);
 }
 
 #define REAL        float

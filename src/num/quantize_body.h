@@ -8,7 +8,16 @@
 /* Chunks live on the stack: random bits, quotients of a scale that is no power of two. */
 enum { NAME(CHUNK) = 512 };
 
-typedef enum NAME(path) { NAME(COPY), NAME(CODES), NAME(FLOATS), NAME(SIGNS), NAME(WIDER), NAME(SLOW) } NAME(path);
+typedef enum NAME(path) {
+    NAME(COPY),
+    NAME(CODES),
+    NAME(FLOATS),
+    NAME(SAME_RANGE), /* floats with the carrier's exponents */
+    NAME(POWERS),
+    NAME(SIGNS),
+    NAME(WIDER),
+    NAME(SLOW)
+} NAME(path);
 
 typedef struct NAME(plan) {
     NAME(path) path;
@@ -18,6 +27,7 @@ typedef struct NAME(plan) {
     bli_end end;
     NAME(bli_codes) codes;
     NAME(bli_floats) floats;
+    NAME(bli_powers) powers;
 } NAME(plan);
 
 /* Codes without a zero point lie in [lo, hi] after clamping; false when a loop cannot hold them. */
@@ -43,20 +53,34 @@ static bool NAME(plan_codes)(NAME(plan) * p, int64_t zero)
     return true;
 }
 
-static bool NAME(plan_floats)(NAME(plan) * p)
+static NAME(path) NAME(plan_floats)(NAME(plan) * p)
 {
     bli_float_layout l = bli_float_layout_of(&p->f);
     int m = p->f.mantissa_bits;
-    if (m > SIGNIFICAND - 2 || l.least_exp - m < LEAST_ULP || l.greatest_exp > -LEAST_ULP)
-        return false;
-    REAL nan = l.has_nan ? (REAL)NAN : (REAL)l.greatest;
     p->floats.greatest = (REAL)l.greatest;
     p->floats.over = p->f.overflow != BL_INF ? p->floats.greatest : l.has_inf ? (REAL)HUGE_VAL : (REAL)NAN;
-    p->floats.nan = nan;
+    p->floats.nan = l.has_nan ? (REAL)NAN : p->floats.greatest;
+    if (l.bias == BIAS && m < SIGNIFICAND && l.greatest_exp <= BIAS) {
+        p->floats.cut = (UINT)(SIGNIFICAND - 1 - m);
+        return NAME(SAME_RANGE);
+    }
+    if (m > SIGNIFICAND - 2 || l.least_exp - m < LEAST_ULP || l.greatest_exp > -LEAST_ULP)
+        return NAME(WIDER);
     p->floats.least = (UINT)(l.least_exp + BIAS) << (SIGNIFICAND - 1);
     p->floats.most = (UINT)(l.greatest_exp + 1 + BIAS) << (SIGNIFICAND - 1);
     p->floats.mantissa = (UINT)m << (SIGNIFICAND - 1);
-    return true;
+    return NAME(FLOATS);
+}
+
+static NAME(path) NAME(plan_powers)(NAME(plan) * p)
+{
+    int half = 1 << (p->f.bits - p->f.is_signed - 1);
+    if (half >= BIAS)
+        return NAME(SLOW);
+    p->powers.least = (UINT)(BIAS - half) << (SIGNIFICAND - 1);
+    p->powers.most = (UINT)(BIAS + half - 1) << (SIGNIFICAND - 1);
+    p->powers.sign = p->f.is_signed;
+    return NAME(POWERS);
 }
 
 static NAME(path) NAME(plan_path)(NAME(plan) * p, int64_t zero)
@@ -65,15 +89,34 @@ static NAME(path) NAME(plan_path)(NAME(plan) * p, int64_t zero)
     case BL_FORMAT_FLOAT32:
         return NAME(COPY);
     case BL_FORMAT_BINARY:
-        return p->f.rounding == BL_STOCHASTIC ? NAME(SLOW) : NAME(SIGNS);
+        return NAME(SIGNS);
     case BL_FORMAT_FLOAT:
-        return NAME(plan_floats)(p) ? NAME(FLOATS) : NAME(WIDER);
+        return NAME(plan_floats)(p);
     case BL_FORMAT_PO2:
+        return NAME(plan_powers)(p);
     case BL_FORMAT_MX:
         return NAME(SLOW);
     default:
         return NAME(plan_codes)(p, zero) ? NAME(CODES) : NAME(WIDER);
     }
+}
+
+/* Whether times 2^-exponent before and 2^exponent after are exact wherever it matters. */
+static bool NAME(power_fits)(const NAME(plan) * p, int exponent)
+{
+    if (exponent <= -BIAS || exponent >= BIAS)
+        return false;
+    if (p->path == NAME(SAME_RANGE))
+        return exponent == 0;
+    if (p->path == NAME(POWERS)) /* signs must not vanish, nor results */
+        return exponent <= 0 && exponent - (1 << (p->f.bits - p->f.is_signed - 1)) > -BIAS;
+    return exponent <= 0 || p->f.rounding != BL_TRN; /* only TRN looks at what vanishes */
+}
+
+static void NAME(plan_scale)(NAME(plan) * p, REAL step)
+{
+    p->codes.step = p->floats.step = p->powers.step = step;
+    p->codes.inverse = p->floats.inverse = p->powers.inverse = 1 / step;
 }
 
 static NAME(plan) NAME(plan_of)(const bl_format *f, double scale, int64_t zero, const bli_stream *rng)
@@ -82,23 +125,22 @@ static NAME(plan) NAME(plan_of)(const bl_format *f, double scale, int64_t zero, 
     int unit = bli_family_of(f)->unit_exp(f), exponent;
     bool power = frexp(scale, &exponent) == 0.5;
     exponent += unit - 1;
-    REAL step = power ? (REAL)1 : (REAL)scale, inverse = 1;
     p.path = NAME(plan_path)(&p, zero);
-    p.divide = !power;
-    p.scale = (REAL)ldexp((double)step, unit);
-    if (power) {
-        /* a tiny x may vanish in x * inverse below the normal numbers: only TRN would notice */
-        bool fits = exponent > -BIAS && exponent < BIAS && (exponent <= 0 || p.f.rounding != BL_TRN);
-        step = fits ? (REAL)ldexp(1, exponent) : 1;
-        inverse = 1 / step;
-        p.path = fits || p.path == NAME(COPY) || p.path == NAME(SLOW) ? p.path : NAME(WIDER);
-        p.scale = step;
+    p.scale = (REAL)ldexp((double)(REAL)scale, unit);
+    p.divide = !power || p.path == NAME(SIGNS);
+    NAME(plan_scale)(&p, 1);
+    if (p.path == NAME(COPY) || p.path == NAME(SIGNS))
+        return p;
+    if (power && !NAME(power_fits)(&p, exponent))
+        p.path = NAME(WIDER);
+    else if (power) {
+        NAME(plan_scale)(&p, (REAL)ldexp(1, exponent));
+        p.floats.nan *= p.floats.step;
     }
+    if (!power && p.path == NAME(POWERS)) /* a vanishing quotient would lose its sign */
+        p.path = NAME(SLOW);
     if (p.path == NAME(WIDER))
         p.path = power && sizeof(REAL) < sizeof(double) ? NAME(WIDER) : NAME(SLOW);
-    p.codes.inverse = p.floats.inverse = inverse;
-    p.codes.step = p.floats.step = p.divide ? 1 : step;
-    p.floats.nan = p.divide ? p.floats.nan : p.floats.nan * step;
     return p;
 }
 
@@ -114,22 +156,29 @@ static void NAME(slow)(const NAME(plan) * p, double scale, int64_t zero, const b
 static void NAME(loop)(const NAME(plan) * p, const NAME(bli_num_kernels) * k, const REAL *x, REAL *y,
                        const uint32_t *random, size_t n)
 {
+    const bl_rounding q = p->f.rounding;
     if (p->path == NAME(CODES))
-        k->codes[p->f.rounding][p->end](&p->codes, x, y, random, n);
+        k->codes[q][p->end](&p->codes, x, y, random, n);
+    else if (p->path == NAME(FLOATS))
+        k->floats[q](&p->floats, x, y, random, n);
+    else if (p->path == NAME(SAME_RANGE))
+        k->same_range[q](&p->floats, x, y, random, n);
+    else if (p->path == NAME(POWERS))
+        k->powers[q](&p->powers, x, y, random, n);
     else
-        k->floats[p->f.rounding](&p->floats, x, y, random, n);
+        k->sign_draw(1, x, y, random, n);
 }
 
 /* In chunks, where something besides x and y is needed. */
 static void NAME(loop_chunks)(const NAME(plan) * p, const NAME(bli_num_kernels) * k, const bli_stream *rng,
-                              uint64_t first, const REAL *x, REAL *y, size_t n)
+                              uint64_t first, const REAL *x, REAL *y, size_t n, bli_isa isa)
 {
     uint32_t random[NAME(CHUNK)];
     REAL quotient[NAME(CHUNK)];
     for (size_t i = 0; i < n; i += NAME(CHUNK)) {
         size_t m = n - i < NAME(CHUNK) ? n - i : NAME(CHUNK);
         if (p->draw)
-            bli_stream_fill(rng, first + i, random, m);
+            random_fill[isa](rng, first + i, random, m);
         if (p->divide) {
             k->divide(p->scale, x + i, quotient, m);
             NAME(loop)(p, k, quotient, quotient, random, m);
@@ -140,14 +189,50 @@ static void NAME(loop_chunks)(const NAME(plan) * p, const NAME(bli_num_kernels) 
     }
 }
 
+/* Blocks of a row as plain calls: any scale, any length. */
+static void NAME(mx_row_plain)(const bl_format *f, double scale, const bli_stream *rng, uint64_t first, const REAL *x,
+                               REAL *y, size_t n, bli_isa isa)
+{
+    const bl_format element = bli_mx_element(f);
+    const int emax = -bli_mx_exponent(f, 1);
+    for (size_t i = 0; i < n; i += (size_t)f->block) {
+        size_t m = n - i < (size_t)f->block ? n - i : (size_t)f->block;
+        double block_scale = ldexp(scale, NAME(block_exponent)(emax, scale, x + i, m, isa));
+        NAME(bli_quantize)(&element, block_scale, 0, rng, first + i, x + i, y + i, m, isa);
+    }
+}
+
+/* The same with one plan for all blocks and random bits drawn for many. */
 static void NAME(mx_row)(const bl_format *f, double scale, const bli_stream *rng, uint64_t first, const REAL *x,
                          REAL *y, size_t n, bli_isa isa)
 {
     const bl_format element = bli_mx_element(f);
+    const int emax = -bli_mx_exponent(f, 1);
+    const int unit = bli_family_of(&element)->unit_exp(&element);
+    NAME(plan) p = NAME(plan_of)(&element, 1, 0, rng);
+    const REAL nan = p.floats.nan;
+    uint32_t random[NAME(CHUNK)];
+    size_t drawn_from = 0, drawn_to = 0;
+    if (scale != 1 || f->block > NAME(CHUNK) || p.f.rounding == BL_TRN ||
+        (p.path != NAME(CODES) && p.path != NAME(FLOATS))) {
+        NAME(mx_row_plain)(f, scale, rng, first, x, y, n, isa);
+        return;
+    }
     for (size_t i = 0; i < n; i += (size_t)f->block) {
         size_t m = n - i < (size_t)f->block ? n - i : (size_t)f->block;
-        double block_scale = ldexp(scale, NAME(block_exponent)(f, scale, x + i, m, isa));
-        NAME(bli_quantize)(&element, block_scale, 0, rng, first + i, x + i, y + i, m, isa);
+        int exponent = NAME(block_exponent)(emax, scale, x + i, m, isa) + unit;
+        if (exponent <= -BIAS || exponent >= BIAS) {
+            NAME(mx_row_plain)(f, scale, rng, first + i, x + i, y + i, m, isa);
+            continue;
+        }
+        if (p.draw && i + m > drawn_to) {
+            drawn_from = i;
+            drawn_to = n - i < NAME(CHUNK) ? n : i + NAME(CHUNK);
+            random_fill[isa](rng, first + i, random, drawn_to - i);
+        }
+        NAME(plan_scale)(&p, NAME(power_of_two)(exponent));
+        p.floats.nan = nan * p.floats.step;
+        NAME(loop)(&p, NAME(kernels)[isa], x + i, y + i, random + (i - drawn_from) * p.draw, m);
     }
 }
 
@@ -162,14 +247,14 @@ void NAME(bli_quantize)(const bl_format *f, double scale, int64_t zero, const bl
     const NAME(bli_num_kernels) *k = NAME(kernels)[isa];
     if (p.path == NAME(COPY))
         NAME(copy)(x, y, n);
-    else if (p.path == NAME(SIGNS))
+    else if (p.path == NAME(SIGNS) && !p.draw)
         k->sign((REAL)scale, x, y, n);
     else if (p.path == NAME(WIDER))
         NAME(wider)(&p.f, scale, zero, rng, first, x, y, n, isa);
     else if (p.path == NAME(SLOW))
         NAME(slow)(&p, scale, zero, rng, first, x, y, n);
     else if (p.draw || p.divide)
-        NAME(loop_chunks)(&p, k, rng, first, x, y, n);
+        NAME(loop_chunks)(&p, k, rng, first, x, y, n, isa);
     else
         NAME(loop)(&p, k, x, y, NULL, n);
 }
@@ -195,7 +280,7 @@ void NAME(bli_quantize_each)(bl_rounding rounding, const REAL *step, const REAL 
     for (size_t i = 0; i < n; i += NAME(CHUNK)) {
         size_t m = n - i < NAME(CHUNK) ? n - i : NAME(CHUNK);
         if (rounding == BL_STOCHASTIC)
-            bli_stream_fill(rng, first + i, random, m);
+            random_fill[isa](rng, first + i, random, m);
         k->each[rounding](step + i, lo + i, hi + i, x + i, y + i, random, m);
     }
 }
@@ -212,24 +297,40 @@ static void NAME(grad_slow)(const NAME(plan) * p, double scale, int64_t zero, co
     }
 }
 
-static void NAME(grad_chunks)(const NAME(plan) * p, const NAME(bli_num_kernels) * k, const bli_stream *rng,
-                              uint64_t first, const REAL *x, const REAL *dy, REAL *dx, size_t n)
+/* One chunk; v: quotients where the plan divides, else x. */
+static void NAME(grad_loop)(const NAME(plan) * p, const NAME(bli_num_kernels) * k, const REAL *v, const REAL *dy,
+                            REAL *dx, const uint32_t *random, size_t n)
 {
+    const bl_rounding q = p->f.rounding;
+    if (p->path == NAME(CODES)) {
+        k->codes_grad[q](&p->codes, v, dy, dx, random, n);
+    } else if (p->path == NAME(FLOATS)) {
+        k->floats_grad[q](&p->floats, v, dy, dx, random, n);
+    } else if (p->path == NAME(POWERS)) {
+        k->powers_grad[q](&p->powers, v, dy, dx, random, n);
+    } else { /* the same range: whatever overflows becomes NaN */
+        REAL y[NAME(CHUNK)];
+        NAME(bli_floats) floats = p->floats;
+        floats.over = floats.nan = (REAL)NAN;
+        k->same_range[q](&floats, v, y, random, n);
+        for (size_t i = 0; i < n; i++)
+            dx[i] = y[i] == y[i] ? dy[i] : 0;
+    }
+}
+
+static void NAME(grad_chunks)(const NAME(plan) * p, const bli_stream *rng, uint64_t first, const REAL *x,
+                              const REAL *dy, REAL *dx, size_t n, bli_isa isa)
+{
+    const NAME(bli_num_kernels) *k = NAME(kernels)[isa];
     uint32_t random[NAME(CHUNK)];
     REAL quotient[NAME(CHUNK)];
     for (size_t i = 0; i < n; i += NAME(CHUNK)) {
         size_t m = n - i < NAME(CHUNK) ? n - i : NAME(CHUNK);
-        const REAL *v = x + i;
         if (p->draw)
-            bli_stream_fill(rng, first + i, random, m);
-        if (p->divide) {
-            k->divide(p->scale, v, quotient, m);
-            v = quotient;
-        }
-        if (p->path == NAME(CODES))
-            k->codes_grad[p->f.rounding](&p->codes, v, dy + i, dx + i, random, m);
-        else
-            k->floats_grad[p->f.rounding](&p->floats, v, dy + i, dx + i, random, m);
+            random_fill[isa](rng, first + i, random, m);
+        if (p->divide)
+            k->divide(p->scale, x + i, quotient, m);
+        NAME(grad_loop)(p, k, p->divide ? quotient : x + i, dy + i, dx + i, random, m);
     }
 }
 
@@ -237,9 +338,10 @@ static void NAME(grad_mx_row)(const bl_format *f, double scale, const bli_stream
                               const REAL *dy, REAL *dx, size_t n, bli_isa isa)
 {
     const bl_format element = bli_mx_element(f);
+    const int emax = -bli_mx_exponent(f, 1);
     for (size_t i = 0; i < n; i += (size_t)f->block) {
         size_t m = n - i < (size_t)f->block ? n - i : (size_t)f->block;
-        double block_scale = ldexp(scale, NAME(block_exponent)(f, scale, x + i, m, isa));
+        double block_scale = ldexp(scale, NAME(block_exponent)(emax, scale, x + i, m, isa));
         NAME(bli_quantize_grad)(&element, block_scale, 0, rng, first + i, x + i, dy + i, dx + i, m, isa);
     }
 }
@@ -257,8 +359,10 @@ void NAME(bli_quantize_grad)(const bl_format *f, double scale, int64_t zero, con
             memmove(dx, dy, n * sizeof *dx);
         return;
     }
-    if (p.path == NAME(CODES) || p.path == NAME(FLOATS))
-        NAME(grad_chunks)(&p, NAME(kernels)[isa], rng, first, x, dy, dx, n);
+    if (p.path == NAME(SIGNS))
+        NAME(kernels)[isa]->sign_grad((REAL)scale, x, dy, dx, n);
+    else if (p.path != NAME(WIDER) && p.path != NAME(SLOW))
+        NAME(grad_chunks)(&p, rng, first, x, dy, dx, n, isa);
     else
         NAME(grad_slow)(&p, scale, zero, rng, first, x, dy, dx, n);
 }
@@ -285,7 +389,7 @@ void NAME(bli_quantize_grad_each)(bl_rounding rounding, const REAL *step, const 
     for (size_t i = 0; i < n; i += NAME(CHUNK)) {
         size_t m = n - i < NAME(CHUNK) ? n - i : NAME(CHUNK);
         if (rounding == BL_STOCHASTIC)
-            bli_stream_fill(rng, first + i, random, m);
+            random_fill[isa](rng, first + i, random, m);
         k->each_grad[rounding](step + i, lo + i, hi + i, x + i, dy + i, dx + i, random, m);
     }
 }
