@@ -5,6 +5,7 @@
 #include "bitlathe/dataset.h"
 #include "bitlathe/format.h"
 #include "bitlathe/graph.h"
+#include "bitlathe/list.h"
 #include "bitlathe/model.h"
 #include "bitlathe/recipe.h"
 #include "bitlathe/run.h"

@@ -19,14 +19,17 @@ BL_MUST_CHECK bl_status bl_recipe_read(bl_context *ctx, const char *path, const 
                                        bl_recipe **out);
 BL_MUST_CHECK bl_status bl_recipe_parse(bl_context *ctx, const char *name, const char *text, size_t size,
                                         const char *const *overrides, int count, bl_recipe **out);
-void bl_recipe_free(bl_recipe *r);
+void bl_recipe_free(bl_recipe *r); /* NULL is fine */
+
+/* The recipe as YAML, with overrides and preset in it: parsing it gives the same recipe.  Free with bl_text_free. */
+BL_MUST_CHECK bl_status bl_recipe_print(const bl_recipe *r, char **text);
 
 /* Opens the recipe's data ("train" or "test" split). */
 BL_MUST_CHECK bl_status bl_recipe_dataset(const bl_recipe *r, const char *split, bl_dataset **out);
 /* Builds the network for rows of that data set, initialised from the recipe's seed, quantizers in place, normalisation
- * as its first nodes. */
-BL_MUST_CHECK bl_status bl_recipe_graph(const bl_recipe *r, const bl_dataset *data, bl_graph **out);
-/* Training options; strings are the recipe's own. */
+ * as its first nodes.  A teacher model, if the recipe names one, is read here too. */
+BL_MUST_CHECK bl_status bl_recipe_graph(bl_recipe *r, const bl_dataset *data, bl_graph **out);
+/* Training options, complete after bl_recipe_graph; strings are the recipe's own. */
 const bl_train_options *bl_recipe_options(const bl_recipe *r);
 const char *bl_recipe_output(const bl_recipe *r, const char *what); /* "model", "log", "checkpoint"; NULL if absent */
 
