@@ -21,7 +21,7 @@
     /* the same bytes under another shape */ \
     X(identity) X(flatten) X(reshape) X(squeeze) X(unsqueeze) \
     /* sums of products */ \
-    X(matmul) X(gemm) \
+    X(matmul) X(gemm) X(conv) X(conv_last) X(conv_transpose) X(conv_transpose_last) \
     /* number formats */ \
     X(quantize)
 /* clang-format on */

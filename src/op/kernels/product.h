@@ -62,14 +62,15 @@ typedef struct bli_pack {
     int64_t inner, inner_step, outer_step;
 } bli_pack;
 
-/* y[p][ch] = bias[ch] + sum_t x[p + tap t][ch] w[t][ch]: every channel its own filter.  w is packed [tap][channel]. */
+/* y[p][ch] = bias[ch] + sum_t x[p + a of span t][ch] w[b of span t][ch]: every channel its own filter, one span a tap.
+ * w is packed [tap][channel]. */
 typedef struct bli_depthwise {
     const void *x, *w, *bias;
     void *y;
-    int64_t pixels[2];
-    ptrdiff_t x_step[2], y_step[2];
-    const ptrdiff_t *taps; /* offsets in x */
-    int num_taps;
+    int64_t pixels[3];
+    ptrdiff_t x_step[3], y_step[3];
+    const bli_span *spans;
+    int num_spans;
     int64_t channels;
 } bli_depthwise;
 
@@ -79,8 +80,10 @@ typedef struct bli_kernels {
     void (*outer)(const bli_outer *o);
     void (*pack)(const bli_pack *p);
     void (*depthwise)(const bli_depthwise *d);
-    /* dw[t][ch] += sum_p x[p + tap t][ch] dy[p][ch]; w is dw, y is read */
-    void (*depthwise_grad)(const bli_depthwise *d, void *dw);
+    /* dw[t][ch] (+)= sum_p x[p + a of span t][ch] y[p][ch], y being the gradient */
+    void (*depthwise_grad)(const bli_depthwise *d, void *dw, bool add);
+    /* dst[c][r] = src[r][c] */
+    void (*transpose)(const void *src, int64_t rows, int64_t columns, void *dst);
     int64_t (*row_cost)(int64_t rows, int64_t columns); /* cycles, roughly, of one k for so many rows */
     /* y[r][n] = alpha y[r][n] + beta c[n c_step]; c may be NULL */
     void (*scale_add)(void *y, int64_t rows, int64_t columns, double alpha, const void *c, ptrdiff_t c_step,

@@ -276,38 +276,54 @@ static void NAME(pack)(const bli_pack *p)
 
 /* ---- depthwise ---------------------------------------------------------------------------------------------- */
 
+INLINE VECTOR NAME(depthwise_pixel)(const bli_depthwise *d, const REAL *x, int64_t ch, MASK mask, VECTOR acc)
+{
+    for (int t = 0; t < d->num_spans; t++)
+        acc = OP(fma)(OP(load_n)(x + d->spans[t].a, mask),
+                      OP(load_n)((const REAL *)d->w + d->spans[t].b * d->channels + ch, mask), acc);
+    return acc;
+}
+
 static void NAME(depthwise)(const bli_depthwise *d)
 {
-    const REAL *x = d->x, *w = d->w, *bias = d->bias;
+    const REAL *bias = d->bias;
     for (int64_t ch = 0; ch < d->channels; ch += LANES) {
         const MASK mask = OP(first)(d->channels - ch < LANES ? (int)(d->channels - ch) : LANES);
         const VECTOR start = bias ? OP(load_n)(bias + ch, mask) : OP(splat)(0);
-        for (int64_t p1 = 0; p1 < d->pixels[1]; p1++)
-            for (int64_t p0 = 0; p0 < d->pixels[0]; p0++) {
-                const REAL *at = x + p1 * d->x_step[1] + p0 * d->x_step[0] + ch;
-                VECTOR acc = start;
-                for (int t = 0; t < d->num_taps; t++)
-                    acc = OP(fma)(OP(load_n)(at + d->taps[t], mask), OP(load_n)(w + t * d->channels + ch, mask), acc);
-                OP(store_n)((REAL *)d->y + p1 * d->y_step[1] + p0 * d->y_step[0] + ch, acc, mask);
+        for (int64_t p2 = 0; p2 < d->pixels[2]; p2++)
+            for (int64_t p1 = 0; p1 < d->pixels[1]; p1++) {
+                const REAL *x = (const REAL *)d->x + p2 * d->x_step[2] + p1 * d->x_step[1] + ch;
+                REAL *y = (REAL *)d->y + p2 * d->y_step[2] + p1 * d->y_step[1] + ch;
+                for (int64_t p0 = 0; p0 < d->pixels[0]; p0++, x += d->x_step[0], y += d->y_step[0])
+                    OP(store_n)(y, NAME(depthwise_pixel)(d, x, ch, mask, start), mask);
             }
     }
 }
 
-static void NAME(depthwise_grad)(const bli_depthwise *d, void *dw)
+static void NAME(depthwise_grad)(const bli_depthwise *d, void *dw, bool add)
 {
-    const REAL *x = d->x, *dy = d->y;
     for (int64_t ch = 0; ch < d->channels; ch += LANES) {
         const MASK mask = OP(first)(d->channels - ch < LANES ? (int)(d->channels - ch) : LANES);
-        for (int t = 0; t < d->num_taps; t++) {
-            REAL *sum = (REAL *)dw + t * d->channels + ch;
-            VECTOR acc = OP(load_n)(sum, mask);
-            for (int64_t p1 = 0; p1 < d->pixels[1]; p1++)
-                for (int64_t p0 = 0; p0 < d->pixels[0]; p0++)
-                    acc = OP(fma)(OP(load_n)(x + p1 * d->x_step[1] + p0 * d->x_step[0] + d->taps[t] + ch, mask),
-                                  OP(load_n)(dy + p1 * d->y_step[1] + p0 * d->y_step[0] + ch, mask), acc);
+        for (int t = 0; t < d->num_spans; t++) {
+            REAL *sum = (REAL *)dw + d->spans[t].b * d->channels + ch;
+            VECTOR acc = add ? OP(load_n)(sum, mask) : OP(splat)(0);
+            for (int64_t p2 = 0; p2 < d->pixels[2]; p2++)
+                for (int64_t p1 = 0; p1 < d->pixels[1]; p1++) {
+                    const REAL *x = (const REAL *)d->x + p2 * d->x_step[2] + p1 * d->x_step[1] + d->spans[t].a + ch;
+                    const REAL *y = (const REAL *)d->y + p2 * d->y_step[2] + p1 * d->y_step[1] + ch;
+                    for (int64_t p0 = 0; p0 < d->pixels[0]; p0++, x += d->x_step[0], y += d->y_step[0])
+                        acc = OP(fma)(OP(load_n)(x, mask), OP(load_n)(y, mask), acc);
+                }
             OP(store_n)(sum, acc, mask);
         }
     }
+}
+
+static void NAME(transpose)(const void *src, int64_t rows, int64_t columns, void *dst)
+{
+    for (int64_t c = 0; c < columns; c++)
+        for (int64_t r = 0; r < rows; r++)
+            ((REAL *)dst)[c * rows + r] = ((const REAL *)src)[r * columns + c];
 }
 
 /* ---- rows and columns --------------------------------------------------------------------------------------- */
@@ -342,6 +358,7 @@ const bli_kernels CAT(bli_kernels_, REAL_NAME, _, BLI_ISA_SUFFIX) = {
     .pack = NAME(pack),
     .depthwise = NAME(depthwise),
     .depthwise_grad = NAME(depthwise_grad),
+    .transpose = NAME(transpose),
     .row_cost = NAME(row_cost),
     .scale_add = NAME(scale_add),
     .column_sums = NAME(column_sums),
