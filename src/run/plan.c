@@ -195,7 +195,7 @@ static bl_status analyse(bli_plan *p)
     BLI_TRY(setup_steps(p, p->steps, p->num_steps));
     BLI_TRY(setup_steps(p, p->whole_steps, p->num_whole_steps));
     count_reductions(p);
-    return BL_OK;
+    return bli_plan_find_wide(p);
 }
 
 bl_status bli_plan_create(bl_context *ctx, const bl_graph *g, bl_dtype real, const bli_plan_options *o, bli_plan **out)

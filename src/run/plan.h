@@ -42,8 +42,8 @@ typedef struct bli_pstep {
     size_t reduce_count; /* doubles of whole-batch statistics, 0 if none */
     void *prep;          /* made once a step from whole inputs */
     size_t prep_size;
-    const void *state;      /* op->setup's, for the life of the plan */
-    const int *wide_steps;  /* see bli_call; NULL where float64 holds every sum */
+    const void *state;     /* op->setup's, for the life of the plan */
+    const int *wide_steps; /* see bli_call; NULL where float64 holds every sum */
 } bli_pstep;
 
 typedef struct bli_plan_options {
@@ -109,8 +109,11 @@ BL_MUST_CHECK bl_status bli_plan_prepare(bli_plan *p, int step, const bli_place 
 /* Forward of batched step i on one slice. */
 BL_MUST_CHECK bl_status bli_plan_forward(const bli_plan *p, int i, const bli_place *at, const double *reduced);
 
-/* Ranges of all values (ranges[num_values]) from constants and formats, and the largest accumulator in steps. */
-BL_MUST_CHECK bl_status bli_infer_ranges(bl_context *ctx, const bl_graph *g, bli_range *ranges, double *accumulator);
+/* Ranges of all values (ranges[num_values]) from constants and formats, and each node's accumulator in steps
+ * (accumulators[num_nodes], 0 where it has none or nothing is known). */
+BL_MUST_CHECK bl_status bli_infer_ranges(bl_context *ctx, const bl_graph *g, bli_range *ranges, double *accumulators);
+/* In a float64 plan for evaluation: wide_steps of the steps that need them. */
+BL_MUST_CHECK bl_status bli_plan_find_wide(bli_plan *p);
 /* The carrier that holds every sum and every format exactly (float32 unless proof says otherwise). */
 BL_MUST_CHECK bl_status bli_choose_carrier(bl_context *ctx, const bl_graph *g, bl_dtype *real);
 /* The same for training, where weights move: float64 only when a format has values that float32 cannot hold. */

@@ -62,41 +62,46 @@ static void node_ranges(bl_context *ctx, const bl_graph *g, const bl_node *n, bl
         r.range_out[0] = r.range_in[0];
     for (int o = 0; o < n->num_outputs && o < BLI_MAX_OUT; o++)
         ranges[n->outputs[o]] = r.range_out[o];
-    if (r.range_out[0].on_grid && r.accumulator > *accumulator)
-        *accumulator = r.accumulator;
+    *accumulator = r.range_out[0].on_grid ? r.accumulator : 0;
 }
 
-bl_status bli_infer_ranges(bl_context *ctx, const bl_graph *g, bli_range *ranges, double *accumulator)
+bl_status bli_infer_ranges(bl_context *ctx, const bl_graph *g, bli_range *ranges, double *accumulators)
 {
-    *accumulator = 0;
     for (int v = 0; v < bl_graph_num_values(g); v++)
         ranges[v] = constant_range(bl_graph_value(g, v));
     for (int i = 0; i < bl_graph_num_nodes(g); i++)
-        node_ranges(ctx, g, bl_graph_node(g, i), ranges, accumulator);
+        node_ranges(ctx, g, bl_graph_node(g, i), ranges, &accumulators[i]);
     return BL_OK;
 }
 
 /* Sums count only when asked for: in training the weights move and nothing lasting can be proven of them. */
+static double most_steps(const bl_graph *g, bool sums, const bli_range *ranges, const double *accumulators)
+{
+    double most = 0;
+    for (int i = 0; sums && i < bl_graph_num_nodes(g); i++)
+        most = fmax(most, accumulators[i]);
+    for (int v = 0; v < bl_graph_num_values(g); v++) {
+        const int from = bl_graph_value(g, v)->producer;
+        const bool format = from >= 0 && strcmp(bl_graph_node(g, from)->type, "Quantize") == 0;
+        if (ranges[v].on_grid && (sums || format))
+            most = fmax(most, steps_of(&ranges[v]));
+    }
+    return most;
+}
+
 static bl_status choose(bl_context *ctx, const bl_graph *g, bool sums, bl_dtype *real)
 {
     *real = BL_F32;
-    const int n = bl_graph_num_values(g);
-    bli_range *ranges = bli_alloc_array(ctx, (size_t)n + 1, sizeof *ranges);
-    if (!ranges)
-        return BL_NO_MEMORY;
-    double most;
-    const bl_status s = bli_infer_ranges(ctx, g, ranges, &most);
-    if (!sums)
-        most = 0;
-    for (int v = 0; v < n; v++) {
-        const int from = bl_graph_value(g, v)->producer;
-        const bool format = from >= 0 && strcmp(bl_graph_node(g, from)->type, "Quantize") == 0;
-        if (ranges[v].on_grid && (sums || format) && steps_of(&ranges[v]) > most)
-            most = steps_of(&ranges[v]);
+    bli_range *ranges = bli_alloc_array(ctx, (size_t)bl_graph_num_values(g) + 1, sizeof *ranges);
+    double *accumulators = bli_alloc_array(ctx, (size_t)bl_graph_num_nodes(g) + 1, sizeof *accumulators);
+    bl_status s = BL_NO_MEMORY;
+    if (ranges && accumulators) {
+        s = bli_infer_ranges(ctx, g, ranges, accumulators);
+        if (s == BL_OK && most_steps(g, sums, ranges, accumulators) > 0x1p24)
+            *real = BL_F64;
     }
-    if (most > 0x1p24)
-        *real = BL_F64;
     bli_free(ctx, ranges);
+    bli_free(ctx, accumulators);
     return s;
 }
 
@@ -108,4 +113,29 @@ bl_status bli_choose_carrier(bl_context *ctx, const bl_graph *g, bl_dtype *real)
 bl_status bli_training_carrier(bl_context *ctx, const bl_graph *g, bl_dtype *real)
 {
     return choose(ctx, g, false, real);
+}
+
+/* Steps whose sums may pass 2^53 learn the step exponents of their inputs. */
+bl_status bli_plan_find_wide(bli_plan *p)
+{
+    const bl_graph *g = p->graph;
+    if (p->opt.training || p->real != BL_F64)
+        return BL_OK;
+    bli_range *ranges = bli_arena_array(p->arena, (size_t)p->num_values + 1, sizeof *ranges);
+    double *accumulators = bli_arena_array(p->arena, (size_t)bl_graph_num_nodes(g) + 1, sizeof *accumulators);
+    if (!ranges || !accumulators)
+        return BL_NO_MEMORY;
+    BLI_TRY(bli_infer_ranges(p->ctx, g, ranges, accumulators));
+    for (int i = 0; i < p->num_steps; i++) {
+        const bl_node *n = bl_graph_node(g, p->steps[i].node);
+        if (accumulators[p->steps[i].node] <= 0x1p53)
+            continue;
+        int *steps = bli_arena_array(p->arena, BLI_MAX_IN, sizeof *steps);
+        if (!steps)
+            return BL_NO_MEMORY;
+        for (int k = 0; k < n->num_inputs; k++)
+            steps[k] = n->inputs[k] < 0 ? 0 : ranges[n->inputs[k]].step_exp;
+        p->steps[i].wide_steps = steps;
+    }
+    return BL_OK;
 }
