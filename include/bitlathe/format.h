@@ -133,7 +133,8 @@ BL_MUST_CHECK bl_status bl_quantize_f64(bl_context *ctx, const bl_format *f, con
 
 /* Integer view of values that lie on the grid: two's complement codes for the integer-coded kinds (uint<64> as its
  * bits), -1/+1 and -1/0/+1 for binary and ternary, the bit pattern for po2 and floats; mx: the block's E8M0 exponent
- * above the element's bits.  A value off the grid is BL_BAD_VALUE with its index.  float32 has no codes. */
+ * above the element's bits.  A value off the grid (code times scale as
+ * a double or as a float) is BL_BAD_VALUE with its index.  float32 has no codes. */
 BL_MUST_CHECK bl_status bl_encode(bl_context *ctx, const bl_format *f, const bl_grid *grid, const double *x,
                                   int64_t *codes, size_t n);
 /* The way back; codes that the format does not have are BL_BAD_VALUE.  Values with W > 53 are cut to a double. */

@@ -1,13 +1,12 @@
 /* codes.c: between values on a format's grid and their integer view.
  *
- * A value is on the grid when decoding its code gives the value back, bit by bit.  An mx value's code carries the
- * block's shared exponent, which is found again from the block's greatest magnitude.
+ * A value is on the grid when decoding its code gives the value back, bit by bit, in one of the carriers.  An mx
+ * value's code carries the block's shared exponent, which is found again from the block's greatest magnitude.
  */
 #include <math.h>
 
 #include "num/family.h"
 
-/* The exponent of a power-of-two scale folded with the unit; false for other scales. */
 static double to_units(double x, double scale, int unit)
 {
     int exponent;
@@ -48,7 +47,10 @@ static bool encode_one(const bl_format *f, const bl_grid *g, double x, int64_t *
         v = bli_quantize_reference_f64(f, 1, 0, false, 0, x / g->scale, NULL);
     if (!family->encode(f, v, g->zero_point, code) || !family->decode(f, *code, g->zero_point, &back))
         return false;
-    return isnan(x) ? isnan(back) : from_units(back, g->scale, unit) == x;
+    if (isnan(x))
+        return isnan(back);
+    float carried = (float)back * (float)ldexp((double)(float)g->scale, unit); /* as the float32 kernels multiply */
+    return from_units(back, g->scale, unit) == x || (double)carried == x;
 }
 
 static bl_status encode_block(bl_context *ctx, const bl_format *f, const bl_grid *g, const double *x, int64_t *codes,
