@@ -21,6 +21,15 @@ BL_MUST_CHECK bl_status bl_model_write(const bl_graph *g, const char *path);
 #if defined(__GNUC__)
 #pragma GCC visibility pop
 #endif
+/* What `list readers` and `list passes` say; false: no such index. */
+typedef struct bl_model_info {
+    const char *name, *help;
+} bl_model_info;
+bool bl_reader_at(int i, bl_model_info *out);
+bool bl_pass_at(int i, bl_model_info *out);
+/* Runs one pass by name. */
+BL_MUST_CHECK bl_status bl_graph_pass(bl_graph *g, const char *name);
+
 #ifdef __cplusplus
 }
 #endif

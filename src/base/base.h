@@ -21,6 +21,13 @@
     } while (0)
 #define BLI_COUNT(array) (sizeof(array) / sizeof((array)[0]))
 
+/* Whether costly checks of our own work run too (CMake's Debug builds). */
+#ifdef BITLATHE_DEBUG
+enum { bli_debug_build = 1 };
+#else
+enum { bli_debug_build = 0 };
+#endif
+
 /* ---- messages ----------------------------------------------------------------------------------------------- */
 /* Sets the message and returns status: return bli_fail(ctx, BL_BAD_FILE, "magic: %02x", b).  May be called from
  * worker threads: the first message of a call wins. */

@@ -177,6 +177,7 @@ static void link_node(bl_graph *g, bli_node_slot *n)
 {
     int id = (int)g->num_nodes++;
     g->nodes[id] = n;
+    n->order = id;
     bli_index_put(&g->node_index, n->node.name, id);
     for (int i = 0; i < n->node.num_inputs; i++)
         bli_use_add(g, id, i, n->inputs[i]);

@@ -1,21 +1,28 @@
 /* clean.c: dropping what is dead, and bringing nodes into order.
  *
- * Kahn's algorithm with a heap that yields the lowest old id first: the result is the topological order nearest to the
- * old one, and a graph already in order keeps it.
+ * Kahn's algorithm with a heap that yields the lowest wish first (its own id, or that of the node a pass made it for):
+ * the result is the topological order nearest to the old one, and a graph already in order keeps it.
  */
 #include <string.h>
 
 #include "graph/impl.h"
 
 typedef struct heap {
+    const bl_graph *g;
     int *item;
     size_t count;
 } heap;
 
+static bool before(const heap *h, int a, int b)
+{
+    int x = h->g->nodes[a]->order, y = h->g->nodes[b]->order;
+    return x != y ? x < y : a < b;
+}
+
 static void heap_push(heap *h, int id)
 {
     size_t at = h->count++;
-    for (; at > 0 && h->item[(at - 1) / 2] > id; at = (at - 1) / 2)
+    for (; at > 0 && before(h, id, h->item[(at - 1) / 2]); at = (at - 1) / 2)
         h->item[at] = h->item[(at - 1) / 2];
     h->item[at] = id;
 }
@@ -25,9 +32,9 @@ static int heap_pop(heap *h)
     int top = h->item[0], last = h->item[--h->count];
     size_t at = 0;
     for (size_t child; (child = 2 * at + 1) < h->count; at = child) {
-        if (child + 1 < h->count && h->item[child + 1] < h->item[child])
+        if (child + 1 < h->count && before(h, h->item[child + 1], h->item[child]))
             child++;
-        if (h->item[child] >= last)
+        if (!before(h, h->item[child], last))
             break;
         h->item[at] = h->item[child];
     }
@@ -149,6 +156,7 @@ static void renumber_nodes(bl_graph *g, bli_node_slot **sorted, size_t live, con
     g->free_use = -1;
     for (size_t i = 0; i < live; i++) {
         bli_node_slot *n = g->nodes[i] = sorted[i];
+        n->order = (int)i;
         bli_index_put(&g->node_index, n->node.name, (int)i);
         for (int k = 0; k < n->node.num_inputs; k++)
             bli_use_add(g, (int)i, k, n->inputs[k] < 0 ? -1 : new_value[n->inputs[k]]);
@@ -166,7 +174,7 @@ bl_status bli_graph_clean(bl_graph *g)
     size_t nodes = g->num_nodes, live = 0;
     int *order = bli_alloc_array(g->ctx, nodes, sizeof *order);
     int *waits = bli_alloc_array(g->ctx, nodes, sizeof *waits);
-    heap ready = {bli_alloc_array(g->ctx, nodes, sizeof *ready.item), 0};
+    heap ready = {g, bli_alloc_array(g->ctx, nodes, sizeof *ready.item), 0};
     bli_node_slot **sorted = bli_alloc_array(g->ctx, nodes, sizeof(*sorted));
     int *new_id = bli_alloc_array(g->ctx, g->num_values, sizeof *new_id);
     bl_status s = order && waits && ready.item && sorted && new_id ? BL_OK : BL_NO_MEMORY;

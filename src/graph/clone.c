@@ -47,6 +47,7 @@ static bl_status copy_node(bl_graph *to, const bli_node_slot *from, bli_node_slo
         return BL_OK;
     size_t ins = (size_t)from->node.num_inputs, outs = (size_t)from->node.num_outputs;
     n->node = from->node;
+    n->order = from->order;
     n->node.name = bli_arena_strdup(a, from->node.name);
     n->node.type = bli_arena_strdup(a, from->node.type);
     n->node.domain = bli_arena_strdup(a, from->node.domain);

@@ -168,6 +168,30 @@ void bli_graph_remove_node(bl_graph *g, int node)
     n->node.num_inputs = n->node.num_outputs = n->node.num_attrs = 0;
 }
 
+void bli_graph_trim_inputs(bl_graph *g, int node, int count)
+{
+    bli_node_slot *n = g->nodes[node];
+    for (int i = count; i < n->node.num_inputs; i++)
+        bli_use_drop(g, node, i);
+    if (count < n->node.num_inputs)
+        n->node.num_inputs = count;
+}
+
+void bli_graph_trim_outputs(bl_graph *g, int node, int count)
+{
+    bli_node_slot *n = g->nodes[node];
+    for (int i = count; i < n->node.num_outputs; i++) {
+        g->values[n->outputs[i]]->value.producer = -1;
+        g->values[n->outputs[i]]->value.name = NULL;
+    }
+    n->node.num_outputs = count;
+}
+
+void bli_graph_place_like(bl_graph *g, int node, int other)
+{
+    g->nodes[node]->order = g->nodes[other]->order;
+}
+
 bool bli_graph_node_dead(const bl_graph *g, int node)
 {
     return !g->nodes[node]->node.type;
@@ -193,6 +217,22 @@ bl_status bli_graph_rename_value(bl_graph *g, int value, const char *name)
         return BL_NO_MEMORY;
     g->values[value]->value.name = owned;
     bli_index_put(&g->value_index, owned, value);
+    return BL_OK;
+}
+
+bl_status bli_graph_rename_node(bl_graph *g, int node, const char *name)
+{
+    int taken = bl_graph_find_node(g, name);
+    if (taken == node)
+        return BL_OK;
+    if (taken >= 0)
+        return bli_fail(g->ctx, BL_BAD_MODEL, "node '%s': the name is taken", name);
+    BLI_TRY(bli_index_reserve(g->ctx, &g->node_index, 1));
+    const char *owned = bli_arena_strdup(g->arena, name);
+    if (!owned)
+        return BL_NO_MEMORY;
+    g->nodes[node]->node.name = owned;
+    bli_index_put(&g->node_index, owned, node);
     return BL_OK;
 }
 

@@ -116,13 +116,15 @@ int bl_graph_output(const bl_graph *g, int i)
 
 static const char *meta_key(const bl_graph *g, int id)
 {
-    return g->meta[id].key;
+    return (size_t)id < g->num_meta ? g->meta[id].key : NULL;
 }
 
 static void remove_meta(bl_graph *g, int at)
 {
     memmove(&g->meta[at], &g->meta[at + 1], (g->num_meta - (size_t)at - 1) * sizeof *g->meta);
     g->num_meta--;
+    if ((size_t)at == g->num_meta) /* the last one: its entry is stale, the others' stand */
+        return;
     bli_index_clear(&g->meta_index);
     for (size_t i = 0; i < g->num_meta; i++)
         bli_index_put(&g->meta_index, g->meta[i].key, (int)i);

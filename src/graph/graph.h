@@ -61,6 +61,12 @@ BL_MUST_CHECK bl_status bli_graph_set_type(bl_graph *g, int node, const char *ty
 BL_MUST_CHECK bl_status bli_graph_set_input(bl_graph *g, int node, int slot, int value); /* may append one slot */
 /* Every use of value (graph outputs too) now reads other. */
 void bli_graph_replace_uses(bl_graph *g, int value, int other);
+/* Leaves only the first count inputs of node. */
+void bli_graph_trim_inputs(bl_graph *g, int node, int count);
+/* Leaves only the first count outputs of node; the others must be unused. */
+void bli_graph_trim_outputs(bl_graph *g, int node, int count);
+/* Cleaning puts node beside other, as near as the order of definition allows. */
+void bli_graph_place_like(bl_graph *g, int node, int other);
 void bli_graph_remove_node(bl_graph *g, int node);
 bool bli_graph_node_dead(const bl_graph *g, int node);
 int bli_graph_num_uses(const bl_graph *g, int value);   /* node inputs and graph outputs */
@@ -70,6 +76,7 @@ bool bli_graph_is_output(const bl_graph *g, int value);
 int bli_graph_next_user(const bl_graph *g, int value, int *cursor); /* start with *cursor = -1 */
 /* Gives value the new name (unique), e.g. to keep an output's name after a rewrite. */
 BL_MUST_CHECK bl_status bli_graph_rename_value(bl_graph *g, int value, const char *name);
+BL_MUST_CHECK bl_status bli_graph_rename_node(bl_graph *g, int node, const char *name);
 /* A tensor's (not an input's or a node's output's) new type, shape and data, copied. */
 BL_MUST_CHECK bl_status bli_graph_set_tensor(bl_graph *g, int value, const bl_tensor *tensor);
 /* A computed value with no producer left, or any other, becomes a constant, parameter or state with this content. */

@@ -36,6 +36,7 @@ typedef struct bli_node_slot {
     bl_node node;
     int *inputs, *outputs; /* the same arrays as node's, writable */
     int *uses;             /* per input slot: index into bl_graph.uses, -1 where absent */
+    int order;             /* where cleaning would like it: its id, or that of the node it was made for */
 } bli_node_slot;
 
 typedef struct bli_meta {

@@ -1,0 +1,151 @@
+/* test_model.c: ONNX files written and read back; what damaged files say. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#include "bitlathe/bitlathe.h"
+
+static bl_context *ctx;
+
+static int set_up(void **state)
+{
+    (void)state;
+    return bl_context_create(NULL, &ctx) != BL_OK;
+}
+
+static int tear_down(void **state)
+{
+    (void)state;
+    bl_context_destroy(ctx);
+    return 0;
+}
+
+static int tensor(bl_graph *g, const char *name, const char *place, bl_shape shape)
+{
+    int id;
+    bl_tensor t;
+    assert_int_equal(bl_tensor_create(ctx, BL_F32, &shape, &t), BL_OK);
+    for (int64_t i = 0; i < bl_shape_count(&shape); i++)
+        ((float *)t.data)[i] = (float)((i * 7) % 13 - 6) / 8;
+    assert_int_equal(bl_graph_add_tensor(g, name, BL_ROLE_PARAMETER, place, &t, &id), BL_OK);
+    bl_tensor_free(ctx, &t);
+    return id;
+}
+
+static int node(bl_graph *g, const char *name, const char *type, const char *domain, const int *in, int n,
+                const bl_attr *attrs, int num_attrs)
+{
+    int out;
+    bl_node spec = {name, type, domain, n, 1, num_attrs, in, NULL, attrs};
+    const char *names[1] = {name};
+    assert_int_equal(bl_graph_add_node(g, &spec, names, &out), BL_OK);
+    return out;
+}
+
+#define NODE(g, name, type, domain, attrs, n, ...)                                                                     \
+    node(g, name, type, domain, (const int[]){__VA_ARGS__}, (int)(sizeof((const int[]){__VA_ARGS__}) / sizeof(int)),   \
+         attrs, n)
+
+/* A small network as recipes build it: images channels-last, a residual, a dense head. */
+static bl_graph *network(void)
+{
+    static const char last[] = "qonnx.custom_op.channels_last";
+    static const int64_t kernel[] = {3, 3}, pads[] = {1, 1, 1, 1}, two[] = {2, 2};
+    static const bl_attr conv[] = {{"kernel_shape", BL_ATTR_INTS, 2, {.ints = kernel}},
+                                   {"pads", BL_ATTR_INTS, 4, {.ints = pads}}};
+    static const bl_attr pool[] = {{"kernel_shape", BL_ATTR_INTS, 2, {.ints = two}},
+                                   {"strides", BL_ATTR_INTS, 2, {.ints = two}}};
+    bl_graph *g;
+    int x;
+    assert_int_equal(bl_graph_create(ctx, "net", &g), BL_OK);
+    assert_int_equal(bl_graph_add_input(g, "x", BL_F32, &(bl_shape){4, {-1, 8, 8, 3}}, &x), BL_OK);
+    int w1 = tensor(g, "conv1.weight", "weight", (bl_shape){4, {4, 3, 3, 3}});
+    int b1 = tensor(g, "conv1.bias", "bias", (bl_shape){1, {4}});
+    int w2 = tensor(g, "conv2.weight", "weight", (bl_shape){4, {4, 4, 3, 3}});
+    int w3 = tensor(g, "fc.weight", "weight", (bl_shape){2, {64, 5}});
+    int b3 = tensor(g, "fc.bias", "bias", (bl_shape){1, {5}});
+    int c1 = NODE(g, "conv1", "Conv", last, conv, 2, x, w1, b1), r1 = NODE(g, "relu1", "Relu", "", NULL, 0, c1);
+    int c2 = NODE(g, "conv2", "Conv", last, conv, 2, r1, w2), sum = NODE(g, "add", "Add", "", NULL, 0, c2, r1);
+    int p = NODE(g, "pool", "MaxPool", last, pool, 2, sum), f = NODE(g, "flat", "Flatten", "", NULL, 0, p);
+    int d = NODE(g, "fc", "MatMul", "", NULL, 0, f, w3), y = NODE(g, "fc/bias", "Add", "", NULL, 0, d, b3);
+    assert_int_equal(bl_graph_set_outputs(g, &y, 1), BL_OK);
+    assert_int_equal(bl_graph_set_meta(g, "note", "kept"), BL_OK);
+    assert_int_equal(bl_graph_infer(g), BL_OK);
+    return g;
+}
+
+static char *printed(const bl_graph *g)
+{
+    char *text;
+    assert_int_equal(bl_graph_print(g, &text), BL_OK);
+    return text;
+}
+
+static void slurp(const char *path, char **data, size_t *size)
+{
+    FILE *f = fopen(path, "rb");
+    assert_non_null(f);
+    *data = malloc(1 << 20);
+    *size = fread(*data, 1, 1 << 20, f);
+    fclose(f);
+}
+
+static void test_round_trip(void **state)
+{
+    (void)state;
+    char path[] = "/tmp/bitlathe-model-XXXXXX";
+    close(mkstemp(path));
+    bl_graph *g = network(), *again;
+    bl_status s = bl_model_write(g, path);
+    assert_string_equal(s == BL_OK ? "" : bl_context_message(ctx), "");
+    s = bl_model_read(ctx, path, &again);
+    assert_string_equal(s == BL_OK ? "" : bl_context_message(ctx), "");
+    char *a = printed(g), *b = printed(again), *first, *second;
+    size_t n1, n2;
+    assert_string_equal(a, b);
+    slurp(path, &first, &n1);
+    assert_int_equal(bl_model_write(again, path), BL_OK);
+    slurp(path, &second, &n2);
+    assert_int_equal(n1, n2);
+    assert_memory_equal(first, second, n1);
+    for (size_t cut = 0; cut < n1; cut += 3) { /* truncated anywhere: a message or, by chance, a smaller graph */
+        bl_graph *part;
+        if (bl_model_read_memory(ctx, first, cut, &part) != BL_OK)
+            assert_true(strlen(bl_context_message(ctx)) > 12);
+        bl_graph_destroy(part);
+    }
+    free(first);
+    free(second);
+    bl_text_free(ctx, a);
+    bl_text_free(ctx, b);
+    bl_graph_destroy(again);
+    bl_graph_destroy(g);
+    unlink(path);
+}
+
+static void test_passes_are_listed(void **state)
+{
+    (void)state;
+    bl_model_info info;
+    int count = 0;
+    while (bl_pass_at(count, &info))
+        assert_true(info.name[0] && info.help[0] && count++ < 100);
+    assert_true(count >= 8);
+    bl_graph *g = network();
+    assert_int_equal(bl_graph_pass(g, "dead_cod"), BL_NOT_FOUND);
+    assert_string_equal(bl_context_message(ctx), "no pass 'dead_cod'; did you mean dead_code");
+    bl_graph_destroy(g);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {cmocka_unit_test(test_round_trip), cmocka_unit_test(test_passes_are_listed)};
+    return cmocka_run_group_tests_name("model", tests, set_up, tear_down);
+}
