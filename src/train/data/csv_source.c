@@ -213,7 +213,7 @@ static bl_status open_table(bl_dataset *d, const bli_place *p, const bl_dataset_
 
 static bool accepts_file(const bli_place *p)
 {
-    return !p->is_folder && (is_text(p->head, p->head_size) || is_utf16(p->head, p->head_size));
+    return is_text(p->head, p->head_size) || is_utf16(p->head, p->head_size);
 }
 
 static bl_status open_file(bl_dataset *d, const bli_place *p, const bl_dataset_options *o)
@@ -242,7 +242,7 @@ static const char *find_part(const bli_folder *f, bool test)
 
 static bool accepts_folder(const bli_place *p)
 {
-    return p->is_folder && (find_part(&p->folder, false) || find_part(&p->folder, true));
+    return find_part(&p->folder, false) || find_part(&p->folder, true);
 }
 
 static bl_status place_part(bl_dataset *d, const bli_place *folder, bool test, bli_place *out)
@@ -313,6 +313,7 @@ static bl_status open_folder(bl_dataset *d, const bli_place *p, const bl_dataset
 const bli_source bli_source_csv_folder = {
     .name = "csv-folder",
     .what = "a folder with train.csv and test.csv",
+    .is_folder = true,
     .accepts = accepts_folder,
     .open = open_folder,
 };

@@ -47,9 +47,8 @@ static bl_status open_pair(bl_dataset *d, const char *images, const char *labels
 /* ---- folders ------------------------------------------------------------------------------------------------- */
 static bool accepts_folder(const bli_place *p)
 {
-    return p->is_folder &&
-           (find_part(&p->folder, train_parts, "images") || find_part(&p->folder, test_parts, "images") ||
-            find_part(&p->folder, train_parts, "labels"));
+    return find_part(&p->folder, train_parts, "images") || find_part(&p->folder, test_parts, "images") ||
+           find_part(&p->folder, train_parts, "labels");
 }
 
 static bl_status open_folder(bl_dataset *d, const bli_place *p, const bl_dataset_options *o)
@@ -68,6 +67,7 @@ static bl_status open_folder(bl_dataset *d, const bli_place *p, const bl_dataset
 const bli_source bli_source_idx_folder = {
     .name = "idx-folder",
     .what = "a folder with train-images-idx3-ubyte and the like",
+    .is_folder = true,
     .accepts = accepts_folder,
     .open = open_folder,
 };
@@ -75,7 +75,7 @@ const bli_source bli_source_idx_folder = {
 /* ---- files --------------------------------------------------------------------------------------------------- */
 static bool accepts_file(const bli_place *p)
 {
-    return !p->is_folder && p->head_size >= 4 && p->head[0] == 0 && p->head[1] == 0;
+    return p->head_size >= 4 && p->head[0] == 0 && p->head[1] == 0;
 }
 
 /* The labels' file: the one named, or the neighbour called "labels" where this one is called "images". */

@@ -188,8 +188,7 @@ static bl_status open_npz(bl_dataset *d, const bli_place *p, const bl_dataset_op
 
 static bool accepts_npz(const bli_place *p)
 {
-    return !p->is_folder && p->head_size >= 4 &&
-           (memcmp(p->head, "PK\3\4", 4) == 0 || memcmp(p->head, "PK\5\6", 4) == 0);
+    return p->head_size >= 4 && (memcmp(p->head, "PK\3\4", 4) == 0 || memcmp(p->head, "PK\5\6", 4) == 0);
 }
 
 const bli_source bli_source_npz = {
@@ -212,7 +211,7 @@ static bl_status open_npy_pair(bl_dataset *d, const char *x_path, const char *y_
 
 static bool accepts_npy(const bli_place *p)
 {
-    return !p->is_folder && p->head_size >= 6 && memcmp(p->head, "\x93NUMPY", 6) == 0;
+    return p->head_size >= 6 && memcmp(p->head, "\x93NUMPY", 6) == 0;
 }
 
 static bl_status labels_beside(bl_dataset *d, const bli_place *p, const bl_dataset_options *o, char **path)
@@ -255,7 +254,7 @@ static bool has_npy(const void *folder, const char *name)
 
 static bool accepts_folder(const bli_place *p)
 {
-    for (size_t i = 0; p->is_folder && i < p->folder.count; i++) {
+    for (size_t i = 0; i < p->folder.count; i++) {
         const char *name = p->folder.entries[i].name;
         size_t n = strlen(name);
         if (!p->folder.entries[i].folder && n > 4 && strcmp(name + n - 4, ".npy") == 0)
@@ -286,6 +285,7 @@ static bl_status open_folder(bl_dataset *d, const bli_place *p, const bl_dataset
 const bli_source bli_source_npy_folder = {
     .name = "npy-folder",
     .what = "a folder with x_train.npy, y_train.npy and the like",
+    .is_folder = true,
     .accepts = accepts_folder,
     .open = open_folder,
 };

@@ -9,8 +9,8 @@
 #include "train/data/source.h"
 
 static const bli_source *const sources[] = {
-    &bli_source_idx_folder, &bli_source_npy_folder, &bli_source_csv_folder, &bli_source_idx_file,
-    &bli_source_npy,        &bli_source_npz,        &bli_source_csv,
+    &bli_source_idx_folder, &bli_source_npy_folder, &bli_source_csv_folder, &bli_source_images,
+    &bli_source_idx_file,   &bli_source_npy,        &bli_source_npz,        &bli_source_csv,
 };
 
 /* ---- splits -------------------------------------------------------------------------------------------------- */
@@ -62,24 +62,29 @@ static bl_status visit(bl_dataset *d, const char *path, bli_place *p)
     return bli_folder_list(d->ctx, d->arena, path, &p->folder);
 }
 
-static bl_status open_place(bl_dataset *d, const bli_place *p, const bl_dataset_options *o)
+static bl_status nothing_accepts(bl_dataset *d, const bli_place *p)
 {
-    for (size_t i = 0; i < BLI_COUNT(sources); i++)
-        if (sources[i]->accepts(p))
-            return sources[i]->open(d, p, o);
+    const char *what = p->is_folder ? "this folder holds no data set" : "this file is no data set";
+    if (!p->is_folder && p->head_size == 0)
+        return bli_fail(d->ctx, BL_BAD_FILE, "%s: this file is empty", p->path);
     bli_buf kinds;
     bli_buf_init(&kinds, d->ctx, 4096);
     bl_status s = BL_OK;
     for (size_t i = 0; i < BLI_COUNT(sources) && s == BL_OK; i++)
-        s = bli_buf_printf(&kinds, "%s%s", i ? "; " : "", sources[i]->what);
+        if (sources[i]->is_folder == p->is_folder)
+            s = bli_buf_printf(&kinds, "%s%s", kinds.size ? "; " : "", sources[i]->what);
     if (s == BL_OK)
-        s = bli_fail(d->ctx, BL_BAD_FILE, "%s: %s; expected %s", p->path,
-                     p->is_folder        ? "this folder holds no data set"
-                     : p->head_size == 0 ? "this file is empty"
-                                         : "this file is no data set",
-                     kinds.data);
+        s = bli_fail(d->ctx, BL_BAD_FILE, "%s: %s; expected %s", p->path, what, kinds.data);
     bli_buf_free(&kinds);
     return s;
+}
+
+static bl_status open_place(bl_dataset *d, const bli_place *p, const bl_dataset_options *o)
+{
+    for (size_t i = 0; i < BLI_COUNT(sources); i++)
+        if (sources[i]->is_folder == p->is_folder && sources[i]->accepts(p))
+            return sources[i]->open(d, p, o);
+    return nothing_accepts(d, p);
 }
 
 static bl_status open_into(bl_dataset *d, const bl_dataset_options *given)

@@ -16,12 +16,13 @@ typedef struct bli_place {
 
 typedef struct bli_source {
     const char *name, *what;
-    bool (*accepts)(const bli_place *p);
+    bool is_folder;
+    bool (*accepts)(const bli_place *p); /* asked only about its kind, folder or file */
     bl_status (*open)(bl_dataset *d, const bli_place *p, const bl_dataset_options *o);
 } bli_source;
 
 extern const bli_source bli_source_idx_folder, bli_source_idx_file, bli_source_npy_folder, bli_source_npy,
-    bli_source_npz, bli_source_csv_folder, bli_source_csv;
+    bli_source_npz, bli_source_csv_folder, bli_source_csv, bli_source_images;
 
 /* Reads the head of the file at p->path. */
 BL_MUST_CHECK bl_status bli_place_read_head(bl_context *ctx, bli_place *p);
