@@ -371,3 +371,13 @@ void rig_backward(rig *r, int slices)
         free(c.scratch);
     }
 }
+
+void rig_update_state(rig *r)
+{
+    if (!r->op->update_state)
+        return;
+    bli_call c = slice_call(r, 0, 1, false);
+    call_scratch(r, &c);
+    assert_ok(r->ctx, r->op->update_state(&c));
+    free(c.scratch);
+}

@@ -48,6 +48,7 @@ void rig_close(rig *r);
 /* Rows are cut into slices of nearly equal size (some empty when there are more slices than rows). */
 void rig_forward(rig *r, int slices);
 void rig_backward(rig *r, int slices);
+void rig_update_state(rig *r); /* after rig_forward in training */
 /* Uniform in [least, greatest), a pure function of its arguments. */
 double rig_random(uint64_t seed, uint64_t index, double least, double greatest);
 double rig_get(const bl_tensor *t, size_t i);
