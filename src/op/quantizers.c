@@ -32,7 +32,7 @@ int bli_quantizer_count(void)
 
 const bli_quantizer *bli_quantizer_at(int i)
 {
-    return quantizers[i];
+    return i >= 0 && i < bli_quantizer_count() ? quantizers[i] : NULL;
 }
 
 const bli_quantizer *bli_quantizer_find(const char *name)
