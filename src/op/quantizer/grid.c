@@ -41,6 +41,14 @@ bli_stream bli_quant_stream(const bli_call *c)
 }
 
 /* ---- scales ------------------------------------------------------------------------------------------------- */
+/* The power of two nearest to v in the logarithm: mantissas above sqrt(1/2) go up. */
+static double nearest_po2(double v)
+{
+    int e;
+    double m = frexp(v, &e);
+    return ldexp(1, m >= M_SQRT1_2 ? e : e - 1);
+}
+
 static double covering_po2(double v)
 {
     int e;
@@ -53,7 +61,7 @@ static void learned(const bli_call *c, const bli_quant_spec *s, bli_grids *g)
     bool one = bli_tensor_count(&c->in[1]) == 1;
     for (size_t i = 0; i < g->groups.count; i++) {
         double scale = bli_usable_scale(bli_value_get(&c->in[1], one ? 0 : i));
-        g->scale[i] = s->scale_rule == BLI_SCALE_LEARNED_PO2 ? bli_nearest_po2(scale) : scale;
+        g->scale[i] = s->scale_rule == BLI_SCALE_LEARNED_PO2 ? nearest_po2(scale) : scale;
         g->zero[i] = s->zero_point;
     }
 }
@@ -191,13 +199,13 @@ void bli_mask_gradient(const bl_tensor *x, const bl_tensor *dy, const bl_tensor 
         const double *xs = x->data, *g = dy->data;
         double *out = dx->data;
         for (size_t i = 0; i < n; i++)
-            out[i] = (xs[i] >= lo) & (xs[i] <= hi) ? g[i] : 0.0;
+            out[i] = ((xs[i] >= lo) & (xs[i] <= hi)) ? g[i] : 0.0;
         return;
     }
     const float *xs = x->data, *g = dy->data, least = (float)lo, greatest = (float)hi;
     float *out = dx->data;
     for (size_t i = 0; i < n; i++)
-        out[i] = (xs[i] >= least) & (xs[i] <= greatest) ? g[i] : 0.0f;
+        out[i] = ((xs[i] >= least) & (xs[i] <= greatest)) ? g[i] : 0.0f;
 }
 
 void bli_pass_gradient(const bl_tensor *dy, const bl_tensor *dx)

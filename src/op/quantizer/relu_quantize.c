@@ -71,5 +71,5 @@ void bli_relu_quantize_backward_f32(const bli_relu_quantize *r, const float *z, 
 {
     float hi = r->hi;
     for (size_t i = 0; i < n; i++)
-        dz[i] = (z[i] > 0) & (z[i] <= hi) ? dq[i] : 0.0f;
+        dz[i] = ((z[i] > 0) & (z[i] <= hi)) ? dq[i] : 0.0f;
 }
