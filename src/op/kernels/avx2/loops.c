@@ -1,3 +1,19 @@
-/* loops.c: the kernel sets compiled for this folder's instruction set. */
-#define LOOP_SETS bli_loops_avx2
+/* loops.c: the loops compiled for this folder's instruction set. */
+#include <immintrin.h>
+
+#define LOOP_SETS   bli_loops_avx2
+#define LOOP_VECTOR 32 /* bytes */
+
+typedef __m256d wide;
+enum { WIDE_LANES = LOOP_VECTOR / 8 };
+
+static inline wide load_wide_f32(const float *p)
+{
+    return _mm256_cvtps_pd(_mm_loadu_ps(p));
+}
+static inline wide load_wide_f64(const double *p)
+{
+    return _mm256_loadu_pd(p);
+}
+
 #include "op/kernels/loop_sets.inc"
