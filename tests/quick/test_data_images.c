@@ -281,16 +281,16 @@ static void sizes_must_be_equal_and_within_limits(void **state)
 static void no_damaged_image_is_taken(void **state)
 {
     (void)state;
-    uint8_t v[32 * 32];
+    uint8_t v[16 * 16];
     uint32_t seed = 8;
     for (size_t i = 0; i < sizeof v; i++)
         v[i] = (uint8_t)next_random(&seed);
     for (int jpeg = 0; jpeg < 2; jpeg++) {
         const char *name = jpeg ? "1.jpg" : "1.png";
         if (jpeg)
-            put_jpeg(only("cut", name), 32, 32, 1, false, v);
+            put_jpeg(only("cut", name), 16, 16, 1, false, v);
         else
-            put_png(only("cut", name), 32, 32, &(png_recipe){PNG_COLOR_TYPE_GRAY, 8, false, -1}, v);
+            put_png(only("cut", name), 16, 16, &(png_recipe){PNG_COLOR_TYPE_GRAY, 8, false, -1}, v);
         size_t size;
         char *bytes = get_file(only("cut", name), &size);
         for (size_t keep = 0; keep + 3 < size; keep += 1 + keep / 40) {
