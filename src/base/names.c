@@ -12,24 +12,30 @@ static size_t least3(size_t a, size_t b, size_t c)
     return ab < c ? ab : c;
 }
 
-/* Levenshtein's distance, row by row; case does not count, '-' is '_'. */
+static char folded(char c)
+{
+    return c == '-' ? '_' : (char)tolower((unsigned char)c);
+}
+
+/* Edits that make b of a: a letter more, less or another, and two neighbours swapped (optimal string alignment).  Three
+ * rows of the table are kept.  Case does not count, '-' is '_'. */
 static size_t distance(const char *a, size_t na, const char *b, size_t nb)
 {
-    size_t row[LONGEST + 1];
+    size_t rows[3][LONGEST + 1];
     for (size_t j = 0; j <= nb; j++)
-        row[j] = j;
+        rows[0][j] = j;
     for (size_t i = 1; i <= na; i++) {
-        size_t diagonal = row[0];
+        size_t *row = rows[i % 3], *above = rows[(i - 1) % 3], *before = rows[(i + 1) % 3];
         row[0] = i;
         for (size_t j = 1; j <= nb; j++) {
-            char x = a[i - 1] == '-' ? '_' : a[i - 1], y = b[j - 1] == '-' ? '_' : b[j - 1];
-            size_t differs = tolower((unsigned char)x) != tolower((unsigned char)y);
-            size_t next = least3(row[j] + 1, row[j - 1] + 1, diagonal + differs);
-            diagonal = row[j];
-            row[j] = next;
+            char x = folded(a[i - 1]), y = folded(b[j - 1]);
+            row[j] = least3(above[j] + 1, row[j - 1] + 1, above[j - 1] + (x != y));
+            bool swapped = i > 1 && j > 1 && x == folded(b[j - 2]) && y == folded(a[i - 2]);
+            if (swapped && before[j - 2] + 1 < row[j])
+                row[j] = before[j - 2] + 1;
         }
     }
-    return row[nb];
+    return rows[na % 3][nb];
 }
 
 const char *bli_nearest(const char *name, const char *const *candidates, size_t count)

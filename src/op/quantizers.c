@@ -4,12 +4,26 @@
 #include "op/quantizer.h"
 #include "op/quantizer/families.h"
 
+/* clang-format off */
 static const bli_quantizer *const quantizers[] = {
     &bli_quantizer_ste,
     &bli_quantizer_lsq,
     &bli_quantizer_pact,
     &bli_quantizer_dorefa,
+    &bli_quantizer_xnor,
+    &bli_quantizer_quantized_bits,
+    &bli_quantizer_quantized_relu,
+    &bli_quantizer_quantized_tanh,
+    &bli_quantizer_quantized_sigmoid,
+    &bli_quantizer_quantized_po2,
+    &bli_quantizer_quantized_relu_po2,
+    &bli_quantizer_binary,
+    &bli_quantizer_ternary,
+    &bli_quantizer_stochastic_binary,
+    &bli_quantizer_stochastic_ternary,
+    &bli_quantizer_bernoulli,
 };
+/* clang-format on */
 
 int bli_quantizer_count(void)
 {
@@ -18,7 +32,7 @@ int bli_quantizer_count(void)
 
 const bli_quantizer *bli_quantizer_at(int i)
 {
-    return quantizers[i];
+    return i >= 0 && i < bli_quantizer_count() ? quantizers[i] : NULL;
 }
 
 const bli_quantizer *bli_quantizer_find(const char *name)

@@ -71,6 +71,8 @@ static bl_status add_argument(work *w, const bli_quantizer *q, const char *text,
         char *key = trimmed(w, text, (size_t)(equals - text));
         return key ? add(w, key, value) : BL_NO_MEMORY;
     }
+    if (q->needs_format && position == 0) /* lsq(4) */
+        return add(w, "bits", value);
     size_t known = 0;
     while (q->attrs && q->attrs[known].name)
         known++;

@@ -6,6 +6,8 @@
 #ifndef BLI_QUANTIZER_FAMILIES_H
 #define BLI_QUANTIZER_FAMILIES_H
 
+#include <math.h>
+
 #include "num/num.h"
 #include "op/quantizer.h"
 
@@ -40,6 +42,14 @@ static inline size_t bli_tensor_count(const bl_tensor *t)
 /* Random index of the call's first element. */
 uint64_t bli_quant_first(const bli_call *c, const bli_quant_spec *s);
 
+/* The exponent of the power of two nearest to v > 0 in the logarithm, round(log2 v).  sqrt(1/2) is no double, and the
+ * constant lies above it, so that the comparison is exact. */
+int bli_nearest_exponent(double v);
+static inline double bli_nearest_po2(double v)
+{
+    return ldexp(1, bli_nearest_exponent(v));
+}
+
 /* ---- groups: which scale, which width an element has --------------------------------------------------------- */
 /* Group of element i of x: (i / inner) % count. */
 typedef struct bli_groups {
@@ -70,6 +80,7 @@ bl_status bli_grid_apply(const bli_call *c, const bli_quant_spec *s, const bli_g
 /* dx = dy where the format does not clip, 0 elsewhere; d scale = sum of dy * (q - x) / scale inside, dy * q / scale
  * outside. */
 bl_status bli_grid_backward(const bli_call *c, const bli_quant_spec *s);
+double bli_unscaled(const bl_format *f, double q, double scale);
 /* LSQ's: inside is strictly between the end values; d scale times factor. */
 bl_status bli_grid_backward_strict(const bli_call *c, const bli_quant_spec *s, double factor);
 /* The gradient of input 1 from one sum per group (a scalar input takes their total). */

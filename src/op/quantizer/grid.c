@@ -41,14 +41,6 @@ bli_stream bli_quant_stream(const bli_call *c)
 }
 
 /* ---- scales ------------------------------------------------------------------------------------------------- */
-/* The power of two nearest to v in the logarithm: mantissas above sqrt(1/2) go up. */
-static double nearest_po2(double v)
-{
-    int e;
-    double m = frexp(v, &e);
-    return ldexp(1, m >= M_SQRT1_2 ? e : e - 1);
-}
-
 static double covering_po2(double v)
 {
     int e;
@@ -61,7 +53,7 @@ static void learned(const bli_call *c, const bli_quant_spec *s, bli_grids *g)
     bool one = bli_tensor_count(&c->in[1]) == 1;
     for (size_t i = 0; i < g->groups.count; i++) {
         double scale = bli_usable_scale(bli_value_get(&c->in[1], one ? 0 : i));
-        g->scale[i] = s->scale_rule == BLI_SCALE_LEARNED_PO2 ? nearest_po2(scale) : scale;
+        g->scale[i] = s->scale_rule == BLI_SCALE_LEARNED_PO2 ? bli_nearest_po2(scale) : scale;
         g->zero[i] = s->zero_point;
     }
 }

@@ -1,8 +1,8 @@
 /* grid_backward.c: gradient of a format on its grids, for x and for a learned scale.
  *
  * x's gradient passes where the format does not clip.  A scale s enters y = s * clip(round(x / s)): with the rounding's
- * derivative taken as one, dy/ds is (y - x) / s inside of the range and y / s outside.  Sums are made in double in the
- * order of the elements, one per group.
+ * derivative taken as one, dy/ds is y / s - x / s inside of the range and y / s outside.  Sums are made in double in
+ * the order of the elements, one per group.
  */
 #include <string.h>
 
@@ -81,6 +81,13 @@ static bool between_ends(const walk *w, size_t group, double x)
     return v > lo * step && v < hi * step;
 }
 
+/* q / scale, without the rounding of q to the carrier where values are codes. */
+double bli_unscaled(const bl_format *f, double q, double scale)
+{
+    double step = bl_format_step(f);
+    return bli_integer_coded(f) ? nearbyint(q / (scale * step)) * step : q / scale;
+}
+
 /* Adds this piece's terms of d scale into sum (per group). */
 static void scale_terms(const walk *w, piece p, double *sum)
 {
@@ -90,7 +97,8 @@ static void scale_terms(const walk *w, piece p, double *sum)
         size_t group = p.group + (p.uniform ? 0 : i);
         double x = bli_value_get(&w->c->in[0], p.at + i), dy = bli_value_get(&w->c->grad_out[0], p.at + i);
         bool inside = w->strict ? between_ends(w, group, x) : pass[i] != 0;
-        sum[group] += dy * (inside ? q[i] - x : q[i]) / w->g.scale[group];
+        double scale = w->g.scale[group], code = bli_unscaled(w->f, q[i], scale);
+        sum[group] += dy * (inside ? code - x / scale : code);
     }
 }
 

@@ -184,7 +184,8 @@ static bl_status scale_gradient(const bli_call *c, const bli_quant_spec *s)
         bool clipped;
         double q = bli_quantize_reference_f64(&f, g.scale[k], g.zero[k], rng != NULL,
                                               rng ? bli_stream_u32(rng, first + i) : 0, x, &clipped);
-        sum[k] += dy * (clipped ? q : q - x) / g.scale[k];
+        double code = bli_unscaled(&f, q, g.scale[k]);
+        sum[k] += dy * (clipped ? code : code - x / g.scale[k]);
     }
     bli_store_scale_gradient(c, sum, g.groups.count);
     return BL_OK;

@@ -169,7 +169,8 @@ bl_status bl_recipe_dataset(const bl_recipe *r, const char *split, bl_dataset **
                             .shape = r->row_shape,
                             .regression = s->data.regression,
                             .separator = s->data.separator ? s->data.separator[0] : 0,
-                            .header = s->data.header};
+                            .header = s->data.header,
+                            .classes = s->data.classes};
     const bli_yaml *source = bli_yaml_find(bli_yaml_find(r->root, "data"), "source");
     return bli_yaml_within(r->ctx, source, bl_dataset_open(r->ctx, &o, out));
 }
@@ -195,25 +196,6 @@ static bl_status check_output(const bl_recipe *r, const bl_dataset *data, const 
     return BL_OK;
 }
 
-/* The model file of `model:`, with the precision section's quantizers put in. */
-static bl_status read_model(const bl_recipe *r, const bl_dataset *data, bl_graph **out)
-{
-    const bli_yaml *where = bli_yaml_find(r->root, "model");
-    BLI_TRY(bli_yaml_within(r->ctx, where, bl_model_read(r->ctx, r->spec.model, out)));
-    const bl_shape *row = bl_dataset_row_shape(data);
-    bl_shape shape = bl_graph_value(*out, bl_graph_input(*out, 0))->shape;
-    char want[128], have[128];
-    shape.dim[0] = 1;
-    if (bl_shape_count(&shape) == bl_shape_count(row))
-        return BL_OK;
-    bl_shape_print(&shape, want, sizeof want);
-    bl_shape_print(row, have, sizeof have);
-    bl_graph_destroy(*out);
-    *out = NULL;
-    return bli_yaml_fail(r->ctx, where, BL_BAD_MODEL, "the model takes rows of shape %s, a row of the data has %s",
-                         want, have);
-}
-
 static bl_status read_teacher(bl_recipe *r)
 {
     if (!r->spec.teacher || r->teacher)
@@ -229,7 +211,7 @@ bl_status bl_recipe_graph(bl_recipe *r, const bl_dataset *data, bl_graph **out)
     *out = NULL;
     bl_graph *g;
     BLI_TRY(read_teacher(r));
-    BLI_TRY(r->spec.model ? read_model(r, data, &g) : bli_network_build(r, data, &g));
+    BLI_TRY(r->spec.model ? bli_imported_build(r, data, &g) : bli_network_build(r, data, &g));
     bl_status s = bli_precision_build(r, g);
     if (s == BL_OK)
         s = bl_graph_infer(g);
@@ -237,6 +219,8 @@ bl_status bl_recipe_graph(bl_recipe *r, const bl_dataset *data, bl_graph **out)
         s = bl_graph_verify(g);
     if (s == BL_OK)
         s = check_output(r, data, g);
+    if (s == BL_OK)
+        s = bl_graph_set_meta(g, "bitlathe.loss", r->spec.options.loss.name);
     if (s != BL_OK) {
         bl_graph_destroy(g);
         return s;

@@ -19,6 +19,7 @@ typedef struct bli_recipe_spec {
         const char *source, *target, *features, *separator;
         bli_ints shape;
         bool header, regression;
+        int classes;
     } data;
     struct {
         bli_numbers scale, offset;
@@ -83,6 +84,9 @@ struct bl_recipe {
 /* network.c: the list of layers, read and checked; then as a graph. */
 BL_MUST_CHECK bl_status bli_network_read(bl_recipe *r);
 BL_MUST_CHECK bl_status bli_network_build(const bl_recipe *r, const bl_dataset *data, bl_graph **out);
+
+/* imported.c: the graph of `model:`, its nodes as layers. */
+BL_MUST_CHECK bl_status bli_imported_build(bl_recipe *r, const bl_dataset *data, bl_graph **out);
 
 /* normalize.c: Sub, Mul and Add nodes behind value *at, which becomes their output. */
 BL_MUST_CHECK bl_status bli_normalize_build(const bl_recipe *r, const bl_dataset *data, bl_graph *g, int *at);

@@ -1,0 +1,89 @@
+/* cli.h: commands and options as tables.
+ *
+ * A command is one line in main.c's table and one file; its option table makes parsing, --help, the man page and the
+ * nearest name of a misspelt option.  Standard output carries results only: with --json exactly one object.
+ */
+#ifndef CLI_H
+#define CLI_H
+
+#include <jansson.h>
+#include <stdio.h>
+
+#include "bitlathe/bitlathe.h"
+
+enum { CLI_MAX_SETS = 64, CLI_MAX_ARGS = 8 };
+
+/* Every option of every command; a command's table says which it takes. */
+typedef struct cli_options {
+    bool json, quiet, help;
+    int threads;
+    const char *seed;
+    bool resume, no_test, as_float, man, recipe;
+    const char *out, *data, *split, *target, *shape, *loss, *input, *output, *trace;
+    const char *sets[CLI_MAX_SETS];
+    int num_sets;
+} cli_options;
+
+typedef enum cli_kind { CLI_FLAG, CLI_TEXT, CLI_COUNT, CLI_SET } cli_kind;
+
+typedef struct cli_option {
+    const char *name; /* without "--"; NULL ends a table */
+    cli_kind kind;
+    const char *value; /* "FILE" in help; NULL for flags */
+    const char *help;
+    size_t offset; /* in cli_options */
+} cli_option;
+
+typedef struct cli_command cli_command;
+typedef struct cli {
+    bl_context *ctx;
+    const cli_command *command;
+    cli_options o;
+    int num_args;
+    const char *args[CLI_MAX_ARGS];
+    json_t *result; /* what --json prints; commands add to it */
+} cli;
+
+struct cli_command {
+    const char *name, *synopsis; /* "train RECIPE" */
+    const char *help;            /* one line */
+    const char *text;            /* paragraphs */
+    const cli_option *options;
+    int min_args, max_args;
+    bl_status (*run)(cli *c);
+};
+
+extern const cli_command cli_train, cli_eval, cli_run, cli_inspect, cli_list, cli_help;
+extern const cli_option cli_common[];
+int cli_command_count(void);
+const cli_command *cli_command_at(int i);
+const cli_command *cli_command_find(const char *name);
+
+/* options.c.  Messages go to standard error; false: wrong usage. */
+bool cli_parse(cli *c, int argc, char **argv);
+void cli_print_usage(FILE *to);
+void cli_print_help(FILE *to, const cli_command *command);
+void cli_print_man(FILE *to);
+
+/* report.c.  cli_fail prints nothing: it keeps the words for main to print. */
+bl_status cli_fail(cli *c, bl_status s, const char *fmt, ...) BL_PRINTF(3, 4);
+const char *cli_message(const cli *c);
+void cli_note(const cli *c, const char *fmt, ...) BL_PRINTF(2, 3); /* to standard error unless --quiet */
+void cli_add(cli *c, const char *key, json_t *value);              /* into the JSON result; steals value */
+json_t *cli_number(double v);                                      /* null for NaN and infinities */
+void cli_size_text(double bits, char *buf, size_t size);
+
+/* progress.c: a bar on a terminal, one line an epoch elsewhere. */
+typedef struct cli_progress {
+    bool quiet, terminal, drawn;
+    double last_drawn;
+    bl_train_progress last;
+} cli_progress;
+void cli_progress_init(cli_progress *p, const cli *c);
+void cli_progress_show(void *user, const bl_train_progress *now); /* a bl_train_progress_fn */
+void cli_progress_end(cli_progress *p);
+
+/* interrupt.c: Ctrl-C asks the context to stop; a second one ends the program. */
+void cli_interrupt_install(bl_context *ctx);
+
+#endif

@@ -1,0 +1,200 @@
+/* inspect.c: what is in a model: nodes, shapes, formats, parameters with their ranges, zeros and size in bits.
+ *
+ * A parameter behind a quantizer is shown as the network sees it: its range and zeros are those of the quantized
+ * values, its size that of their format.
+ */
+#include <float.h>
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "cli.h"
+
+static const cli_option options[] = {{NULL, CLI_FLAG, NULL, NULL, 0}};
+
+/* What a parameter holds, in its own values or in those behind its quantizer. */
+typedef struct summary {
+    const bl_node *quantizer;
+    int64_t count, zeros;
+    double least, greatest, bits; /* bits: of the whole parameter */
+    bool seen;
+} summary;
+
+typedef struct job {
+    cli *c;
+    bl_graph *g;
+    summary *of; /* one per value */
+    json_t *nodes, *parameters;
+    int64_t total_count;
+    double total_bits;
+} job;
+
+static void summarize(summary *s, const bl_tensor *t)
+{
+    s->count = bl_shape_count(&t->shape);
+    s->least = INFINITY;
+    s->greatest = -INFINITY;
+    s->zeros = 0;
+    s->seen = true;
+    for (int64_t i = 0; i < s->count; i++) {
+        double v = t->type == BL_F64 ? ((const double *)t->data)[i] : (double)((const float *)t->data)[i];
+        s->least = v < s->least ? v : s->least;
+        s->greatest = v > s->greatest ? v : s->greatest;
+        s->zeros += v == 0;
+    }
+}
+
+static const char *quantizer_format(const bl_node *n)
+{
+    return bl_node_string(n, "format", bl_node_string(n, "quantizer", ""));
+}
+
+/* Bits of one value of a quantizer's output; 0 when its text does not say. */
+static double bits_of(const job *j, const bl_node *n)
+{
+    bl_format f;
+    const char *text = bl_node_string(n, "format", NULL);
+    if (text && bl_format_parse(j->c->ctx, text, &f) == BL_OK) {
+        if (f.kind == BL_FORMAT_BINARY)
+            return 1;
+        if (f.kind == BL_FORMAT_TERNARY)
+            return 2;
+        return f.kind == BL_FORMAT_MX ? f.bits + 8.0 / f.block : f.bits > 0 ? f.bits : 32;
+    }
+    const char *name = bl_node_string(n, "quantizer", "");
+    if (strstr(name, "binary") || strcmp(name, "xnor") == 0 || strcmp(name, "bernoulli") == 0)
+        return 1;
+    return strstr(name, "ternary") ? 2 : (double)bl_node_int(n, "bits", 0);
+}
+
+static bl_status on_value(void *user, const char *name, const bl_tensor *t)
+{
+    job *j = user;
+    int id = bl_graph_find_value(j->g, name);
+    if (id >= 0 && (t->type == BL_F32 || t->type == BL_F64))
+        summarize(&j->of[id], t);
+    return BL_OK;
+}
+
+/* Runs one row of zeros, so that every parameter's quantized values are seen. */
+static bl_status look(job *j)
+{
+    bl_context *ctx = j->c->ctx;
+    bl_runner *runner;
+    bl_tensor x = {0}, y = {0};
+    bl_shape shape = bl_graph_value(j->g, bl_graph_input(j->g, 0))->shape;
+    shape.dim[0] = 1;
+    bl_status s = bl_runner_create(ctx, j->g, 1, &runner);
+    if (s != BL_OK)
+        return s;
+    s = bl_tensor_create(ctx, BL_F32, &shape, &x);
+    bl_runner_trace(runner, on_value, j);
+    if (s == BL_OK)
+        s = bl_runner_run(runner, &x, &y);
+    bl_tensor_free(ctx, &x);
+    bl_tensor_free(ctx, &y);
+    bl_runner_destroy(runner);
+    return s;
+}
+
+/* ---- printing -------------------------------------------------------------------------------------------------- */
+static void show_node(job *j, const bl_node *n)
+{
+    const bl_value *v = bl_graph_value(j->g, n->outputs[0]);
+    bool quantizer = strcmp(n->type, "Quantize") == 0;
+    char shape[128];
+    bl_shape_print(&v->shape, shape, sizeof shape);
+    json_t *o = json_pack("{s:s, s:s, s:s}", "name", n->name, "type", n->type, "shape", shape);
+    if (quantizer)
+        json_object_set_new(o, "format", json_string(quantizer_format(n)));
+    json_array_append_new(j->nodes, o);
+    if (!j->c->o.json)
+        printf("  %-28s %-20s %-18s %s\n", n->name, n->type, shape, quantizer ? quantizer_format(n) : "");
+}
+
+static const bl_node *quantizer_of(const bl_graph *g, int value)
+{
+    for (int i = 0; i < bl_graph_num_nodes(g); i++) {
+        const bl_node *n = bl_graph_node(g, i);
+        if (strcmp(n->type, "Quantize") == 0 && n->num_inputs > 0 && n->inputs[0] == value)
+            return n;
+    }
+    return NULL;
+}
+
+static void show_parameter(job *j, int id)
+{
+    const bl_value *v = bl_graph_value(j->g, id);
+    const bl_node *q = quantizer_of(j->g, id);
+    summary s = {0};
+    if (q)
+        s = j->of[q->outputs[0]];
+    if (!s.seen)
+        summarize(&s, &(bl_tensor){v->type, v->shape, v->data});
+    double bits = q ? bits_of(j, q) : 0;
+    s.bits = (double)s.count * (bits > 0 ? bits : 32);
+    j->total_bits += s.bits;
+    j->total_count += s.count;
+    char shape[128], size[64];
+    bl_shape_print(&v->shape, shape, sizeof shape);
+    cli_size_text(s.bits, size, sizeof size);
+    double share = s.count ? (double)s.zeros / (double)s.count : 0;
+    json_t *o = json_pack("{s:s, s:s, s:s, s:I, s:o, s:o, s:f, s:f}", "name", v->name, "shape", shape, "format",
+                          q ? quantizer_format(q) : "float32", "count", (json_int_t)s.count, "least",
+                          cli_number(s.least), "greatest", cli_number(s.greatest), "zeros", share, "bits", s.bits);
+    json_array_append_new(j->parameters, o);
+    if (!j->c->o.json)
+        printf("  %-28s %-18s %-22s %10.4g .. %-10.4g %5.1f %% zeros  %s\n", v->name, shape,
+               q ? quantizer_format(q) : "float32", s.least, s.greatest, 100 * share, size);
+}
+
+static void show(job *j)
+{
+    char size[64];
+    bool text = !j->c->o.json;
+    if (text)
+        printf("%s\nnodes: name, operator, output, format\n", bl_graph_name(j->g));
+    for (int i = 0; i < bl_graph_num_nodes(j->g); i++)
+        show_node(j, bl_graph_node(j->g, i));
+    if (text)
+        printf("parameters: name, shape, format, range, zeros, size\n");
+    for (int i = 0; i < bl_graph_num_values(j->g); i++) {
+        const bl_value *v = bl_graph_value(j->g, i);
+        if (v->role == BL_ROLE_PARAMETER && (v->type == BL_F32 || v->type == BL_F64))
+            show_parameter(j, i);
+    }
+    cli_size_text(j->total_bits, size, sizeof size);
+    if (text)
+        printf("in all: %lld parameters, %s\n", (long long)j->total_count, size);
+}
+
+static bl_status run(cli *c)
+{
+    job j = {.c = c, .nodes = json_array(), .parameters = json_array()};
+    bl_status s = bl_model_read(c->ctx, c->args[0], &j.g);
+    if (s == BL_OK) {
+        j.of = calloc((size_t)bl_graph_num_values(j.g) + 1, sizeof *j.of);
+        s = j.of ? look(&j) : cli_fail(c, BL_NO_MEMORY, "out of memory");
+    }
+    if (s == BL_OK)
+        show(&j);
+    cli_add(c, "nodes", j.nodes);
+    cli_add(c, "parameters", j.parameters);
+    cli_add(c, "count", json_integer(j.total_count));
+    cli_add(c, "bits", json_real(j.total_bits));
+    free(j.of);
+    bl_graph_destroy(j.g);
+    return s;
+}
+
+const cli_command cli_inspect = {
+    .name = "inspect",
+    .synopsis = "inspect MODEL.onnx",
+    .help = "layers, shapes, formats, parameters, ranges, zeros, size in bits",
+    .text =
+        "Shows what is in a model: nodes with their shapes and formats; parameters, as the network sees them, with\n"
+        "their ranges, share of zeros and size in bits.",
+    .options = options,
+    .min_args = 1,
+    .max_args = 1,
+    .run = run};

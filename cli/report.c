@@ -1,0 +1,54 @@
+/* report.c: words for people and the JSON result for programs. */
+#include <math.h>
+#include <stdarg.h>
+#include <string.h>
+
+#include "cli.h"
+
+/* The library's message is in the context; the program's own failures are kept beside it, in the result. */
+bl_status cli_fail(cli *c, bl_status s, const char *fmt, ...)
+{
+    char words[1024];
+    va_list args;
+    va_start(args, fmt);
+    vsnprintf(words, sizeof words, fmt, args);
+    va_end(args);
+    cli_add(c, "message", json_string(words));
+    return s;
+}
+
+const char *cli_message(const cli *c)
+{
+    const char *own = json_string_value(json_object_get(c->result, "message"));
+    return own ? own : bl_context_message(c->ctx);
+}
+
+void cli_note(const cli *c, const char *fmt, ...)
+{
+    if (c->o.quiet)
+        return;
+    va_list args;
+    va_start(args, fmt);
+    vfprintf(stderr, fmt, args);
+    va_end(args);
+    fputc('\n', stderr);
+}
+
+void cli_add(cli *c, const char *key, json_t *value)
+{
+    json_object_set_new(c->result, key, value);
+}
+
+json_t *cli_number(double v)
+{
+    return isfinite(v) ? json_real(v) : json_null();
+}
+
+void cli_size_text(double bits, char *buf, size_t size)
+{
+    static const char *const units[] = {"bits", "kbit", "Mbit", "Gbit"};
+    int unit = 0;
+    for (; bits >= 10000 && unit < 3; unit++)
+        bits /= 1000;
+    snprintf(buf, size, "%.4g %s", bits, units[unit]);
+}

@@ -1,0 +1,171 @@
+/* train.c: a recipe becomes a model. */
+#include <math.h>
+#include <stddef.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "cli.h"
+
+static const cli_option options[] = {
+    {"out", CLI_TEXT, "FILE", "where the model goes (output.model)", offsetof(cli_options, out)},
+    {"resume", CLI_FLAG, NULL, "go on from the checkpoint (output.checkpoint), if there is one",
+     offsetof(cli_options, resume)},
+    {"set", CLI_SET, "KEY=VALUE", "replace a key of the recipe: train.epochs=3; may be repeated", 0},
+    {"seed", CLI_TEXT, "N", "same as --set train.seed=N", offsetof(cli_options, seed)},
+    {"no-test", CLI_FLAG, NULL, "do not evaluate the test part at the end", offsetof(cli_options, no_test)},
+    {NULL, CLI_FLAG, NULL, NULL, 0}};
+
+typedef struct job {
+    cli *c;
+    bl_recipe *recipe;
+    bl_dataset *data, *test;
+    bl_graph *graph, *model;
+    bl_trainer *trainer;
+    cli_progress progress;
+    const char *out;
+} job;
+
+static void job_free(job *j)
+{
+    bl_trainer_destroy(j->trainer);
+    bl_graph_destroy(j->model);
+    bl_graph_destroy(j->graph);
+    bl_dataset_close(j->test);
+    bl_dataset_close(j->data);
+    bl_recipe_free(j->recipe);
+}
+
+static bl_status read_recipe(job *j)
+{
+    cli *c = j->c;
+    const char *sets[CLI_MAX_SETS + 2];
+    char seed[64];
+    int count = 0;
+    for (; count < c->o.num_sets; count++)
+        sets[count] = c->o.sets[count];
+    if (c->o.seed) {
+        snprintf(seed, sizeof seed, "train.seed=%.40s", c->o.seed);
+        sets[count++] = seed;
+    }
+    bl_status s = bl_recipe_read(c->ctx, c->args[0], sets, count, &j->recipe);
+    if (s != BL_OK)
+        return s;
+    j->out = c->o.out ? c->o.out : bl_recipe_output(j->recipe, "model");
+    if (!j->out)
+        return cli_fail(c, BL_USAGE,
+                        "where should the model go?  The recipe has no output.model, and there is no --out");
+    return BL_OK;
+}
+
+static bl_status build(job *j)
+{
+    bl_status s = bl_recipe_dataset(j->recipe, "train", &j->data);
+    if (s == BL_OK)
+        s = bl_recipe_graph(j->recipe, j->data, &j->graph);
+    if (s == BL_OK)
+        s = bl_trainer_create(j->c->ctx, j->graph, j->data, bl_recipe_options(j->recipe), &j->trainer);
+    return s;
+}
+
+/* A run that was stopped before its first checkpoint starts again: the result is the same. */
+static bl_status resume(job *j)
+{
+    const char *path = bl_recipe_output(j->recipe, "checkpoint");
+    if (!j->c->o.resume)
+        return BL_OK;
+    if (!path)
+        return cli_fail(j->c, BL_USAGE, "--resume: the recipe has no output.checkpoint");
+    if (access(path, F_OK) != 0) {
+        cli_note(j->c, "no checkpoint %s yet: starting from the beginning", path);
+        return BL_OK;
+    }
+    return bl_trainer_resume(j->trainer, path);
+}
+
+static bl_status train(job *j)
+{
+    cli_progress_init(&j->progress, j->c);
+    cli_interrupt_install(j->c->ctx);
+    bl_status s = bl_trainer_run(j->trainer, cli_progress_show, &j->progress);
+    cli_interrupt_install(NULL);
+    cli_progress_end(&j->progress);
+    if (s != BL_INTERRUPTED)
+        return s;
+    const char *path = bl_recipe_output(j->recipe, "checkpoint");
+    if (!path)
+        return cli_fail(j->c, s, "stopped; the recipe has no output.checkpoint, so nothing was kept");
+    return cli_fail(j->c, s, "stopped; what was done is in %s.  To go on: bitlathe train %s --resume", path,
+                    j->c->args[0]);
+}
+
+static json_t *scores(double loss, double accuracy)
+{
+    json_t *o = json_object();
+    json_object_set_new(o, "loss", cli_number(loss));
+    json_object_set_new(o, "accuracy", cli_number(accuracy));
+    return o;
+}
+
+/* The test part, if the data has one. */
+static bl_status test(job *j)
+{
+    bl_scores got;
+    if (j->c->o.no_test)
+        return BL_OK;
+    bl_status s = bl_recipe_dataset(j->recipe, "test", &j->test);
+    if (s == BL_NOT_FOUND || s == BL_UNSUPPORTED)
+        return BL_OK;
+    if (s == BL_OK)
+        s = bl_evaluate(j->c->ctx, j->model, j->test, bl_recipe_options(j->recipe)->loss.name, &got);
+    if (s != BL_OK)
+        return s;
+    cli_add(j->c, "test", scores(got.loss, got.accuracy));
+    if (!j->c->o.json)
+        printf("test: loss %.4f  accuracy %.2f %%  (%lld rows)\n", got.loss, 100 * got.accuracy, (long long)got.rows);
+    return BL_OK;
+}
+
+static bl_status save(job *j)
+{
+    bl_status s = bl_trainer_model(j->trainer, &j->model);
+    if (s == BL_OK)
+        s = bl_model_write(j->model, j->out);
+    if (s != BL_OK)
+        return s;
+    const bl_train_progress *p = &j->progress.last;
+    cli_add(j->c, "recipe", json_string(j->c->args[0]));
+    cli_add(j->c, "model", json_string(j->out));
+    cli_add(j->c, "epochs", json_integer(p->epoch));
+    cli_add(j->c, "steps", json_integer(p->step));
+    cli_add(j->c, "train", scores(p->loss, p->accuracy));
+    if (isfinite(p->validation_loss))
+        cli_add(j->c, "validation", scores(p->validation_loss, p->validation_accuracy));
+    if (!j->c->o.json)
+        printf("model: %s\n", j->out);
+    return BL_OK;
+}
+
+static bl_status run(cli *c)
+{
+    static bl_status (*const stages[])(job *) = {read_recipe, build, resume, train, save, test};
+    job j = {.c = c};
+    bl_status s = BL_OK;
+    for (size_t i = 0; i < sizeof stages / sizeof stages[0] && s == BL_OK; i++)
+        s = stages[i](&j);
+    job_free(&j);
+    return s;
+}
+
+const cli_command cli_train = {
+    .name = "train",
+    .synopsis = "train RECIPE.yaml [--out MODEL.onnx] [--resume] [--set KEY=VALUE]...",
+    .help = "train what a recipe says and write the model",
+    .text =
+        "Trains the network of a recipe on its data, at its precision, writes checkpoints and a run log on the way,\n"
+        "the model (a QONNX file) at the end, and evaluates the test part once.  Ctrl-C finishes the step, saves, and\n"
+        "says how to go on.  Same recipe, data and seed: same file, for any number of threads.",
+    .options = options,
+    .min_args = 1,
+    .max_args = 1,
+    .run = run};
