@@ -212,11 +212,12 @@ bl_status bli_tensor_copy(bli_arena *arena, const bl_tensor *t, void **data)
         return bli_fail(ctx, BL_BAD_VALUE, "a tensor with data needs a shape whose size is known and fits memory");
     if (count > 0 && !t->data)
         return bli_fail(ctx, BL_USAGE, "a tensor of %lld elements has no data", (long long)count);
-    *data = bli_arena_alloc(arena, bytes);
-    if (!*data)
+    void *copy = bli_arena_alloc(arena, bytes);
+    if (!copy)
         return BL_NO_MEMORY;
     if (bytes)
-        memcpy(*data, t->data, bytes);
+        memcpy(copy, t->data, bytes);
+    *data = copy; /* data may be where t keeps its own */
     return BL_OK;
 }
 

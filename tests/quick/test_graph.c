@@ -305,6 +305,7 @@ static void test_text_round_trip(void **state)
     (void)state;
     bl_graph *g = awkward(), *again, *copy;
     char *text = printed(g);
+    assert_non_null(strstr(text, "\"tensor\" tensor F32 [7] 0.100000001 -0 1.40129846e-45 nan:"));
     bl_status s = bl_graph_parse(ctx, text, strlen(text), &again);
     assert_string_equal(s == BL_OK ? "" : bl_context_message(ctx), "");
     char *text2 = printed(again);
