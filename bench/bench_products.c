@@ -86,10 +86,13 @@ static double peak(void)
 
 /* ---- our kernels -------------------------------------------------------------------------------------------- */
 
+/* A dense layer's slices are rows of the whole batch, which the weight gradient needs; a convolution's share the memory
+ * of one slice, as in the engine, where a slice goes through the whole network before the next begins. */
 typedef struct layer {
     const bli_op *op;
-    bli_call whole; /* the whole batch */
-    int64_t batch, slice;
+    bli_call whole;       /* the whole batch, or for convolutions one slice */
+    bli_call slices[128]; /* prepared beforehand */
+    int64_t batch, slice, count;
 } layer;
 
 static void *floats(const bl_shape *s)
@@ -119,11 +122,10 @@ static bl_tensor rows(const bl_tensor *t, int64_t first, int64_t n)
 static bli_call slice_call(const layer *l, int64_t first)
 {
     bli_call c = l->whole;
-    const int64_t n = l->batch - first < l->slice ? l->batch - first : l->slice;
-    c.in[0] = rows(&l->whole.in[0], first, n);
-    c.out[0] = rows(&l->whole.out[0], first, n);
-    c.grad_out[0] = rows(&l->whole.grad_out[0], first, n);
-    c.grad_in[0] = rows(&l->whole.grad_in[0], first, n);
+    c.in[0] = rows(&l->whole.in[0], first, l->slice);
+    c.out[0] = rows(&l->whole.out[0], first, l->slice);
+    c.grad_out[0] = rows(&l->whole.grad_out[0], first, l->slice);
+    c.grad_in[0] = rows(&l->whole.grad_in[0], first, l->slice);
     return c;
 }
 
@@ -148,34 +150,40 @@ static void run_prepare(void *arg)
 static void run_forward(void *arg)
 {
     const layer *l = arg;
-    for (int64_t first = 0; first < l->batch; first += l->slice) {
-        const bli_call c = slice_call(l, first);
-        must(l->op->forward(&c));
-    }
+    for (int64_t i = 0; i < l->count; i++)
+        must(l->op->forward(&l->slices[i]));
 }
 
-static void run_data(void *arg)
+static void run_backward(void *arg)
 {
     const layer *l = arg;
-    for (int64_t first = 0; first < l->batch; first += l->slice) {
-        bli_call c = slice_call(l, first);
-        c.grad_in[1].data = c.grad_in[2].data = NULL;
-        must(l->op->backward(&c));
-    }
+    for (int64_t i = 0; i < l->count; i++)
+        must(l->op->backward(&l->slices[i]));
 }
 
-static void run_weight(void *arg)
+static void run_weight_grad(void *arg)
 {
     const layer *l = arg;
-    if (l->op->weight_grad) {
-        must(l->op->weight_grad(&l->whole, 0, 1));
-        return;
-    }
-    for (int64_t first = 0; first < l->batch; first += l->slice) {
-        bli_call c = slice_call(l, first);
-        c.grad_in[0].data = NULL;
-        must(l->op->backward(&c));
-    }
+    must(l->op->weight_grad(&l->whole, 0, 1));
+}
+
+static double time_data(layer *l)
+{
+    for (int64_t i = 0; i < l->count; i++)
+        l->slices[i].grad_in[1].data = NULL;
+    const double seconds = bench_seconds(run_backward, l);
+    for (int64_t i = 0; i < l->count; i++)
+        l->slices[i].grad_in[1].data = l->whole.grad_in[1].data;
+    return seconds;
+}
+
+static double time_weight(layer *l)
+{
+    if (l->op->weight_grad)
+        return bench_seconds(run_weight_grad, l);
+    for (int64_t i = 0; i < l->count; i++)
+        l->slices[i].grad_in[0].data = NULL;
+    return bench_seconds(run_backward, l);
 }
 
 /* ---- the table ---------------------------------------------------------------------------------------------- */
@@ -274,23 +282,29 @@ static setup node_of(const bench_layer *b)
     return s;
 }
 
-static layer layer_of(const bench_layer *b, const setup *s, bli_isa isa)
+static layer *layer_of(const bench_layer *b, const setup *s, bli_isa isa)
 {
-    layer l = {.op = bli_op_find(s->node->type, s->node->domain), .batch = b->batch, .slice = b->slice};
-    bli_call *c = &l.whole;
+    layer *l = calloc(1, sizeof *l);
+    if (!l)
+        exit(1);
+    const int64_t held = b->kernel ? b->slice : b->batch;
+    *l = (layer){.op = bli_op_find(s->node->type, s->node->domain), .slice = b->slice, .count = b->batch / b->slice};
+    bli_call *c = &l->whole;
     *c = (bli_call){.ctx = s->ctx, .node = s->node, .training = true, .isa = isa, .rows_total = b->batch};
-    c->in[0] = tensor(image(b->batch, b->in[0], b->in[2]));
+    c->in[0] = tensor(image(held, b->in[0], b->in[2]));
     c->in[1] = tensor(bl_graph_value(s->graph, s->node->inputs[1])->shape);
-    c->out[0] = tensor(image(b->batch, b->kernel ? out_size(b) : 0, b->units));
+    c->out[0] = tensor(image(held, b->kernel ? out_size(b) : 0, b->units));
     c->grad_in[0] = tensor(c->in[0].shape);
     c->grad_in[1] = tensor(c->in[1].shape);
     c->grad_out[0] = tensor(c->out[0].shape);
-    if (l.op->setup)
-        must(l.op->setup(s->ctx, s->graph, s->node, s->arena, &c->state));
-    const bli_call part = slice_call(&l, 0);
-    c->prep = aligned_alloc(64, (l.op->prep_size(c) + 127) / 64 * 64);
-    c->scratch = l.op->scratch ? aligned_alloc(64, (l.op->scratch(&part) + 127) / 64 * 64) : NULL;
-    run_prepare(&l);
+    if (l->op->setup)
+        must(l->op->setup(s->ctx, s->graph, s->node, s->arena, &c->state));
+    const bli_call part = slice_call(l, 0);
+    c->prep = aligned_alloc(64, (l->op->prep_size(c) + 127) / 64 * 64);
+    c->scratch = l->op->scratch ? aligned_alloc(64, (l->op->scratch(&part) + 127) / 64 * 64) : NULL;
+    for (int64_t i = 0; i < l->count; i++)
+        l->slices[i] = slice_call(l, b->kernel ? 0 : i * b->slice);
+    run_prepare(l);
     return l;
 }
 
@@ -308,15 +322,16 @@ static void layer_free(layer *l)
     free(l->whole.grad_in[0].data);
     free(l->whole.grad_in[1].data);
     free(l->whole.grad_out[0].data);
+    free(l);
 }
 
 static void bench_one(const bench_layer *b, bli_isa isa, double top)
 {
     setup s = node_of(b);
-    layer l = layer_of(b, &s, isa);
+    layer *l = layer_of(b, &s, isa);
     const double flops = 1e-9 * bench_flops(b);
-    const double f = bench_seconds(run_forward, &l), d = bench_seconds(run_data, &l), w = bench_seconds(run_weight, &l);
-    const double prep = bench_seconds(run_prepare, &l);
+    const double f = bench_seconds(run_forward, l), d = time_data(l), w = time_weight(l);
+    const double prep = bench_seconds(run_prepare, l);
     bench_rates other = {0, 0, 0};
     bench_dnnl(b, &other);
     if (b->kernel)
@@ -329,7 +344,7 @@ static void bench_one(const bench_layer *b, bli_isa isa, double top)
            100 * flops / f / top, flops / d, 100 * flops / d / top, flops / w, 100 * flops / w / top,
            100 * prep / (f + d + w), other.forward, other.data, other.weight);
     fflush(stdout);
-    layer_free(&l);
+    layer_free(l);
     bli_arena_destroy(s.arena);
     bl_graph_destroy(s.graph);
     bl_context_destroy(s.ctx);

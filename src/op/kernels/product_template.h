@@ -262,15 +262,70 @@ static void NAME(outer)(const bli_outer *o)
 
 /* ---- packing ------------------------------------------------------------------------------------------------ */
 
+/* A square block turned over its diagonal: log2(LANES) riffles of the whole block rotate the bits of an element's
+ * number by half their count, which exchanges row and column. */
+INLINE void NAME(turn)(VECTOR *v)
+{
+    VECTOR t[LANES];
+#pragma GCC unroll 4
+    for (int n = 1; n < LANES; n *= 2) {
+#pragma GCC unroll 16
+        for (int i = 0; i < LANES / 2; i++) {
+            t[2 * i] = OP(low)(v[i], v[i + LANES / 2]);
+            t[2 * i + 1] = OP(high)(v[i], v[i + LANES / 2]);
+        }
+#pragma GCC unroll 16
+        for (int i = 0; i < LANES; i++)
+            v[i] = t[i];
+    }
+}
+
+/* Loads rows x columns elements (at most LANES each) of a matrix and leaves its transpose in v. */
+INLINE void NAME(load_turned)(const REAL *src, ptrdiff_t row_step, int rows, int columns, VECTOR *v)
+{
+    const MASK mask = OP(first)(columns);
+#pragma GCC unroll 16
+    for (int i = 0; i < LANES; i++)
+        v[i] = i < rows ? OP(load_n)(src + i * row_step, mask) : OP(splat)(0);
+    NAME(turn)(v);
+}
+
+static int NAME(at_most_lanes)(int64_t n)
+{
+    return n < LANES ? (int)n : LANES;
+}
+
+static REAL *NAME(packed_row)(const bli_pack *p, int64_t k)
+{
+    return (REAL *)p->panel + (k % p->inner * p->inner_step + k / p->inner * p->outer_step) * LANES;
+}
+
+static void NAME(pack_plain)(const bli_pack *p)
+{
+    for (int64_t k = 0; k < p->rows; k++)
+        for (int64_t i = 0; i < LANES; i++)
+            NAME(packed_row)
+            (p, k)[i] = i < p->columns ? ((const REAL *)p->src)[k * p->row_step + i * p->column_step] : 0;
+}
+
+/* The two layouts that occur: columns side by side, or rows side by side. */
 static void NAME(pack)(const bli_pack *p)
 {
-    for (int64_t k = 0; k < p->rows; k++) {
-        const REAL *src = (const REAL *)p->src + k * p->row_step;
-        REAL *dst = (REAL *)p->panel + (k % p->inner * p->inner_step + k / p->inner * p->outer_step) * LANES;
-        for (int64_t i = 0; i < p->columns; i++)
-            dst[i] = src[i * p->column_step];
-        for (int64_t i = p->columns; i < LANES; i++)
-            dst[i] = 0;
+    VECTOR v[LANES];
+    if (p->columns > 0 && p->column_step == 1 && p->inner >= p->rows) {
+        const MASK mask = OP(first)((int)p->columns);
+        REAL *to = p->panel;
+        for (int64_t k = 0; k < p->rows; k++, to += p->inner_step * LANES)
+            OP(store)(to, OP(load_n)((const REAL *)p->src + k * p->row_step, mask));
+    } else if (p->columns > 0 && p->row_step == 1) {
+        for (int64_t k = 0; k < p->rows; k += LANES) {
+            const int rows = NAME(at_most_lanes)(p->rows - k);
+            NAME(load_turned)((const REAL *)p->src + k, p->column_step, (int)p->columns, rows, v);
+            for (int i = 0; i < rows; i++)
+                OP(store)(NAME(packed_row)(p, k + i), v[i]);
+        }
+    } else {
+        NAME(pack_plain)(p);
     }
 }
 
@@ -321,9 +376,15 @@ static void NAME(depthwise_grad)(const bli_depthwise *d, void *dw, bool add)
 
 static void NAME(transpose)(const void *src, int64_t rows, int64_t columns, void *dst)
 {
-    for (int64_t c = 0; c < columns; c++)
-        for (int64_t r = 0; r < rows; r++)
-            ((REAL *)dst)[c * rows + r] = ((const REAL *)src)[r * columns + c];
+    VECTOR v[LANES];
+    for (int64_t c = 0; c < columns; c += LANES)
+        for (int64_t r = 0; r < rows; r += LANES) {
+            const int height = NAME(at_most_lanes)(rows - r), width = NAME(at_most_lanes)(columns - c);
+            const MASK mask = OP(first)(height);
+            NAME(load_turned)((const REAL *)src + r * columns + c, columns, height, width, v);
+            for (int i = 0; i < width; i++)
+                OP(store_n)((REAL *)dst + (c + i) * rows + r, v[i], mask);
+        }
 }
 
 /* ---- rows and columns --------------------------------------------------------------------------------------- */

@@ -83,4 +83,22 @@ static inline void bli_f64_store_n(double *p, bli_vf64 v, bli_mf64 m)
     _mm256_maskstore_pd(p, m, v);
 }
 
+/* The lower, or upper, halves of a and b, element about element. */
+static inline bli_vf32 bli_f32_low(bli_vf32 a, bli_vf32 b)
+{
+    return __builtin_shufflevector(a, b, 0, 8, 1, 9, 2, 10, 3, 11);
+}
+static inline bli_vf32 bli_f32_high(bli_vf32 a, bli_vf32 b)
+{
+    return __builtin_shufflevector(a, b, 4, 12, 5, 13, 6, 14, 7, 15);
+}
+static inline bli_vf64 bli_f64_low(bli_vf64 a, bli_vf64 b)
+{
+    return __builtin_shufflevector(a, b, 0, 4, 1, 5);
+}
+static inline bli_vf64 bli_f64_high(bli_vf64 a, bli_vf64 b)
+{
+    return __builtin_shufflevector(a, b, 2, 6, 3, 7);
+}
+
 #endif

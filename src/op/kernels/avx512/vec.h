@@ -85,4 +85,22 @@ static inline void bli_f64_store_n(double *p, bli_vf64 v, bli_mf64 m)
     _mm512_mask_storeu_pd(p, m, v);
 }
 
+/* The lower, or upper, halves of a and b, element about element. */
+static inline bli_vf32 bli_f32_low(bli_vf32 a, bli_vf32 b)
+{
+    return __builtin_shufflevector(a, b, 0, 16, 1, 17, 2, 18, 3, 19, 4, 20, 5, 21, 6, 22, 7, 23);
+}
+static inline bli_vf32 bli_f32_high(bli_vf32 a, bli_vf32 b)
+{
+    return __builtin_shufflevector(a, b, 8, 24, 9, 25, 10, 26, 11, 27, 12, 28, 13, 29, 14, 30, 15, 31);
+}
+static inline bli_vf64 bli_f64_low(bli_vf64 a, bli_vf64 b)
+{
+    return __builtin_shufflevector(a, b, 0, 8, 1, 9, 2, 10, 3, 11);
+}
+static inline bli_vf64 bli_f64_high(bli_vf64 a, bli_vf64 b)
+{
+    return __builtin_shufflevector(a, b, 4, 12, 5, 13, 6, 14, 7, 15);
+}
+
 #endif

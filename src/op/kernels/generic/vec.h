@@ -91,4 +91,22 @@ static inline void bli_f64_store_n(double *p, bli_vf64 v, bli_mf64 m)
     memcpy(p, &v, (size_t)m * sizeof *p);
 }
 
+/* The lower, or upper, halves of a and b, element about element. */
+static inline bli_vf32 bli_f32_low(bli_vf32 a, bli_vf32 b)
+{
+    return __builtin_shufflevector(a, b, 0, 4, 1, 5);
+}
+static inline bli_vf32 bli_f32_high(bli_vf32 a, bli_vf32 b)
+{
+    return __builtin_shufflevector(a, b, 2, 6, 3, 7);
+}
+static inline bli_vf64 bli_f64_low(bli_vf64 a, bli_vf64 b)
+{
+    return __builtin_shufflevector(a, b, 0, 2);
+}
+static inline bli_vf64 bli_f64_high(bli_vf64 a, bli_vf64 b)
+{
+    return __builtin_shufflevector(a, b, 1, 3);
+}
+
 #endif
