@@ -78,6 +78,28 @@ static void plan_data(bli_sweep *b, const bli_conv_shape *s)
     b->width = s->channels / s->groups;
 }
 
+/* Where sink pixel i of a sweep reads its source through tap k along dimension d; false: outside. */
+static bool tap_source(const bli_conv_shape *s, bool data, int d, int64_t i, int64_t k, int64_t *at)
+{
+    if (!data) {
+        *at = i * s->stride[d] - s->pad[d] + k * s->dilation[d];
+        return *at >= 0 && *at < s->size[d];
+    }
+    const int64_t o = i + s->pad[d] - k * s->dilation[d];
+    *at = o / s->stride[d];
+    return o >= 0 && o % s->stride[d] == 0 && *at < s->out[d];
+}
+
+static int64_t count_clipped(const bli_conv_shape *s, bool data)
+{
+    int64_t count[2] = {0, 0}, at;
+    for (int d = 0; d < 2; d++)
+        for (int64_t i = 0; i < (data ? s->size[d] : s->out[d]); i++)
+            for (int64_t k = 0; k < s->kernel[d]; k++)
+                count[d] += tap_source(s, data, d, i, k, &at);
+    return count[HEIGHT] * count[WIDTH];
+}
+
 static void plan_copy(bli_sweep *s)
 {
     s->copy = false;
@@ -192,6 +214,8 @@ bl_status bli_convolve_create(bli_arena *arena, const bli_conv_shape *shape, con
     plan_data(&c->data, shape);
     plan_copy(&c->forward);
     plan_copy(&c->data);
+    c->forward.clipped = count_clipped(shape, false) * c->forward.depth;
+    c->data.clipped = count_clipped(shape, true) * c->data.depth;
     BLI_TRY(plan_taps(arena, c));
     BLI_TRY(plan_forward_phase(arena, c));
     BLI_TRY(plan_data_phases(arena, c));
@@ -303,7 +327,8 @@ static size_t weight_bytes(const bli_convolve_call *c)
 size_t bli_convolve_scratch_bytes(const bli_convolve_call *c)
 {
     const size_t f = copy_bytes(c, &c->plan->forward), b = copy_bytes(c, &c->plan->data);
-    return (f > b ? f : b) + weight_bytes(c);
+    const size_t spans = round_up((size_t)c->plan->taps * sizeof(bli_span)), sweep = (f > b ? f : b) + spans;
+    return sweep + weight_bytes(c);
 }
 
 /* Into borders that are already zero. */
@@ -337,23 +362,11 @@ static void run_depthwise(const bli_convolve_call *c, const bli_sweep *s, const 
     c->kernels->depthwise(&d);
 }
 
-/* Register tiles run along the width, or along the images where that fills them better (narrow pictures). */
-static void choose_rows(const bli_kernels *k, bli_product *p)
-{
-    if (k->row_cost(p->rows[0], p->columns) * p->rows[2] <= k->row_cost(p->rows[2], p->columns) * p->rows[0])
-        return;
-    const int64_t rows = p->rows[0];
-    const ptrdiff_t a = p->a_step[0], c = p->c_step[0];
-    p->rows[0] = p->rows[2], p->a_step[0] = p->a_step[2], p->c_step[0] = p->c_step[2];
-    p->rows[2] = p->rows[1], p->a_step[2] = p->a_step[1], p->c_step[2] = p->c_step[1];
-    p->rows[1] = rows, p->a_step[1] = a, p->c_step[1] = c;
-}
-
 static void run_groups(const bli_convolve_call *c, const bli_sweep *s, const bli_phase *p, int64_t images,
                        const void *source, const void *packed, const void *bias, void *sink)
 {
     for (int64_t g = 0; g < c->plan->shape.groups; g++) {
-        bli_product product = {
+        const bli_product product = {
             .a = bli_at(source, c->type, g * s->depth),
             .b = bli_at(packed, c->type, g * group_panels(c, s)),
             .bias = bias ? bli_at(bias, c->type, g * s->width) : NULL,
@@ -366,7 +379,6 @@ static void run_groups(const bli_convolve_call *c, const bli_sweep *s, const bli
             .panel = c->plan->taps * s->depth * c->kernels->lanes,
             .columns = s->width,
         };
-        choose_rows(c->kernels, &product);
         c->kernels->product(&product);
     }
 }
@@ -378,10 +390,10 @@ static void run_phases(const bli_convolve_call *c, const bli_sweep *s, int64_t i
         (c->plan->depthwise ? run_depthwise : run_groups)(c, s, &s->phases[i], images, source, packed, bias, sink);
 }
 
-void bli_convolve_sweep(const bli_convolve_call *c, bool data, const void *source, const void *packed, const void *bias,
-                        void *sink)
+/* Along the rows of each picture. */
+static void run_rows(const bli_convolve_call *c, const bli_sweep *s, const void *source, const void *packed,
+                     const void *bias, void *sink)
 {
-    const bli_sweep *s = data ? &c->plan->data : &c->plan->forward;
     if (!s->copy) {
         run_phases(c, s, c->images, source, packed, bias, sink);
         return;
@@ -392,6 +404,99 @@ void bli_convolve_sweep(const bli_convolve_call *c, bool data, const void *sourc
         copy_inside(c, s, bli_at(source, c->type, i * image), c->scratch);
         run_phases(c, s, 1, c->scratch, packed, bias, bli_at_mut(sink, c->type, i * s->sink_size));
     }
+}
+
+/* The taps that sink pixel (i, j) reads inside of the picture, in the order of packing. */
+static int clip_spans(const bli_convolve_call *c, bool data, int64_t i, int64_t j, bli_span *spans)
+{
+    const bli_conv_shape *s = &c->plan->shape;
+    const bli_sweep *w = data ? &c->plan->data : &c->plan->forward;
+    bli_phase list = {.spans = spans};
+    for (int64_t kh = 0; kh < s->kernel[HEIGHT]; kh++)
+        for (int64_t k = 0; k < s->kernel[WIDTH]; k++) {
+            const int64_t kw = data ? s->kernel[WIDTH] - 1 - k : k, tap = kh * s->kernel[WIDTH] + k;
+            int64_t down, across;
+            if (tap_source(s, data, HEIGHT, i, kh, &down) && tap_source(s, data, WIDTH, j, kw, &across))
+                append_span(&list, true,
+                            (bli_span){(down * w->size[WIDTH] + across) * w->channels, tap * w->depth, w->depth});
+        }
+    return list.num_spans;
+}
+
+/* Pictures a multiple of the first cache's 4 KiB apart share one set of it: no more of them at a time than it has ways
+ * to spare. */
+static int64_t images_per_tile(const bli_convolve_call *c, const bli_sweep *s)
+{
+    const size_t bytes = (size_t)(s->size[HEIGHT] * s->size[WIDTH] * s->channels) * bl_dtype_size(c->type);
+    return bytes % 4096 == 0 ? 8 : 4096;
+}
+
+/* One sink pixel of all images. */
+static void run_pixel(const bli_convolve_call *c, const bli_sweep *s, const bli_product *pixel)
+{
+    const int64_t step = images_per_tile(c, s);
+    for (int64_t i = 0; i < c->images; i += step) {
+        bli_product p = *pixel;
+        p.a = bli_at(p.a, c->type, i * p.a_step[0]);
+        p.c = bli_at_mut(p.c, c->type, i * p.c_step[0]);
+        p.rows[0] = min64(step, c->images - i);
+        c->kernels->product(&p);
+    }
+}
+
+/* Along the images, pixel by pixel. */
+static void run_clipped(const bli_convolve_call *c, bool data, const void *source, const void *packed, const void *bias,
+                        void *sink)
+{
+    const bli_sweep *s = data ? &c->plan->data : &c->plan->forward;
+    const int64_t *size = data ? c->plan->shape.size : c->plan->shape.out;
+    for (int64_t n = 0; n < size[HEIGHT] * size[WIDTH]; n++) {
+        bli_span *spans = c->scratch;
+        const int num_spans = clip_spans(c, data, n / size[WIDTH], n % size[WIDTH], spans);
+        for (int64_t g = 0; g < c->plan->shape.groups; g++) {
+            const bli_product p = {
+                .a = bli_at(source, c->type, g * s->depth),
+                .b = bli_at(packed, c->type, g * group_panels(c, s)),
+                .bias = bias ? bli_at(bias, c->type, g * s->width) : NULL,
+                .c = bli_at_mut(sink, c->type, n * s->sink_channels + g * s->width),
+                .rows = {0, 1, 1},
+                .a_step = {s->size[HEIGHT] * s->size[WIDTH] * s->channels},
+                .c_step = {s->sink_size},
+                .spans = spans,
+                .num_spans = num_spans,
+                .panel = c->plan->taps * s->depth * c->kernels->lanes,
+                .columns = s->width,
+            };
+            run_pixel(c, s, &p);
+        }
+    }
+}
+
+/* Cycles of both ways, roughly; a call for one pixel costs about a hundred. */
+static bool clipping_pays(const bli_convolve_call *c, const bli_sweep *s)
+{
+    int64_t rows = 0, terms = 0, pixels = 0;
+    for (int i = 0; i < s->num_phases; i++) {
+        const bli_phase *p = &s->phases[i];
+        for (int k = 0; k < p->num_spans; k++)
+            terms += p->spans[k].len;
+        rows += c->kernels->row_cost(p->rows[0], s->width) * p->rows[1] * terms * c->images;
+        pixels += p->rows[0] * p->rows[1];
+        terms = 0;
+    }
+    if (s->copy)
+        rows += 2 * image_size(s) / c->kernels->lanes * c->images;
+    return !c->plan->depthwise && 2 * c->kernels->row_cost(c->images, s->width) * s->clipped + 200 * pixels < 2 * rows;
+}
+
+void bli_convolve_sweep(const bli_convolve_call *c, bool data, const void *source, const void *packed, const void *bias,
+                        void *sink)
+{
+    const bli_sweep *s = data ? &c->plan->data : &c->plan->forward;
+    if (clipping_pays(c, s))
+        run_clipped(c, data, source, packed, bias, sink);
+    else
+        run_rows(c, s, source, packed, bias, sink);
 }
 
 /* ---- weight gradient ---------------------------------------------------------------------------------------- */
@@ -414,27 +519,70 @@ static bli_outer outer_of(const bli_convolve_call *c, int64_t images, const void
     };
 }
 
-/* sums[group][(channel, tap)][unit] (+)= of these images. */
-static void add_images(const bli_convolve_call *c, int64_t images, const void *x, const void *dy, void *sums, bool add)
+/* Rows of all taps mixed; x with its borders. */
+static void add_scattered(const bli_convolve_call *c, int64_t images, const void *x, const void *dy, void *sums,
+                          bool add)
 {
     const bli_sweep *f = &c->plan->forward;
-    const int64_t taps = c->plan->taps, rows = f->depth * taps;
+    const int64_t rows = f->depth * c->plan->taps;
     for (int64_t g = 0; g < c->plan->shape.groups; g++) {
         bli_outer o = outer_of(c, images, bli_at(x, c->type, g * f->depth), bli_at(dy, c->type, g * f->width),
                                bli_at_mut(sums, c->type, g * rows * f->width));
         o.add = add;
-        o.rows = f->depth < OWN_ROWS ? rows : f->depth;
-        o.c_step = f->depth < OWN_ROWS ? f->width : taps * f->width;
-        o.row_at = f->depth < OWN_ROWS ? c->plan->row_at : NULL;
-        if (o.row_at) {
-            c->kernels->outer(&o);
-            continue;
-        }
-        const void *a = o.a;
-        void *sum = o.c;
-        for (int64_t t = 0; t < taps; t++) {
-            o.a = bli_at(a, c->type, c->plan->tap_spans[t].a);
-            o.c = bli_at_mut(sum, c->type, t * f->width);
+        o.rows = rows;
+        o.c_step = f->width;
+        o.row_at = c->plan->row_at;
+        c->kernels->outer(&o);
+    }
+}
+
+/* The outputs first .. first + count - 1 that tap k gives a place inside of the picture along dimension d. */
+static int64_t outputs_inside(const bli_conv_shape *s, int d, int64_t k, int64_t *first)
+{
+    const int64_t shift = s->pad[d] - k * s->dilation[d], last = s->size[d] - 1 + shift;
+    *first = shift > 0 ? (shift + s->stride[d] - 1) / s->stride[d] : 0;
+    return last < 0 ? 0 : max64(0, min64(s->out[d], last / s->stride[d] + 1) - *first);
+}
+
+/* Short rows run along the images instead. */
+static void choose_inner(bli_outer *o)
+{
+    if (o->positions[0] >= 8 || o->positions[2] <= o->positions[0])
+        return;
+    const int64_t n = o->positions[0];
+    const ptrdiff_t a = o->a_step[0], b = o->b_step[0];
+    o->positions[0] = o->positions[2], o->a_step[0] = o->a_step[2], o->b_step[0] = o->b_step[2];
+    o->positions[2] = o->positions[1], o->a_step[2] = o->a_step[1], o->b_step[2] = o->b_step[1];
+    o->positions[1] = n, o->a_step[1] = a, o->b_step[1] = b;
+}
+
+/* Tap by tap; only the outputs whose input lies inside of the picture, so that x needs no borders. */
+static void add_taps(const bli_convolve_call *c, int64_t images, const void *x, const void *dy, void *sums, bool add)
+{
+    const bli_conv_shape *s = &c->plan->shape;
+    const bli_sweep *f = &c->plan->forward;
+    const int64_t taps = c->plan->taps;
+    for (int64_t t = 0; t < taps; t++) {
+        const int64_t kh = t / s->kernel[WIDTH], kw = t % s->kernel[WIDTH];
+        int64_t top, left;
+        const int64_t down = outputs_inside(s, HEIGHT, kh, &top), across = outputs_inside(s, WIDTH, kw, &left);
+        const int64_t i = top * s->stride[HEIGHT] - s->pad[HEIGHT] + kh * s->dilation[HEIGHT];
+        const int64_t j = left * s->stride[WIDTH] - s->pad[WIDTH] + kw * s->dilation[WIDTH];
+        for (int64_t g = 0; g < s->groups; g++) {
+            bli_outer o = {
+                .a = bli_at(x, c->type, (i * s->size[WIDTH] + j) * f->channels + g * f->depth),
+                .b = bli_at(dy, c->type, (top * s->out[WIDTH] + left) * f->sink_channels + g * f->width),
+                .c = bli_at_mut(sums, c->type, (g * f->depth * taps + t) * f->width),
+                .positions = {across, across > 0 ? down : 0, images},
+                .a_step = {s->stride[WIDTH] * f->channels, s->stride[HEIGHT] * s->size[WIDTH] * f->channels,
+                           s->size[HEIGHT] * s->size[WIDTH] * f->channels},
+                .b_step = {f->sink_channels, s->out[WIDTH] * f->sink_channels, f->sink_size},
+                .rows = f->depth,
+                .columns = f->width,
+                .c_step = taps * f->width,
+                .add = add,
+            };
+            choose_inner(&o);
             c->kernels->outer(&o);
         }
     }
@@ -462,31 +610,39 @@ static void add_depthwise(const bli_convolve_call *c, int64_t images, const void
     c->kernels->depthwise_grad(&d, sums, add);
 }
 
-/* How many images at a time fit into the first cache. */
-static int64_t images_at_once(const bli_convolve_call *c)
+/* How the weight gradient of these layers goes over its images. */
+typedef struct weight_way {
+    void (*add)(const bli_convolve_call *c, int64_t images, const void *x, const void *dy, void *sums, bool add);
+    bool borders; /* needs them around x */
+    int64_t step; /* images at a time: as many as fit into the first cache */
+} weight_way;
+
+static weight_way weight_way_of(const bli_convolve_call *c)
 {
     const bli_sweep *f = &c->plan->forward;
-    if (f->copy)
-        return 1;
-    const int64_t bytes = (image_size(f) + f->sink_size) * (int64_t)bl_dtype_size(c->type);
-    return max64(1, bytes > 0 ? CACHE_BYTES / bytes : c->images);
+    const int64_t image = f->size[HEIGHT] * f->size[WIDTH] * f->channels + f->sink_size;
+    const int64_t fit = CACHE_BYTES / (max64(image, 1) * (int64_t)bl_dtype_size(c->type));
+    weight_way w = {c->plan->depthwise ? add_depthwise : f->depth < OWN_ROWS ? add_scattered : add_taps, false, 1};
+    w.borders = w.add != add_taps && f->copy;
+    w.step = w.borders ? 1 : max64(1, fit);
+    return w;
 }
 
 void bli_convolve_weight(const bli_convolve_call *c, const void *x, const void *dy, void *dw)
 {
     const bli_sweep *f = &c->plan->forward;
-    const int64_t step = images_at_once(c), image = f->size[HEIGHT] * f->size[WIDTH] * f->channels;
-    const int64_t rows = f->depth * c->plan->taps;
+    const weight_way way = weight_way_of(c);
+    const int64_t image = f->size[HEIGHT] * f->size[WIDTH] * f->channels, rows = f->depth * c->plan->taps;
     void *sums = (char *)c->scratch + copy_bytes(c, f);
-    memset(c->scratch, 0, copy_bytes(c, f));
-    for (int64_t i = 0; i == 0 || i < c->images; i += step) {
+    if (way.borders)
+        memset(c->scratch, 0, copy_bytes(c, f));
+    for (int64_t i = 0; i == 0 || i < c->images; i += way.step) {
         const void *from = bli_at(x, c->type, i * image);
-        if (f->copy && c->images > 0) {
+        if (way.borders && c->images > 0) {
             copy_inside(c, f, from, c->scratch);
             from = c->scratch;
         }
-        (c->plan->depthwise ? add_depthwise : add_images)(c, min64(step, c->images - i), from,
-                                                          bli_at(dy, c->type, i * f->sink_size), sums, i > 0);
+        way.add(c, min64(way.step, c->images - i), from, bli_at(dy, c->type, i * f->sink_size), sums, i > 0);
     }
     if (c->plan->depthwise) {
         c->kernels->transpose(sums, c->plan->taps, f->channels, dw);

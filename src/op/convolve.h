@@ -2,8 +2,12 @@
  *
  * A sweep computes one image from another: forward reads x and writes y, the data gradient reads dy and writes dx.  The
  * data gradient of stride s falls apart into s x s phases, each an ordinary stride-1 correlation that writes every s-th
- * pixel; forward is a sweep of one phase.  Padding is real: an image with borders is copied into scratch first, which
- * costs about one multiply-add in fifty.  ConvTranspose is the same plan with forward and data gradient exchanged.
+ * pixel; forward is a sweep of one phase.  There are two ways through a sweep, and the cheaper one is taken:
+ *   - along the rows of a picture; a source with borders is copied into scratch with real zeros around it first;
+ *   - along the images of the slice, one pixel at a time, where taps that fall outside are left out.  Small pictures
+ * are mostly border: the data gradient of a 3x3 convolution to 3x3 pixels would multiply zeros two times out of three.
+ * Both add the same terms in the same order (zeros apart), so results do not depend on the choice.
+ * ConvTranspose is the same plan with forward and data gradient exchanged.
  */
 #ifndef BLI_CONVOLVE_H
 #define BLI_CONVOLVE_H
@@ -26,6 +30,7 @@ typedef struct bli_sweep {
     int64_t depth, width; /* channels of the source and of the sink per group */
     bli_phase *phases;
     int num_phases;
+    int64_t clipped; /* terms of one image's sums without those in the padding */
 } bli_sweep;
 
 typedef struct bli_convolve {
