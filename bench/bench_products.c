@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
+#include <unistd.h>
 
 #include "op/op.h"
 #include "products/products.h"
@@ -24,7 +25,7 @@ double bench_seconds(void (*fn)(void *arg), void *arg)
 {
     double best = 1e9;
     fn(arg);
-    for (int trial = 0; trial < 12; trial++) {
+    for (int trial = 0; trial < 25; trial++) {
         int runs = 0;
         const double start = now();
         double end;
@@ -32,7 +33,7 @@ double bench_seconds(void (*fn)(void *arg), void *arg)
             fn(arg);
             runs++;
             end = now();
-        } while (end - start < 0.004);
+        } while (end - start < 0.002);
         if ((end - start) / runs < best)
             best = (end - start) / runs;
     }
@@ -83,6 +84,20 @@ static double peak(void)
     return 0;
 }
 #endif
+
+/* The machine may be shared: the best of what was seen so far. */
+static double peak_so_far(double top)
+{
+    const double again = peak();
+    return again > top ? again : top;
+}
+
+/* oneDNN's threads are OpenMP's, which reads its environment before main: start again with one thread. */
+static void use_one_thread(char **argv)
+{
+    if (!getenv("OMP_NUM_THREADS") && setenv("OMP_NUM_THREADS", "1", 1) == 0)
+        execv("/proc/self/exe", argv);
+}
 
 /* ---- our kernels -------------------------------------------------------------------------------------------- */
 
@@ -352,15 +367,16 @@ static void bench_one(const bench_layer *b, bli_isa isa, double top)
 
 int main(int argc, char **argv)
 {
+    use_one_thread(argv);
     bli_isa isa = bli_cpu_isa();
     for (bli_isa i = BLI_ISA_GENERIC; argc > 1 && i < BLI_ISA_COUNT; i++)
         if (strcmp(argv[1], bli_isa_name(i)) == 0)
             isa = i;
-    const double top = peak();
+    double top = peak_so_far(peak());
     printf("%s kernels; float32 peak of one thread %.0f GFLOP/s\n", bli_isa_name(isa), top);
     printf("network batch/slice layer              | forward   data      weight    | pack   | oneDNN: same, GFLOP/s\n");
     for (size_t i = 0; i < sizeof layers / sizeof *layers; i++)
         if (argc < 3 || strstr(argv[2], layers[i].net))
-            bench_one(&layers[i], isa, top);
+            bench_one(&layers[i], isa, top = peak_so_far(top));
     return 0;
 }
