@@ -11,7 +11,8 @@ enum { MOST = 40 };
 const cli_option cli_common[] = {
     {"json", CLI_FLAG, NULL, "print one JSON object on standard output", offsetof(cli_options, json)},
     {"quiet", CLI_FLAG, NULL, "no progress and no notes", offsetof(cli_options, quiet)},
-    {"threads", CLI_COUNT, "N", "threads to use; default: all (results do not depend on it)", offsetof(cli_options, threads)},
+    {"threads", CLI_COUNT, "N", "threads to use; default: all (results do not depend on it)",
+     offsetof(cli_options, threads)},
     {"help", CLI_FLAG, NULL, "this text", offsetof(cli_options, help)},
     {NULL, CLI_FLAG, NULL, NULL, 0}};
 

@@ -141,6 +141,9 @@ BL_MUST_CHECK bl_status bl_encode(bl_context *ctx, const bl_format *f, const bl_
 BL_MUST_CHECK bl_status bl_decode(bl_context *ctx, const bl_format *f, const bl_grid *grid, const int64_t *codes,
                                   double *x, size_t n);
 
+#if defined(__GNUC__)
+#pragma GCC visibility pop
+#endif
 #ifdef __cplusplus
 }
 #endif
