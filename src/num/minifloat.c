@@ -88,6 +88,8 @@ static bl_status check(bl_context *ctx, const bl_format *f)
         return bli_fail(ctx, BL_BAD_VALUE, "float<e%dm%d>: expected %d bits with a sign", e, m, 1 + e + m);
     if (f->special < BL_SPECIAL_IEEE || f->special > BL_SPECIAL_NONE || (f->special == BL_SPECIAL_IEEE && m == 0))
         return bli_fail(ctx, BL_BAD_VALUE, "float<e%dm%d>: infinities and NaNs need a mantissa", e, m);
+    if (e == 11 && f->special != BL_SPECIAL_IEEE)
+        return bli_fail(ctx, BL_BAD_VALUE, "float<e11m%d>: numbers above a double's, expected ieee", m);
     if (f->overflow != BL_SAT && f->overflow != BL_INF)
         return bli_fail(ctx, BL_BAD_VALUE, "float<e%dm%d>: overflow is %s, expected SAT or INF", e, m,
                         bli_overflow_name(f->overflow));

@@ -28,7 +28,7 @@ static int stop(void **s)
 static void check_mean(bl_context *ctx, const char *text, const bl_grid *grid, float v, double low, double high)
 {
     bl_format f;
-    const bl_random_key key = {42, (uint64_t)(v * 1e6f) & 0xffff, text};
+    const bl_random_key key = {42, (uint64_t)(int64_t)(v * 1e6f) & 0xffff, text};
     assert_ok(ctx, bl_format_parse(ctx, text, &f));
     for (size_t i = 0; i < N; i++)
         x[i] = v;

@@ -145,6 +145,7 @@ static void bad_texts_are_answered(void **s)
         {"float<e4m+3>", "eEmM"},
         {"float<e8m30>", "at most 32 bits"},
         {"float<e2m1,RND,INF>", "neither infinity nor NaN"},
+        {"float<e11m0>", "expected ieee"},
         {"float<e4m3,RND,WRAP>", "expected SAT or INF"},
         {"float<e4m0,ieee>", "need a mantissa"},
         {"mx<e4m3>", "expected 2 to 3"},
