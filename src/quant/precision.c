@@ -287,7 +287,7 @@ bl_status bli_precision_parse(bl_context *ctx, bli_arena *arena, const char *pla
 bl_status bli_precision_set_axis(bl_context *ctx, bli_precision *p, int axis)
 {
     for (int i = 0; i < p->num_attrs; i++)
-        if (strcmp(p->attrs[i].name, "axis") == 0)
+        if (strcmp(p->attrs[i].name, "axis") == 0 || strcmp(p->attrs[i].name, "scale_axis") == 0)
             return BL_OK;
     if (p->none)
         return BL_OK;

@@ -188,7 +188,7 @@ static void mean_magnitudes(const bl_tensor *x, bli_channels *ch)
     double per = (double)n / (double)g->count;
     memset(ch->a, 0, g->count * sizeof(*ch->a));
     for (size_t i = 0; i < n; i++)
-        ch->a[bli_group_of(g, i)] += fabs(bli_value_get(x, i));
+        ch->a[bli_group_of(g, i)] += bli_finite_magnitude(bli_value_get(x, i));
     for (size_t k = 0; k < g->count; k++)
         ch->scale[k] = bli_carry(x->type, ch->a[k] / per);
 }

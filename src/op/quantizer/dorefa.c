@@ -77,7 +77,7 @@ static double mean_magnitude(const bl_tensor *x)
     double sum = 0;
     size_t n = bli_tensor_count(x);
     for (size_t i = 0; i < n; i++)
-        sum += fabs(bli_value_get(x, i));
+        sum += bli_finite_magnitude(bli_value_get(x, i));
     return n ? bli_carry(x->type, sum / (double)n) : 0;
 }
 

@@ -50,6 +50,12 @@ static inline double bli_nearest_po2(double v)
     return ldexp(1, bli_nearest_exponent(v));
 }
 
+/* |v| for sums over a tensor, in which NaN and infinities count as nothing. */
+static inline double bli_finite_magnitude(double v)
+{
+    return isfinite(v) ? fabs(v) : 0;
+}
+
 /* ---- groups: which scale, which width an element has --------------------------------------------------------- */
 /* Group of element i of x: (i / inner) % count. */
 typedef struct bli_groups {

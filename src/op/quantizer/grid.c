@@ -190,14 +190,18 @@ void bli_mask_gradient(const bl_tensor *x, const bl_tensor *dy, const bl_tensor 
     if (x->type == BL_F64) {
         const double *xs = x->data, *g = dy->data;
         double *out = dx->data;
-        for (size_t i = 0; i < n; i++)
-            out[i] = ((xs[i] >= lo) & (xs[i] <= hi)) ? g[i] : 0.0;
+        for (size_t i = 0; i < n; i++) {
+            double v = g[i]; /* loaded in any case, so that the loop has no branch */
+            out[i] = ((xs[i] >= lo) & (xs[i] <= hi)) ? v : 0.0;
+        }
         return;
     }
     const float *xs = x->data, *g = dy->data, least = (float)lo, greatest = (float)hi;
     float *out = dx->data;
-    for (size_t i = 0; i < n; i++)
-        out[i] = ((xs[i] >= least) & (xs[i] <= greatest)) ? g[i] : 0.0f;
+    for (size_t i = 0; i < n; i++) {
+        float v = g[i];
+        out[i] = ((xs[i] >= least) & (xs[i] <= greatest)) ? v : 0.0f;
+    }
 }
 
 void bli_pass_gradient(const bl_tensor *dy, const bl_tensor *dx)

@@ -10,18 +10,21 @@
 
 enum { PIECE = 256 };
 
-/* Where the format clips a piece of n elements of one group (or of consecutive groups, channels last). */
+/* n elements that lie together: all of one group, or rows of consecutive groups (channels last), row long. */
 typedef struct piece {
-    size_t at, n, group;
-    bool uniform; /* all of one group */
+    size_t at, n, group, row;
+    bool uniform;
 } piece;
 
 static piece piece_at(const bli_groups *g, size_t at, size_t total)
 {
     bool uniform = g->inner > 1 || g->count == 1;
     size_t run = g->count == 1 ? total : uniform ? g->inner : g->count;
-    size_t left = run - at % run;
-    return (piece){at, left < PIECE ? left : PIECE, bli_group_of(g, at), uniform};
+    size_t left = run - at % run, group = bli_group_of(g, at);
+    if (uniform || group > 0 || run > PIECE / 2)
+        return (piece){at, left < PIECE ? left : PIECE, group, left < PIECE ? left : PIECE, uniform};
+    size_t rows = PIECE / run, there = (total - at) / run;
+    return (piece){at, (rows < there ? rows : there) * run, 0, run, false};
 }
 
 typedef struct walk {
@@ -33,8 +36,13 @@ typedef struct walk {
     bool strict; /* LSQ: only what lies strictly between the end values is inside */
 } walk;
 
-/* q[i] = format(x[i]) and pass[i] = 1 or 0, as doubles. */
-static void inspect_f32(const walk *w, piece p, double *q, double *pass)
+/* A piece in double, which holds both carriers: its elements, their scales, values, and whether the format left them
+ * alone (1 or 0). */
+typedef struct terms {
+    double x[PIECE], dy[PIECE], scale[PIECE], q[PIECE], pass[PIECE];
+} terms;
+
+static void inspect_f32(const walk *w, piece p, terms *t)
 {
     float out[PIECE], one[PIECE];
     for (size_t i = 0; i < p.n; i++)
@@ -47,38 +55,49 @@ static void inspect_f32(const walk *w, piece p, double *q, double *pass)
         bli_quantize_f32(w->f, (double)*scale, *zero, w->rng, first, x, out, p.n, isa);
         bli_quantize_grad_f32(w->f, (double)*scale, *zero, w->rng, first, x, one, one, p.n, isa);
     } else {
-        bli_quantize_channels_f32(w->f, scale, zero, w->rng, first, x, out, 1, p.n, 1, isa);
-        bli_quantize_grad_channels_f32(w->f, scale, zero, w->rng, first, x, one, one, 1, p.n, 1, isa);
+        bli_quantize_channels_f32(w->f, scale, zero, w->rng, first, x, out, p.n / p.row, p.row, 1, isa);
+        bli_quantize_grad_channels_f32(w->f, scale, zero, w->rng, first, x, one, one, p.n / p.row, p.row, 1, isa);
     }
     for (size_t i = 0; i < p.n; i++) {
-        q[i] = (double)out[i];
-        pass[i] = (double)one[i];
+        t->q[i] = (double)out[i];
+        t->pass[i] = (double)one[i];
     }
 }
 
-static void inspect_f64(const walk *w, piece p, double *q, double *pass)
+static void inspect_f64(const walk *w, piece p, terms *t)
 {
     for (size_t i = 0; i < p.n; i++)
-        pass[i] = 1;
+        t->pass[i] = 1;
     const double *x = (const double *)w->c->in[0].data + p.at, *scale = w->g.scale + p.group;
     const int64_t *zero = w->g.zero + p.group;
     uint64_t first = w->first + p.at;
     bli_isa isa = w->c->isa;
     if (p.uniform) {
-        bli_quantize_f64(w->f, *scale, *zero, w->rng, first, x, q, p.n, isa);
-        bli_quantize_grad_f64(w->f, *scale, *zero, w->rng, first, x, pass, pass, p.n, isa);
+        bli_quantize_f64(w->f, *scale, *zero, w->rng, first, x, t->q, p.n, isa);
+        bli_quantize_grad_f64(w->f, *scale, *zero, w->rng, first, x, t->pass, t->pass, p.n, isa);
     } else {
-        bli_quantize_channels_f64(w->f, scale, zero, w->rng, first, x, q, 1, p.n, 1, isa);
-        bli_quantize_grad_channels_f64(w->f, scale, zero, w->rng, first, x, pass, pass, 1, p.n, 1, isa);
+        bli_quantize_channels_f64(w->f, scale, zero, w->rng, first, x, t->q, p.n / p.row, p.row, 1, isa);
+        bli_quantize_grad_channels_f64(w->f, scale, zero, w->rng, first, x, t->pass, t->pass, p.n / p.row, p.row, 1,
+                                       isa);
     }
 }
 
-static bool between_ends(const walk *w, size_t group, double x)
+/* LSQ: strictly between the end values, seen in the carrier. */
+static void pass_strictly(const walk *w, piece p, terms *t)
 {
-    double lo, hi, scale = w->g.scale[group];
+    double lo, hi, step = bl_format_step(w->f);
     bli_code_bounds(w->f, &lo, &hi);
-    double step = bl_format_step(w->f), v = bli_carry(w->c->in[0].type, x / scale);
-    return v > lo * step && v < hi * step;
+    lo *= step;
+    hi *= step;
+    if (w->c->in[0].type == BL_F64) {
+        for (size_t i = 0; i < p.n; i++)
+            t->pass[i] = ((t->x[i] / t->scale[i] > lo) & (t->x[i] / t->scale[i] < hi)) ? 1 : 0;
+        return;
+    }
+    for (size_t i = 0; i < p.n; i++) {
+        double v = (double)(float)(t->x[i] / t->scale[i]);
+        t->pass[i] = ((v > lo) & (v < hi)) ? 1 : 0;
+    }
 }
 
 /* q / scale, without the rounding of q to the carrier where values are codes. */
@@ -88,18 +107,111 @@ double bli_unscaled(const bl_format *f, double q, double scale)
     return bli_integer_coded(f) ? nearbyint(q / (scale * step)) * step : q / scale;
 }
 
-/* Adds this piece's terms of d scale into sum (per group). */
-static void scale_terms(const walk *w, piece p, double *sum)
+/* t->q becomes q / scale.  Adding 1.5 * 2^52 rounds to whole numbers without a call. */
+static void unscale(const walk *w, piece p, terms *t)
 {
-    double q[PIECE], pass[PIECE];
-    (w->c->in[0].type == BL_F64 ? inspect_f64 : inspect_f32)(w, p, q, pass);
-    for (size_t i = 0; i < p.n; i++) {
-        size_t group = p.group + (p.uniform ? 0 : i);
-        double x = bli_value_get(&w->c->in[0], p.at + i), dy = bli_value_get(&w->c->grad_out[0], p.at + i);
-        bool inside = w->strict ? between_ends(w, group, x) : pass[i] != 0;
-        double scale = w->g.scale[group], code = bli_unscaled(w->f, q[i], scale);
-        sum[group] += dy * (inside ? code - x / scale : code);
+    const double round = 0x1.8p52, step = bl_format_step(w->f);
+    if (!bli_integer_coded(w->f)) {
+        for (size_t i = 0; i < p.n; i++)
+            t->q[i] /= t->scale[i];
+        return;
     }
+    for (size_t i = 0; i < p.n; i++)
+        t->q[i] = (t->q[i] / (t->scale[i] * step) + round - round) * step;
+}
+
+/* Adds a piece's terms of d scale into sum, per group.  Of one group: in four lanes, then those. */
+static void add_terms(const terms *t, piece p, double *sum)
+{
+    double term[PIECE], lane[4] = {0};
+    for (size_t i = 0; i < p.n; i++) {
+        double outside = t->q[i], inside = outside - t->x[i] / t->scale[i];
+        term[i] = t->dy[i] * (t->pass[i] != 0 ? inside : outside);
+    }
+    for (size_t r = 0; !p.uniform && r < p.n; r += p.row)
+        for (size_t i = 0; i < p.row; i++)
+            sum[p.group + i] += term[r + i];
+    for (size_t i = 0; p.uniform && i < p.n; i++)
+        lane[i % 4] += term[i];
+    if (p.uniform)
+        sum[p.group] += (lane[0] + lane[1]) + (lane[2] + lane[3]);
+}
+
+/* The common case without a kernel, whose set-up per channel costs more than a piece: codes with ties to even that
+ * saturate.  t->q becomes the code (times the step), t->pass as the kernels and pass_strictly give it. */
+static bool is_direct(const bl_format *f)
+{
+    return (f->kind == BL_FORMAT_FIXED || f->kind == BL_FORMAT_INT) && f->rounding == BL_RND_CONV &&
+           (f->overflow == BL_SAT || f->overflow == BL_SAT_SYM) && f->bits <= 32;
+}
+
+static void direct(const walk *w, piece p, terms *t)
+{
+    const double round = 0x1.8p52, step = bl_format_step(w->f);
+    double lo, hi, v[PIECE];
+    bli_code_bounds(w->f, &lo, &hi);
+    for (size_t i = 0; i < p.n; i++)
+        v[i] = t->x[i] / t->scale[i];
+    for (size_t i = 0; w->c->in[0].type == BL_F32 && i < p.n; i++)
+        v[i] = (double)(float)v[i];
+    for (size_t i = 0; i < p.n; i++) {
+        double code = v[i] / step, low = lo - 1, high = hi + 1;
+        code = code == code ? code : low; /* NaN: outside, and code 0 below */
+        double near = (code < low ? low : code > high ? high : code) + round - round;
+        bool inside = w->strict ? ((code > lo) & (code < hi)) : ((near >= lo) & (near <= hi));
+        t->pass[i] = inside ? 1 : 0;
+        t->q[i] = v[i] == v[i] ? (near < lo ? lo : near > hi ? hi : near) * step : 0;
+    }
+}
+
+static void load(const walk *w, piece p, terms *t)
+{
+    if (w->c->in[0].type == BL_F64) {
+        memcpy(t->x, (const double *)w->c->in[0].data + p.at, p.n * sizeof(*t->x));
+        memcpy(t->dy, (const double *)w->c->grad_out[0].data + p.at, p.n * sizeof(*t->x));
+        return;
+    }
+    const float *x = (const float *)w->c->in[0].data + p.at, *dy = (const float *)w->c->grad_out[0].data + p.at;
+    for (size_t i = 0; i < p.n; i++) {
+        t->x[i] = (double)x[i];
+        t->dy[i] = (double)dy[i];
+    }
+}
+
+static void store_dx(const walk *w, const terms *t, piece p)
+{
+    const bl_tensor *dx = &w->c->grad_in[0];
+    if (dx->type == BL_F64) {
+        for (size_t i = 0; i < p.n; i++)
+            ((double *)dx->data)[p.at + i] = t->pass[i] != 0 ? t->dy[i] : 0;
+        return;
+    }
+    float *out = (float *)dx->data + p.at;
+    for (size_t i = 0; i < p.n; i++) {
+        float dy = (float)t->dy[i];
+        out[i] = t->pass[i] != 0 ? dy : 0;
+    }
+}
+
+static void work_piece(const walk *w, piece p, double *sum)
+{
+    terms t;
+    for (size_t r = 0; r < p.n; r += p.row)
+        for (size_t i = 0; i < p.row; i++)
+            t.scale[r + i] = w->g.scale[p.group + (p.uniform ? 0 : i)];
+    load(w, p, &t);
+    if (is_direct(w->f)) {
+        direct(w, p, &t);
+    } else {
+        (w->c->in[0].type == BL_F64 ? inspect_f64 : inspect_f32)(w, p, &t);
+        unscale(w, p, &t);
+        if (w->strict)
+            pass_strictly(w, p, &t);
+    }
+    if (w->c->grad_in[0].data)
+        store_dx(w, &t, p);
+    if (w->c->grad_in[1].data)
+        add_terms(&t, p, sum);
 }
 
 void bli_store_scale_gradient(const bli_call *c, const double *sum, size_t count)
@@ -113,8 +225,9 @@ void bli_store_scale_gradient(const bli_call *c, const double *sum, size_t count
         bli_value_set(ds, g, one ? total : sum[g]);
 }
 
-/* Powers of two: d 2^round(log2 v) / d v = 2^round(log2 v) / v with the rounding's derivative taken as one. */
-static void scale_gradient(const walk *w, const bli_quant_spec *s, double factor)
+/* Both gradients of a learned scale's node.  Powers of two: d 2^round(log2 v) / d v = 2^round(log2 v) / v with the
+ * rounding's derivative taken as one. */
+static void learned_gradients(const walk *w, const bli_quant_spec *s, double factor)
 {
     const bli_call *c = w->c;
     double *sum = w->g.scale + w->g.groups.count;
@@ -122,16 +235,16 @@ static void scale_gradient(const walk *w, const bli_quant_spec *s, double factor
     memset(sum, 0, count * sizeof(*sum));
     for (size_t at = 0; at < n;) {
         piece p = piece_at(&w->g.groups, at, n);
-        scale_terms(w, p, sum);
+        work_piece(w, p, sum);
         at += p.n;
     }
+    if (!c->grad_in[1].data)
+        return;
     for (size_t g = 0; g < count; g++)
         sum[g] *= factor;
-    if (s->scale_rule == BLI_SCALE_LEARNED_PO2) {
-        bool one = bli_tensor_count(&c->in[1]) == 1;
-        for (size_t g = 0; g < count; g++)
-            sum[g] *= w->g.scale[g] / bli_usable_scale(bli_value_get(&c->in[1], one ? 0 : g));
-    }
+    bool one = bli_tensor_count(&c->in[1]) == 1;
+    for (size_t g = 0; s->scale_rule == BLI_SCALE_LEARNED_PO2 && g < count; g++)
+        sum[g] *= w->g.scale[g] / bli_usable_scale(bli_value_get(&c->in[1], one ? 0 : g));
     bli_store_scale_gradient(c, sum, count);
 }
 
@@ -162,31 +275,17 @@ static void grad_channels(const walk *w)
                                        n / channels / inner, channels, inner, c->isa);
 }
 
-static void grad_strict(const walk *w)
-{
-    const bli_call *c = w->c;
-    size_t n = bli_tensor_count(&c->in[0]);
-    for (size_t i = 0; i < n; i++) {
-        bool inside = between_ends(w, bli_group_of(&w->g.groups, i), bli_value_get(&c->in[0], i));
-        bli_value_set(&c->grad_in[0], i, inside ? bli_value_get(&c->grad_out[0], i) : 0);
-    }
-}
-
 /* Grids that change with the scale's training or with the data. */
 static bl_status backward_grids(walk *w, const bli_quant_spec *s, double factor)
 {
     const bli_call *c = w->c;
     BLI_TRY(bli_grid_resolve(c, s, &w->g));
     const bli_grids *g = &w->g;
-    if (c->grad_in[1].data && bli_quant_needs_scale(s))
-        scale_gradient(w, s, factor); /* before dx: it may be written over dy */
-    if (!c->grad_in[0].data)
-        return BL_OK;
-    if (w->strict)
-        grad_strict(w);
-    else if (g->groups.count == 1)
+    if (w->strict || (c->grad_in[1].data && bli_quant_needs_scale(s)))
+        learned_gradients(w, s, factor);
+    else if (c->grad_in[0].data && g->groups.count == 1)
         grad_all(w, g->scale[0], g->zero[0]);
-    else
+    else if (c->grad_in[0].data)
         grad_channels(w);
     return BL_OK;
 }

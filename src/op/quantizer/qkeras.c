@@ -1,6 +1,7 @@
 /* qkeras.c: what QKeras' quantizers have in common: sigmoids, draws, and scales from the data. */
 #include "op/quantizer/qkeras.h"
 
+#include <float.h>
 #include <string.h>
 
 /* ---- sigmoids ------------------------------------------------------------------------------------------------- */
@@ -100,11 +101,13 @@ void bli_channels_deviation(const bl_tensor *x, bli_channels *ch)
     size_t n = bli_tensor_count(x);
     double per = (double)n / (double)g->count;
     memset(ch->a, 0, 2 * g->count * sizeof(*ch->a));
-    for (size_t i = 0; i < n; i++)
-        ch->a[bli_group_of(g, i)] += bli_value_get(x, i) / per;
     for (size_t i = 0; i < n; i++) {
-        double d = bli_value_get(x, i) - ch->a[bli_group_of(g, i)];
-        ch->b[bli_group_of(g, i)] += d * d / per;
+        double v = bli_value_get(x, i);
+        ch->a[bli_group_of(g, i)] += isfinite(v) ? v / per : 0;
+    }
+    for (size_t i = 0; i < n; i++) {
+        double v = bli_value_get(x, i), d = v - ch->a[bli_group_of(g, i)];
+        ch->b[bli_group_of(g, i)] += isfinite(v) ? d * d / per : 0;
     }
     for (size_t k = 0; k < g->count; k++)
         ch->old[k] = bli_carry(x->type, sqrt(ch->b[k]));
@@ -172,19 +175,15 @@ bl_status bli_slope_option(bl_context *ctx, const bl_node *n, double *out)
 
 void bli_relu_gradient(const bli_call *c, double slope, double pass)
 {
-    size_t n = bli_tensor_count(&c->in[0]);
-    if (c->in[0].type == BL_F32) {
-        const float *x = c->in[0].data, *dy = c->grad_out[0].data, most = (float)pass, leak = (float)slope;
-        float *dx = c->grad_in[0].data;
-        for (size_t i = 0; i < n; i++) {
-            float inside = x[i] > 0 ? dy[i] : leak > 0 ? leak * dy[i] : 0.0f;
-            dx[i] = x[i] <= most ? inside : 0.0f;
-        }
+    const bl_tensor *x = &c->in[0], *dy = &c->grad_out[0], *dx = &c->grad_in[0];
+    if (slope == 0) { /* x > 0 is x >= the least positive number */
+        bli_mask_gradient(x, dy, dx, x->type == BL_F64 ? (double)DBL_TRUE_MIN : (double)FLT_TRUE_MIN, pass);
         return;
     }
+    size_t n = bli_tensor_count(x);
     for (size_t i = 0; i < n; i++) {
-        double x = bli_value_get(&c->in[0], i), dy = bli_value_get(&c->grad_out[0], i);
-        bli_value_set(&c->grad_in[0], i, x > pass || isnan(x) ? 0 : x > 0 ? dy : slope > 0 ? slope * dy : 0);
+        double v = bli_value_get(x, i), g = bli_value_get(dy, i);
+        bli_value_set(dx, i, !(v <= pass) ? 0 : v > 0 ? g : slope * g);
     }
 }
 

@@ -70,6 +70,8 @@ void bli_relu_quantize_f32(const bli_relu_quantize *r, const float *z, float *q,
 void bli_relu_quantize_backward_f32(const bli_relu_quantize *r, const float *z, const float *dq, float *dz, size_t n)
 {
     float hi = r->hi;
-    for (size_t i = 0; i < n; i++)
-        dz[i] = ((z[i] > 0) & (z[i] <= hi)) ? dq[i] : 0.0f;
+    for (size_t i = 0; i < n; i++) {
+        float v = dq[i]; /* loaded in any case, so that the loop has no branch */
+        dz[i] = ((z[i] > 0) & (z[i] <= hi)) ? v : 0.0f;
+    }
 }

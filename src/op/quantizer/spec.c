@@ -63,9 +63,9 @@ static bl_status check_options(bl_context *ctx, const bl_node *n, const bli_quan
     return BL_OK;
 }
 
-/* The index of text in words, or BL_BAD_VALUE naming them all by the nearest. */
+/* The index of text in words; known lists them for the refusal. */
 static bl_status word(bl_context *ctx, const char *what, const char *text, const char *const *words, size_t count,
-                      int *out)
+                      const char *known, int *out)
 {
     for (size_t i = 0; i < count; i++) {
         if (strcmp(words[i], text) == 0) {
@@ -74,11 +74,12 @@ static bl_status word(bl_context *ctx, const char *what, const char *text, const
         }
     }
     const char *near = bli_nearest(text, words, count);
-    return bli_fail(ctx, BL_BAD_VALUE, "attribute %s: unknown word '%s'; did you mean '%s'?", what, text,
-                    near ? near : words[0]);
+    if (near)
+        return bli_fail(ctx, BL_BAD_VALUE, "attribute %s: unknown word '%s'; did you mean '%s'?", what, text, near);
+    return bli_fail(ctx, BL_BAD_VALUE, "attribute %s: '%s' is none of %s", what, text, known);
 }
 
-/* A positive finite number that is all of text. */
+/* A finite number that is all of text. */
 static bool number(const char *text, double *out)
 {
     char *end;
@@ -106,7 +107,7 @@ static bl_status parse_scale(bl_context *ctx, const bl_node *n, bli_quant_spec *
         return BL_OK;
     }
     int rule = 0;
-    BLI_TRY(word(ctx, "scale", a->u.s, words, BLI_COUNT(words), &rule));
+    BLI_TRY(word(ctx, "scale", a->u.s, words, BLI_COUNT(words), "a number, learned, learned_po2, po2, auto", &rule));
     s->scale_rule = (bli_scale_rule)rule;
     return BL_OK;
 }
@@ -115,7 +116,8 @@ static bl_status parse_granularity(bl_context *ctx, const bl_node *n, bli_quant_
 {
     static const char *const words[] = {"tensor", "channel", "element"};
     int g = 0;
-    BLI_TRY(word(ctx, "granularity", bl_node_string(n, "granularity", "tensor"), words, BLI_COUNT(words), &g));
+    BLI_TRY(word(ctx, "granularity", bl_node_string(n, "granularity", "tensor"), words, BLI_COUNT(words),
+                 "tensor, channel, element", &g));
     s->granularity = (bli_granularity)g;
     int64_t axis;
     BLI_TRY(bli_option_int(ctx, n, "axis", -1, -BL_MAX_RANK, BL_MAX_RANK - 1, &axis));
@@ -247,7 +249,7 @@ bl_status bli_alpha_parse(bl_context *ctx, const bl_node *n, bli_alpha *out)
         return out->value > 0 ? BL_OK : bli_fail(ctx, BL_BAD_VALUE, "attribute alpha: %s is not above zero", a->u.s);
     }
     int kind = 0;
-    BLI_TRY(word(ctx, "alpha", a->u.s, words, BLI_COUNT(words), &kind));
+    BLI_TRY(word(ctx, "alpha", a->u.s, words, BLI_COUNT(words), "none, a number, auto, auto_po2", &kind));
     out->kind = (bli_alpha_kind)kind;
     return BL_OK;
 }
