@@ -11,6 +11,9 @@
 #define OPS(X) \
     /* element by element, two inputs */ \
     X(add) X(sub) X(mul) X(div) X(prelu) \
+    X(min) X(max) X(pow) \
+    /* steps: what exact spellings of quantizers are made of */ \
+    X(floor) X(ceil) X(round) X(sign) X(abs) \
     /* element by element, one input */ \
     X(relu) X(clip) X(leaky_relu) X(sigmoid) X(tanh) X(hard_sigmoid) X(hard_swish) X(elu) X(softplus) \
     /* moved or summed elements */ \

@@ -3,6 +3,14 @@
 
 static const op_case cases[] = {
     {"Add onnx x[N,5,6] x[N,5,6]", false},
+    {"Min onnx x[N,5,6] p[6]", false},
+    {"Max onnx x[N,5,6] x[N,5,6]", false},
+    {"Pow onnx u[N,3] q[1]", false},
+    {"Floor onnx x[N,5]", false},
+    {"Ceil onnx x[N,5]", false},
+    {"Round onnx x[N,5]", false},
+    {"Sign onnx x[N,5]", false},
+    {"Abs onnx x[N,5]", false},
     {"Add onnx x[N,5,6] p[6]", false},
     {"Add onnx x[N,5,6] p[5,6]", false},
     {"Add onnx p[3] x[N,4,3]", false},
