@@ -14,6 +14,8 @@ static const cli_option options[] = {
     {"set", CLI_SET, "KEY=VALUE", "replace a key of the recipe: train.epochs=3; may be repeated", 0},
     {"seed", CLI_TEXT, "N", "same as --set train.seed=N", offsetof(cli_options, seed)},
     {"no-test", CLI_FLAG, NULL, "do not evaluate the test part at the end", offsetof(cli_options, no_test)},
+    {"check", CLI_FLAG, NULL, "check the recipe, open its data and build the network; train nothing",
+     offsetof(cli_options, check)},
     {NULL, CLI_FLAG, NULL, NULL, 0}};
 
 typedef struct job {
@@ -51,6 +53,8 @@ static bl_status read_recipe(job *j)
     bl_status s = bl_recipe_read(c->ctx, c->args[0], sets, count, &j->recipe);
     if (s != BL_OK)
         return s;
+    if (c->o.check)
+        return BL_OK;
     j->out = c->o.out ? c->o.out : bl_recipe_output(j->recipe, "model");
     if (!j->out)
         return cli_fail(c, BL_USAGE,
@@ -146,13 +150,30 @@ static bl_status save(job *j)
     return BL_OK;
 }
 
+static void show_check(job *j)
+{
+    int64_t parameters = 0;
+    for (int i = 0; i < bl_graph_num_values(j->graph); i++)
+        if (bl_graph_value(j->graph, i)->role == BL_ROLE_PARAMETER)
+            parameters += bl_shape_count(&bl_graph_value(j->graph, i)->shape);
+    cli_add(j->c, "nodes", json_integer(bl_graph_num_nodes(j->graph)));
+    cli_add(j->c, "parameters", json_integer(parameters));
+    cli_add(j->c, "rows", json_integer(bl_dataset_rows(j->data)));
+    if (!j->c->o.json)
+        printf("%s: in order; %d nodes, %lld parameters, %lld rows\n", j->c->args[0], bl_graph_num_nodes(j->graph),
+               (long long)parameters, (long long)bl_dataset_rows(j->data));
+}
+
 static bl_status run(cli *c)
 {
     static bl_status (*const stages[])(job *) = {read_recipe, build, resume, train, save, test};
     job j = {.c = c};
     bl_status s = BL_OK;
-    for (size_t i = 0; i < sizeof stages / sizeof stages[0] && s == BL_OK; i++)
+    size_t count = c->o.check ? 2 : sizeof stages / sizeof stages[0];
+    for (size_t i = 0; i < count && s == BL_OK; i++)
         s = stages[i](&j);
+    if (s == BL_OK && c->o.check)
+        show_check(&j);
     job_free(&j);
     return s;
 }
