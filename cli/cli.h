@@ -58,6 +58,7 @@ extern const cli_option cli_common[];
 int cli_command_count(void);
 const cli_command *cli_command_at(int i);
 const cli_command *cli_command_find(const char *name);
+const char *cli_command_nearest(const char *name); /* NULL: none is near */
 
 /* options.c.  Messages go to standard error; false: wrong usage. */
 bool cli_parse(cli *c, int argc, char **argv);

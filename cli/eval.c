@@ -42,8 +42,6 @@ static bl_status open_data(job *j)
     cli *c = j->c;
     const char *split = c->o.split ? c->o.split : "test";
     char shape[256];
-    if (!c->o.data)
-        return cli_fail(c, BL_USAGE, "--data is missing: a known name, a path, or a recipe");
     if (is_recipe(c->o.data)) {
         bl_status s = bl_recipe_read(c->ctx, c->o.data, NULL, 0, &j->recipe);
         return s == BL_OK ? bl_recipe_dataset(j->recipe, split, &j->data) : s;
@@ -84,6 +82,8 @@ static bl_status evaluate(job *j)
 static bl_status run(cli *c)
 {
     job j = {.c = c};
+    if (!c->o.data)
+        return cli_fail(c, BL_USAGE, "--data is missing: a known name, a path, or a recipe");
     bl_status s = bl_model_read(c->ctx, c->args[0], &j.g);
     if (s == BL_OK)
         s = open_data(&j);

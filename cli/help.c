@@ -19,6 +19,13 @@ static bl_status print_recipe_manual(cli *c)
     return BL_OK;
 }
 
+static bl_status fail_command(cli *c)
+{
+    const char *near = cli_command_nearest(c->args[0]);
+    return cli_fail(c, BL_USAGE, "no command '%s'%s%s%s", c->args[0], near ? " (did you mean '" : "", near ? near : "",
+                    near ? "'?)" : "");
+}
+
 static bl_status run(cli *c)
 {
     if (c->o.recipe)
@@ -30,7 +37,7 @@ static bl_status run(cli *c)
     else if (cli_command_find(c->args[0]))
         cli_print_help(stdout, cli_command_find(c->args[0]));
     else
-        return cli_fail(c, BL_USAGE, "no command '%s'", c->args[0]);
+        return fail_command(c);
     return BL_OK;
 }
 

@@ -25,12 +25,17 @@ const cli_command *cli_command_find(const char *name)
     return NULL;
 }
 
-static int fail_command(const char *name)
+const char *cli_command_nearest(const char *name)
 {
     const char *names[sizeof commands / sizeof commands[0]];
     for (int i = 0; i < cli_command_count(); i++)
         names[i] = commands[i]->name;
-    const char *near = bl_nearest(name, names, (size_t)cli_command_count());
+    return bl_nearest(name, names, (size_t)cli_command_count());
+}
+
+static int fail_command(const char *name)
+{
+    const char *near = cli_command_nearest(name);
     fprintf(stderr, "bitlathe: unknown command '%s'%s%s%s; 'bitlathe --help' lists all\n", name,
             near ? " (did you mean '" : "", near ? near : "", near ? "'?)" : "");
     return bl_status_exit(BL_USAGE);
