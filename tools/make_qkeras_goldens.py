@@ -15,6 +15,8 @@ quantizers fall on either side; those elements (within 2^-20 of a border in the 
 Flags: scale = the scale is a float32 mean whose order of summation is TensorFlow's own (compare to n * 2^-24);
 nograd = only values; gradtol = the gradient has a real tanh or sigmoid, a few last places off in float32, or a sum
 (compare to 2^-20 of |dy| + |dx|).
+
+Length: qkeras_cases is one list of cases, grouped by quantizer.
 """
 import os
 import sys

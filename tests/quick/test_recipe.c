@@ -1,4 +1,7 @@
-/* test_recipe.c: recipes are read, checked whole, and built as they say. */
+/* test_recipe.c: recipes are read, checked whole, and built as they say.
+ *
+ * Length: one recipe after the other, each with what it must become or the words that it must be refused with.
+ */
 #include "support/test.h"
 
 #include <math.h>

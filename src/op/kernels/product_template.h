@@ -305,7 +305,7 @@ static void NAME(pack_plain)(const bli_pack *p)
     for (int64_t k = 0; k < p->rows; k++)
         for (int64_t i = 0; i < LANES; i++)
             NAME(packed_row)
-            (p, k)[i] = i < p->columns ? ((const REAL *)p->src)[k * p->row_step + i * p->column_step] : 0;
+    (p, k)[i] = i < p->columns ? ((const REAL *)p->src)[k * p->row_step + i * p->column_step] : 0;
 }
 
 /* The two layouts that occur: columns side by side, or rows side by side. */
