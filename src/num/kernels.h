@@ -8,8 +8,8 @@
 
 #include "num/num.h"
 
-/* Which overflow loop: clamp serves SAT and SAT_SYM. */
-typedef enum bli_end { BLI_END_CLAMP, BLI_END_ZERO, BLI_END_WRAP, BLI_END_COUNT } bli_end;
+/* Which overflow loop: clamp serves SAT and SAT_SYM, fold WRAP_SM. */
+typedef enum bli_end { BLI_END_CLAMP, BLI_END_ZERO, BLI_END_WRAP, BLI_END_FOLD, BLI_END_COUNT } bli_end;
 
 /* f32 and f64 differ in nothing but the type. */
 #define BLI_NUM_KERNEL_TYPES(REAL, UINT, X)                                                                            \
@@ -59,5 +59,11 @@ BLI_NUM_KERNEL_TYPES(double, uint64_t, f64)
 
 extern const bli_num_kernels_f32 bli_num_kernels_f32_generic, bli_num_kernels_f32_avx2, bli_num_kernels_f32_avx512;
 extern const bli_num_kernels_f64 bli_num_kernels_f64_generic, bli_num_kernels_f64_avx2, bli_num_kernels_f64_avx512;
+
+/* By instruction set; the baseline's stands in where a processor has no such set. */
+typedef void bli_random_fill_fn(const bli_stream *s, uint64_t first, uint32_t *out, size_t n);
+extern const bli_num_kernels_f32 *const bli_num_kernels_f32_of[BLI_ISA_COUNT];
+extern const bli_num_kernels_f64 *const bli_num_kernels_f64_of[BLI_ISA_COUNT];
+extern bli_random_fill_fn *const bli_random_fill_of[BLI_ISA_COUNT];
 
 #endif

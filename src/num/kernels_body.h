@@ -47,9 +47,14 @@ static inline __attribute__((always_inline)) REAL NAME(ended)(bli_end end, REAL 
     if (end == BLI_END_ZERO)
         return r < k->lo || r > k->hi ? 0 : r;
     r = FABS(v) < WHOLE ? r : v;
-    REAL m =
-        r - FLOOR(r * k->inverse_modulus) * k->modulus; /* each step exact: powers of two, and a short difference */
-    return m > k->hi ? m - k->modulus : m;
+    if (end == BLI_END_WRAP) { /* each step exact: powers of two, and a short difference */
+        REAL m = r - FLOOR(r * k->inverse_modulus) * k->modulus;
+        return m > k->hi ? m - k->modulus : m;
+    }
+    /* up and down again with a period of twice the range, from lo on */
+    REAL turn = r - FLOOR(r * k->inverse_modulus * (REAL)0.5) * (k->modulus + k->modulus) - k->lo;
+    turn = turn >= k->modulus + k->modulus ? turn - (k->modulus + k->modulus) : turn;
+    return (turn < k->modulus ? turn : k->modulus + (k->modulus - 1) - turn) + k->lo;
 }
 
 static inline __attribute__((always_inline)) void NAME(codes)(bl_rounding q, bli_end end, const NAME(bli_codes) * kp,
@@ -290,6 +295,11 @@ static void NAME(sign_grad)(REAL scale, const REAL *x, const REAL *dy, REAL *dx,
     {                                                                                                                  \
         NAME(codes)(BL_##q, BLI_END_WRAP, k, x, y, random, n);                                                         \
     }                                                                                                                  \
+    static void NAME(codes_fold_##q)(const NAME(bli_codes) * k, const REAL *x, REAL *y, const uint32_t *random,        \
+                                     size_t n)                                                                         \
+    {                                                                                                                  \
+        NAME(codes)(BL_##q, BLI_END_FOLD, k, x, y, random, n);                                                         \
+    }                                                                                                                  \
     static void NAME(codes_grad_##q)(const NAME(bli_codes) * k, const REAL *x, const REAL *dy, REAL *dx,               \
                                      const uint32_t *random, size_t n)                                                 \
     {                                                                                                                  \
@@ -337,7 +347,7 @@ POWERS(TRN_ZERO)
 POWERS(STOCHASTIC)
 #undef POWERS
 
-#define CODES(q, text)       {NAME(codes_clamp_##q), NAME(codes_zero_##q), NAME(codes_wrap_##q)},
+#define CODES(q, text)       {NAME(codes_clamp_##q), NAME(codes_zero_##q), NAME(codes_wrap_##q), NAME(codes_fold_##q)},
 #define CODES_GRAD(q, text)  NAME(codes_grad_##q),
 #define FLOATS(q, text)      NAME(floats_##q),
 #define FLOATS_GRAD(q, text) NAME(floats_grad_##q),

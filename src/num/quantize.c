@@ -9,25 +9,6 @@
 
 #include "num/family.h"
 #include "num/kernels.h"
-#include "num/random_fill.h"
-
-typedef void random_fill_fn(const bli_stream *s, uint64_t first, uint32_t *out, size_t n);
-#if defined(__x86_64__)
-#define PER_ISA(name)                                                                                                  \
-    {                                                                                                                  \
-        &name##_generic, &name##_avx2, &name##_avx512                                                                  \
-    }
-static random_fill_fn *const random_fill[BLI_ISA_COUNT] = {bli_stream_fill, bli_random_fill_avx2,
-                                                           bli_random_fill_avx512};
-#else
-#define PER_ISA(name)                                                                                                  \
-    {                                                                                                                  \
-        &name##_generic, &name##_generic, &name##_generic                                                              \
-    }
-static random_fill_fn *const random_fill[BLI_ISA_COUNT] = {bli_stream_fill, bli_stream_fill, bli_stream_fill};
-#endif
-static const bli_num_kernels_f32 *const kernels_f32[BLI_ISA_COUNT] = PER_ISA(bli_num_kernels_f32);
-static const bli_num_kernels_f64 *const kernels_f64[BLI_ISA_COUNT] = PER_ISA(bli_num_kernels_f64);
 
 /* STOCHASTIC without random bits is nearest: the kind's own nearest where it knows only one. */
 static bl_format bli_without_draw(const bl_format *f, bool draw)
@@ -160,7 +141,7 @@ static int block_exponent(int exponent, int emax)
 }
 static int block_exponent_f32(int emax, double scale, const float *x, size_t n, bli_isa isa)
 {
-    float most = kernels_f32[isa]->greatest_magnitude(x, n);
+    float most = bli_num_kernels_f32_of[isa]->greatest_magnitude(x, n);
     uint32_t b;
     most = scale == 1 ? most : most / (float)scale;
     memcpy(&b, &most, sizeof b);
@@ -168,13 +149,14 @@ static int block_exponent_f32(int emax, double scale, const float *x, size_t n, 
 }
 static int block_exponent_f64(int emax, double scale, const double *x, size_t n, bli_isa isa)
 {
-    double most = kernels_f64[isa]->greatest_magnitude(x, n) / scale;
+    double most = bli_num_kernels_f64_of[isa]->greatest_magnitude(x, n) / scale;
     uint64_t b;
     memcpy(&b, &most, sizeof b);
     return block_exponent((int)(b >> 52) - 1023, emax);
 }
 
 #define REAL        float
+#define KERNELS     bli_num_kernels_f32_of
 #define UINT        uint32_t
 #define NAME(x)     x##_f32
 #define SIGNIFICAND 24
@@ -186,6 +168,7 @@ static int block_exponent_f64(int emax, double scale, const double *x, size_t n,
 
 #include "num/channels_body.h"
 #undef REAL
+#undef KERNELS
 #undef UINT
 #undef NAME
 #undef SIGNIFICAND
@@ -195,6 +178,7 @@ static int block_exponent_f64(int emax, double scale, const double *x, size_t n,
 #undef REAL_MOST
 
 #define REAL        double
+#define KERNELS     bli_num_kernels_f64_of
 #define UINT        uint64_t
 #define NAME(x)     x##_f64
 #define SIGNIFICAND 53

@@ -36,11 +36,13 @@ static bool NAME(plan_codes)(NAME(plan) * p, int64_t zero)
     /* cutting to halves and adding one needs a bit more room */
     bool halves = p->f.rounding == BL_RND || p->f.rounding == BL_RND_ZERO || p->f.rounding == BL_RND_INF ||
                   p->f.rounding == BL_RND_MIN_INF;
-    const bli_wide limit = (bli_wide)1 << (SIGNIFICAND - 1 - halves);
+    /* as does twice the range of folding */
+    bool folds = p->f.overflow == BL_WRAP_SM;
+    const bli_wide limit = (bli_wide)1 << (SIGNIFICAND - 1 - halves - 2 * folds);
     bli_wide lo = bli_code_least(&p->f) - zero, hi = bli_code_greatest(&p->f) - zero;
     static const int ends[BL_OVERFLOW_COUNT] = {
-        [BL_WRAP] = BLI_END_WRAP,     [BL_SAT] = BLI_END_CLAMP,     [BL_SAT_ZERO] = BLI_END_ZERO,
-        [BL_SAT_SYM] = BLI_END_CLAMP, [BL_WRAP_SM] = BLI_END_COUNT, [BL_INF] = BLI_END_COUNT};
+        [BL_WRAP] = BLI_END_WRAP,     [BL_SAT] = BLI_END_CLAMP,    [BL_SAT_ZERO] = BLI_END_ZERO,
+        [BL_SAT_SYM] = BLI_END_CLAMP, [BL_WRAP_SM] = BLI_END_FOLD, [BL_INF] = BLI_END_COUNT};
     p->end = (bli_end)ends[p->f.overflow];
     if (lo < -limit || hi >= limit || lo > 0 || hi < 0 || p->end == BLI_END_COUNT)
         return false;
@@ -178,7 +180,7 @@ static void NAME(loop_chunks)(const NAME(plan) * p, const NAME(bli_num_kernels) 
     for (size_t i = 0; i < n; i += NAME(CHUNK)) {
         size_t m = n - i < NAME(CHUNK) ? n - i : NAME(CHUNK);
         if (p->draw)
-            random_fill[isa](rng, first + i, random, m);
+            bli_random_fill_of[isa](rng, first + i, random, m);
         if (p->divide) {
             k->divide(p->scale, x + i, quotient, m);
             NAME(loop)(p, k, quotient, quotient, random, m);
@@ -228,11 +230,11 @@ static void NAME(mx_row)(const bl_format *f, double scale, const bli_stream *rng
         if (p.draw && i + m > drawn_to) {
             drawn_from = i;
             drawn_to = n - i < NAME(CHUNK) ? n : i + NAME(CHUNK);
-            random_fill[isa](rng, first + i, random, drawn_to - i);
+            bli_random_fill_of[isa](rng, first + i, random, drawn_to - i);
         }
         NAME(plan_scale)(&p, NAME(power_of_two)(exponent));
         p.floats.nan = nan * p.floats.step;
-        NAME(loop)(&p, NAME(kernels)[isa], x + i, y + i, random + (i - drawn_from) * p.draw, m);
+        NAME(loop)(&p, KERNELS[isa], x + i, y + i, random + (i - drawn_from) * p.draw, m);
     }
 }
 
@@ -244,7 +246,7 @@ void NAME(bli_quantize)(const bl_format *f, double scale, int64_t zero, const bl
         return;
     }
     const NAME(plan) p = NAME(plan_of)(f, scale, zero, rng);
-    const NAME(bli_num_kernels) *k = NAME(kernels)[isa];
+    const NAME(bli_num_kernels) *k = KERNELS[isa];
     if (p.path == NAME(COPY))
         NAME(copy)(x, y, n);
     else if (p.path == NAME(SIGNS) && !p.draw)
@@ -273,14 +275,14 @@ void NAME(bli_quantize_rows)(const bl_format *f, double scale, int64_t zero, con
 void NAME(bli_quantize_each)(bl_rounding rounding, const REAL *step, const REAL *lo, const REAL *hi,
                              const bli_stream *rng, uint64_t first, const REAL *x, REAL *y, size_t n, bli_isa isa)
 {
-    const NAME(bli_num_kernels) *k = NAME(kernels)[isa];
+    const NAME(bli_num_kernels) *k = KERNELS[isa];
     uint32_t random[NAME(CHUNK)];
     if (rounding == BL_STOCHASTIC && rng == NULL)
         rounding = BL_RND_CONV;
     for (size_t i = 0; i < n; i += NAME(CHUNK)) {
         size_t m = n - i < NAME(CHUNK) ? n - i : NAME(CHUNK);
         if (rounding == BL_STOCHASTIC)
-            random_fill[isa](rng, first + i, random, m);
+            bli_random_fill_of[isa](rng, first + i, random, m);
         k->each[rounding](step + i, lo + i, hi + i, x + i, y + i, random, m);
     }
 }
@@ -321,13 +323,13 @@ static void NAME(grad_loop)(const NAME(plan) * p, const NAME(bli_num_kernels) * 
 static void NAME(grad_chunks)(const NAME(plan) * p, const bli_stream *rng, uint64_t first, const REAL *x,
                               const REAL *dy, REAL *dx, size_t n, bli_isa isa)
 {
-    const NAME(bli_num_kernels) *k = NAME(kernels)[isa];
+    const NAME(bli_num_kernels) *k = KERNELS[isa];
     uint32_t random[NAME(CHUNK)];
     REAL quotient[NAME(CHUNK)];
     for (size_t i = 0; i < n; i += NAME(CHUNK)) {
         size_t m = n - i < NAME(CHUNK) ? n - i : NAME(CHUNK);
         if (p->draw)
-            random_fill[isa](rng, first + i, random, m);
+            bli_random_fill_of[isa](rng, first + i, random, m);
         if (p->divide)
             k->divide(p->scale, x + i, quotient, m);
         NAME(grad_loop)(p, k, p->divide ? quotient : x + i, dy + i, dx + i, random, m);
@@ -360,7 +362,7 @@ void NAME(bli_quantize_grad)(const bl_format *f, double scale, int64_t zero, con
         return;
     }
     if (p.path == NAME(SIGNS))
-        NAME(kernels)[isa]->sign_grad((REAL)scale, x, dy, dx, n);
+        KERNELS[isa]->sign_grad((REAL)scale, x, dy, dx, n);
     else if (p.path != NAME(WIDER) && p.path != NAME(SLOW))
         NAME(grad_chunks)(&p, rng, first, x, dy, dx, n, isa);
     else
@@ -382,14 +384,14 @@ void NAME(bli_quantize_grad_each)(bl_rounding rounding, const REAL *step, const 
                                   const bli_stream *rng, uint64_t first, const REAL *x, const REAL *dy, REAL *dx,
                                   size_t n, bli_isa isa)
 {
-    const NAME(bli_num_kernels) *k = NAME(kernels)[isa];
+    const NAME(bli_num_kernels) *k = KERNELS[isa];
     uint32_t random[NAME(CHUNK)];
     if (rounding == BL_STOCHASTIC && rng == NULL)
         rounding = BL_RND_CONV;
     for (size_t i = 0; i < n; i += NAME(CHUNK)) {
         size_t m = n - i < NAME(CHUNK) ? n - i : NAME(CHUNK);
         if (rounding == BL_STOCHASTIC)
-            random_fill[isa](rng, first + i, random, m);
+            bli_random_fill_of[isa](rng, first + i, random, m);
         k->each_grad[rounding](step + i, lo + i, hi + i, x + i, dy + i, dx + i, random, m);
     }
 }

@@ -286,8 +286,11 @@ static void cut_anywhere_gives_the_same(void **s)
 static void channels_equal_one_call_each(void **s)
 {
     bl_context *ctx = *s;
-    static const char *const texts[] = {"int<4>",      "int<8,STOCHASTIC,SAT_SYM>", "affine<8>", "fixed<5,2,RND,SAT>",
-                                        "float<e4m3>", "int<6,TRN,WRAP>",           "binary",    "int<7,TRN,SAT>"};
+    static const char *const texts[] = {
+        "int<4>",        "int<8,STOCHASTIC,SAT_SYM>",  "affine<8>",          "fixed<5,2,RND,SAT>",
+        "float<e4m3>",   "float<e5m2,STOCHASTIC,INF>", "int<6,RND,WRAP_SM>", "po2<4>",
+        "bfloat16",      "float<e5m2,TRN,SAT>",        "int<6,TRN,WRAP>",    "binary",
+        "int<7,TRN,SAT>"};
     static const size_t shapes[][3] = {{7, 3, 1},    {40, 64, 1}, {2, 5, 9}, {3, 1, 1},
                                        {2, 1500, 1}, {0, 4, 1},   {1, 1, 17}};
     static float x[3000], y[3000], z[3000], dy[3000], dx[3000], dz[3000], scale[1500];
