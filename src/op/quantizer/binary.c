@@ -68,7 +68,7 @@ static bl_status stochastic_setup(bl_context *ctx, const bl_node *n, bli_arena *
 /* ---- codes and scales ----------------------------------------------------------------------------------------- */
 static double code_of(const binary *o, double x)
 {
-    return x < 0 ? (o->use_01 ? 0 : -1) : 1;
+    return 1 - (x < 0) * (o->use_01 ? 1 : 2); /* signs are random: no branch */
 }
 
 static double code_at(const void *own, double x, double scale, size_t i)
@@ -137,8 +137,9 @@ static bl_status binary_forward(const bli_call *c, const bli_quant_spec *s)
     if (d.draw)
         measure(c, o, &ch);
     size_t n = bli_tensor_count(&c->in[0]);
+    bli_group_walk walk = bli_group_first(&ch.groups);
     for (size_t i = 0; i < n; i++) {
-        size_t k = bli_group_of(&ch.groups, i);
+        size_t k = bli_group_next(&walk);
         double x = bli_value_get(&c->in[0], i);
         double q = d.draw ? code_in_training(o, &d, i, x, ch.old[k], c->in[0].type) : code_of(o, x);
         bli_value_set(&c->out[0], i, ch.scale[k] * q);
@@ -187,8 +188,9 @@ static void mean_magnitudes(const bl_tensor *x, bli_channels *ch)
     size_t n = bli_tensor_count(x);
     double per = (double)n / (double)g->count;
     memset(ch->a, 0, g->count * sizeof(*ch->a));
+    bli_group_walk walk = bli_group_first(g);
     for (size_t i = 0; i < n; i++)
-        ch->a[bli_group_of(g, i)] += bli_finite_magnitude(bli_value_get(x, i));
+        ch->a[bli_group_next(&walk)] += bli_finite_magnitude(bli_value_get(x, i));
     for (size_t k = 0; k < g->count; k++)
         ch->scale[k] = bli_carry(x->type, ch->a[k] / per);
 }
@@ -204,9 +206,11 @@ static bl_status xnor_forward(const bli_call *c, const bli_quant_spec *s)
     bli_channels ch = bli_channels_place(c, s);
     mean_magnitudes(&c->in[0], &ch);
     size_t n = bli_tensor_count(&c->in[0]);
+    bli_group_walk walk = bli_group_first(&ch.groups);
     for (size_t i = 0; i < n; i++) {
-        double scale = ch.scale[bli_group_of(&ch.groups, i)];
-        bli_value_set(&c->out[0], i, bli_value_get(&c->in[0], i) < 0 ? -scale : scale);
+        size_t group = bli_group_next(&walk);
+        double scale = ch.scale[group];
+        bli_value_set(&c->out[0], i, scale * (1 - 2 * (bli_value_get(&c->in[0], i) < 0)));
     }
     return BL_OK;
 }
@@ -219,9 +223,11 @@ static bl_status xnor_backward(const bli_call *c, const bli_quant_spec *s)
     mean_magnitudes(&c->in[0], &ch);
     size_t n = bli_tensor_count(&c->in[0]);
     double share = (double)ch.groups.count / (double)n;
+    bli_group_walk walk = bli_group_first(&ch.groups);
     for (size_t i = 0; i < n; i++) {
+        size_t group = bli_group_next(&walk);
         bool inside = fabs(bli_value_get(&c->in[0], i)) <= 1;
-        double factor = share + (inside ? ch.scale[bli_group_of(&ch.groups, i)] : 0);
+        double factor = share + (inside ? ch.scale[group] : 0);
         bli_value_set(&c->grad_in[0], i, bli_value_get(&c->grad_out[0], i) * factor);
     }
     return BL_OK;

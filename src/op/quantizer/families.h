@@ -66,6 +66,23 @@ static inline size_t bli_group_of(const bli_groups *g, size_t i)
 {
     return (i / g->inner) % g->count;
 }
+/* The groups of elements 0, 1, 2, ... in turn, without dividing. */
+typedef struct bli_group_walk {
+    size_t inner, count, within, group;
+} bli_group_walk;
+static inline bli_group_walk bli_group_first(const bli_groups *g)
+{
+    return (bli_group_walk){g->inner, g->count, 0, 0};
+}
+static inline size_t bli_group_next(bli_group_walk *w)
+{
+    size_t group = w->group;
+    if (++w->within == w->inner) {
+        w->within = 0;
+        w->group = group + 1 == w->count ? 0 : group + 1;
+    }
+    return group;
+}
 
 /* ---- formats on a grid of scales (grid.c) -------------------------------------------------------------------- */
 /* The scales and zero points in force for one call, one per group. */

@@ -64,9 +64,10 @@ static void extremes(const bl_tensor *x, bli_grids *g)
     double *least = g->scale, *greatest = g->scale + g->groups.count;
     memset(least, 0, 2 * g->groups.count * sizeof(*least));
     size_t n = bli_tensor_count(x);
+    bli_group_walk walk = bli_group_first(&g->groups);
     for (size_t i = 0; i < n; i++) {
         double v = bli_value_get(x, i);
-        size_t k = bli_group_of(&g->groups, i);
+        size_t k = bli_group_next(&walk);
         if (v < least[k] && isfinite(v))
             least[k] = v;
         if (v > greatest[k] && isfinite(v))

@@ -43,8 +43,9 @@ static void mean_magnitudes(const bli_call *c, const bli_quant_spec *s, double *
     if (!c->in[0].data)
         return;
     size_t n = bli_tensor_count(&c->in[0]);
+    bli_group_walk walk = bli_group_first(&g);
     for (size_t i = 0; i < n; i++)
-        mean[bli_group_of(&g, i)] += bli_finite_magnitude(bli_value_get(&c->in[0], i)) * (double)g.count / (double)n;
+        mean[bli_group_next(&walk)] += bli_finite_magnitude(bli_value_get(&c->in[0], i)) * (double)g.count / (double)n;
 }
 
 bl_status bli_grid_init_scale(const bli_call *c, const bli_quant_spec *s, double *scale)

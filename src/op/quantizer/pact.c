@@ -45,8 +45,9 @@ static bl_status pact_backward(const bli_call *c, const bli_quant_spec *s)
     double *alpha = g.scale + g.groups.count, *sum = g.scale;
     memset(sum, 0, g.groups.count * sizeof(*sum));
     size_t n = bli_tensor_count(&c->in[0]);
+    bli_group_walk walk = bli_group_first(&g.groups);
     for (size_t i = 0; i < n; i++) {
-        size_t k = bli_group_of(&g.groups, i);
+        size_t k = bli_group_next(&walk);
         double x = bli_value_get(&c->in[0], i), dy = bli_value_get(&c->grad_out[0], i);
         if (x >= alpha[k])
             sum[k] += dy;
@@ -73,8 +74,9 @@ static bl_status pact_init(const bli_call *c, const bli_quant_spec *s, double *s
     for (size_t k = 0; k < g.count; k++)
         scale[k] = c->in[0].data ? 0 : 6;
     size_t n = c->in[0].data ? bli_tensor_count(&c->in[0]) : 0;
+    bli_group_walk walk = bli_group_first(&g);
     for (size_t i = 0; i < n; i++) {
-        size_t k = bli_group_of(&g, i);
+        size_t k = bli_group_next(&walk);
         scale[k] = fmax(scale[k], bli_value_get(&c->in[0], i));
     }
     for (size_t k = 0; k < g.count; k++)

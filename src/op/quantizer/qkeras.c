@@ -87,9 +87,10 @@ void bli_channels_max(const bl_tensor *x, const bli_groups *g, double *out)
 {
     memset(out, 0, g->count * sizeof(*out));
     size_t n = bli_tensor_count(x);
+    bli_group_walk walk = bli_group_first(g);
     for (size_t i = 0; i < n; i++) {
         double v = fabs(bli_value_get(x, i));
-        size_t k = bli_group_of(g, i);
+        size_t k = bli_group_next(&walk);
         if (v > out[k] && isfinite(v))
             out[k] = v;
     }
@@ -101,13 +102,17 @@ void bli_channels_deviation(const bl_tensor *x, bli_channels *ch)
     size_t n = bli_tensor_count(x);
     double per = (double)n / (double)g->count;
     memset(ch->a, 0, 2 * g->count * sizeof(*ch->a));
+    bli_group_walk walk = bli_group_first(g);
     for (size_t i = 0; i < n; i++) {
+        size_t group = bli_group_next(&walk);
         double v = bli_value_get(x, i);
-        ch->a[bli_group_of(g, i)] += isfinite(v) ? v / per : 0;
+        ch->a[group] += isfinite(v) ? v / per : 0;
     }
+    walk = bli_group_first(g);
     for (size_t i = 0; i < n; i++) {
-        double v = bli_value_get(x, i), d = v - ch->a[bli_group_of(g, i)];
-        ch->b[bli_group_of(g, i)] += isfinite(v) ? d * d / per : 0;
+        size_t group = bli_group_next(&walk);
+        double v = bli_value_get(x, i), d = v - ch->a[group];
+        ch->b[group] += isfinite(v) ? d * d / per : 0;
     }
     for (size_t k = 0; k < g->count; k++)
         ch->old[k] = bli_carry(x->type, sqrt(ch->b[k]));
@@ -116,28 +121,6 @@ void bli_channels_deviation(const bl_tensor *x, bli_channels *ch)
 double bli_qkeras_po2(double scale, bl_dtype t)
 {
     return bli_nearest_po2(bli_carry(t, scale + BLI_QKERAS_EPSILON));
-}
-
-void bli_least_squares(const bl_tensor *x, bli_channels *ch, bli_code_fn code, const void *own, bool po2)
-{
-    const bli_groups *g = &ch->groups;
-    bl_dtype t = x->type;
-    size_t n = bli_tensor_count(x);
-    double per = (double)n / (double)g->count;
-    memset(ch->a, 0, 2 * g->count * sizeof(*ch->a));
-    for (size_t i = 0; i < n; i++) {
-        size_t k = bli_group_of(g, i);
-        double v = bli_value_get(x, i), q = code(own, v, ch->old[k], i);
-        if (!isfinite(v))
-            continue;
-        ch->a[k] += v * q;
-        ch->b[k] += q * q;
-    }
-    for (size_t k = 0; k < g->count; k++) {
-        double qx = bli_carry(t, ch->a[k] / per), qq = bli_carry(t, ch->b[k] / per);
-        double scale = bli_carry(t, qx / bli_carry(t, qq + BLI_QKERAS_EPSILON));
-        ch->scale[k] = po2 ? bli_qkeras_po2(scale, t) : scale;
-    }
 }
 
 void bli_channels_store(const bli_call *c, const bli_quant_spec *s, const bli_channels *ch, double *scale)

@@ -7,6 +7,8 @@
 #ifndef BLI_QUANTIZER_QKERAS_H
 #define BLI_QUANTIZER_QKERAS_H
 
+#include <string.h>
+
 #include "op/quantizer/families.h"
 
 #define BLI_QKERAS "QKeras 0.9.0"
@@ -52,8 +54,6 @@ void bli_channels_max(const bl_tensor *x, const bli_groups *g, double *out);
 void bli_channels_deviation(const bl_tensor *x, bli_channels *ch);
 /* The code of x, given the scale in force. */
 typedef double (*bli_code_fn)(const void *own, double x, double scale, size_t i);
-/* _get_scale: least squares, mean(x q) / (mean(q q) + epsilon), with q = code(x, old); power of two if po2. */
-void bli_least_squares(const bl_tensor *x, bli_channels *ch, bli_code_fn code, const void *own, bool po2);
 /* round(log2(scale + epsilon)) as a power of two. */
 double bli_qkeras_po2(double scale, bl_dtype t);
 /* Writes the scales of a quantizer whose groups may be fewer than the node's. */
@@ -72,5 +72,30 @@ BL_MUST_CHECK bl_status bli_slope_option(bl_context *ctx, const bl_node *n, doub
 void bli_relu_gradient(const bli_call *c, double slope, double pass);
 /* dx = dy * (1 - tanh(x)^2): binary and ternary without alpha. */
 void bli_tanh_gradient(const bli_call *c);
+
+/* _get_scale: least squares, mean(x q) / (mean(q q) + epsilon), with q = code(x, old); power of two if po2.
+ * Here, so that the code function is inlined. */
+static inline void bli_least_squares(const bl_tensor *x, bli_channels *ch, bli_code_fn code, const void *own, bool po2)
+{
+    const bli_groups *g = &ch->groups;
+    bl_dtype t = x->type;
+    size_t n = bli_tensor_count(x);
+    double per = (double)n / (double)g->count;
+    memset(ch->a, 0, 2 * g->count * sizeof(*ch->a));
+    bli_group_walk walk = bli_group_first(g);
+    for (size_t i = 0; i < n; i++) {
+        size_t k = bli_group_next(&walk);
+        double v = bli_value_get(x, i), q = code(own, v, ch->old[k], i);
+        if (!isfinite(v))
+            continue;
+        ch->a[k] += v * q;
+        ch->b[k] += q * q;
+    }
+    for (size_t k = 0; k < g->count; k++) {
+        double qx = bli_carry(t, ch->a[k] / per), qq = bli_carry(t, ch->b[k] / per);
+        double scale = bli_carry(t, qx / bli_carry(t, qq + BLI_QKERAS_EPSILON));
+        ch->scale[k] = po2 ? bli_qkeras_po2(scale, t) : scale;
+    }
+}
 
 #endif

@@ -63,9 +63,9 @@ static double code_at(const void *own, double x, double scale, size_t i)
 {
     const auto_code *o = own;
     (void)i;
-    double v = scale > 0 ? floor(bli_carry(o->t, bli_carry(o->t, fabs(x) / scale) + 0.5)) : 0;
-    v = v < o->half ? v : o->half;
-    return isnan(x) ? 0 : x < 0 ? -v : v;
+    double v = scale > 0 ? bli_carry(o->t, bli_carry(o->t, fabs(x) / scale) + 0.5) : 0;
+    v = v < o->half ? (double)(int64_t)v : v == v ? o->half : 0; /* the floor of what is not negative; NaN: 0 */
+    return copysign(v, x);
 }
 
 /* Scales into ch->scale; the codes belong to ch->old.  QKeras divides x by 2^integer first, which only matters where
@@ -98,8 +98,9 @@ static void forward_auto(const bli_call *c, const bli_quant_spec *s)
     bli_channels ch = bli_channels_place(c, s);
     auto_code a = resolve(c, o, &ch);
     size_t n = bli_tensor_count(&c->in[0]);
+    bli_group_walk walk = bli_group_first(&ch.groups);
     for (size_t i = 0; i < n; i++) {
-        size_t k = bli_group_of(&ch.groups, i);
+        size_t k = bli_group_next(&walk);
         bli_value_set(&c->out[0], i, ch.scale[k] * code_at(&a, bli_value_get(&c->in[0], i), ch.old[k], i) + 0.0);
     }
 }

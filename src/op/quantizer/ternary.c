@@ -91,9 +91,8 @@ static double code_at(const void *own, double x, double scale, size_t i)
     const coder *o = own;
     double v = bli_carry(o->t, x / scale);
     bool on = o->compares ? fabs(x) >= scale / 2 : o->draws->draw ? perturbed(o, v, i) : fabs(v) > 0.5;
-    if (isnan(x) || x == 0 || (!o->compares && scale == 0))
-        return 0;
-    return on ? (x < 0 ? -1 : 1) : 0;
+    int band = on & (o->compares | (scale != 0));
+    return ((x > 0) - (x < 0)) * band; /* signs are random: no branch */
 }
 
 /* The loop of scale and codes; codes belong to ch->old. */
@@ -132,8 +131,9 @@ static void forward_auto(const bli_call *c, const bli_quant_spec *s)
     bli_channels ch = bli_channels_place(c, s);
     resolve(c, o, &code, &ch);
     size_t n = bli_tensor_count(&c->in[0]);
+    bli_group_walk walk = bli_group_first(&ch.groups);
     for (size_t i = 0; i < n; i++) {
-        size_t k = bli_group_of(&ch.groups, i);
+        size_t k = bli_group_next(&walk);
         double q = code_at(&code, bli_value_get(&c->in[0], i), ch.old[k], i);
         bli_value_set(&c->out[0], i, ch.scale[k] * q + 0.0);
     }
@@ -160,8 +160,9 @@ static void forward_drawn(const bli_call *c, const bli_quant_spec *s, const bli_
     resolve(c, o, &code, &ch);
     bli_channels_deviation(&c->in[0], &ch);
     size_t n = bli_tensor_count(&c->in[0]);
+    bli_group_walk walk = bli_group_first(&ch.groups);
     for (size_t i = 0; i < n; i++) {
-        size_t k = bli_group_of(&ch.groups, i);
+        size_t k = bli_group_next(&walk);
         double x = bli_value_get(&c->in[0], i);
         double q = isnan(x) ? 0 : drawn(o, d, i, x, ch.scale[k], ch.old[k], code.t);
         bli_value_set(&c->out[0], i, ch.scale[k] * q + 0.0);
