@@ -128,6 +128,8 @@ bl_status bli_build_activation(bli_build *b, const char *suffix, const char *fun
 
 bl_status bli_build_activation_layer(bli_build *b)
 {
+    if (b->o->quantize)
+        return bli_build_quantize(b);
     if (strcmp(b->o->activation, "linear") == 0)
         return bli_build_identity(b);
     return bli_build_activation(b, "", b->o->activation, b->in[0]);

@@ -55,8 +55,13 @@ const char *bli_key_expects(const bli_key *key, char *buf, size_t size)
         [BLI_KEY_MAP] = "a map",
     };
     char range[80];
-    if (key->type == BLI_KEY_WORD)
-        return word_list(key->words, buf, size);
+    if (key->type == BLI_KEY_WORD) {
+        word_list(key->words, buf, size);
+        size_t at = strlen(buf);
+        if (key->calls && at < size)
+            snprintf(buf + at, size - at, ", or a quantizer with its options in ()");
+        return buf;
+    }
     snprintf(buf, size, "%s%s", names[key->type], range_text(key, range, sizeof range));
     return buf;
 }
@@ -199,6 +204,10 @@ static bl_status read_word(const target *t, const bli_yaml *n)
         }
     if (n->kind != BLI_YAML_SCALAR)
         return fail_value(t->ctx, t->key, n);
+    if (t->key->calls && strchr(n->text, '(')) {
+        *(const char **)t->at = n->text;
+        return BL_OK;
+    }
     char hint[96], path[256], list[512];
     return bli_yaml_fail(t->ctx, n, BL_NOT_FOUND, "%s: unknown word '%.64s'%s; expected %s",
                          bli_yaml_path(n, path, sizeof path), n->text,

@@ -47,6 +47,7 @@ struct bli_key {
     size_t offset;
     bool required;
     const char *const *words; /* WORD: ends with NULL */
+    bool calls;               /* WORD: "name(...)" is for somebody else to read */
     const bli_key *keys;      /* MAP */
     bool brief;               /* MAP: a lone scalar stands for its first key */
 };

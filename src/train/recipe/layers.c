@@ -49,8 +49,8 @@ static const char *const padding_words[] = {"valid", "same", NULL};
     }
 #define KEY_ACTIVATION(value, text)                                                                                    \
     {                                                                                                                  \
-        .name = "activation", .type = BLI_KEY_WORD, .fallback = value, .words = bli_activation_words, .help = text,    \
-        .offset = AT(activation)                                                                                       \
+        .name = "activation", .type = BLI_KEY_WORD, .fallback = value, .words = bli_activation_words, .calls = true,   \
+        .help = text, .offset = AT(activation)                                                                         \
     }
 #define KEY_SUM                                                                                                        \
     KEY_ACTIVATION("linear", "function applied to the output"),                                                        \
@@ -221,6 +221,7 @@ static const bli_key leaky_keys[] = {{.name = "negative_slope",
 static const bli_key activation_keys[] = {{.name = "activation",
                                            .type = BLI_KEY_WORD,
                                            .words = bli_activation_words,
+                                           .calls = true,
                                            .required = true,
                                            .offset = AT(activation),
                                            .help = "the function"},

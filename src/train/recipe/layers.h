@@ -15,10 +15,10 @@ typedef struct bli_layer_options {
     bli_texts inputs;
     int units, filters, depth_multiplier, groups, axis, times;
     bli_ints shape, kernel, strides, dilation, pool, amount, dims;
-    const char *padding, *activation;
+    const char *padding, *activation; /* activation: a function; NULL: none, or quantize */
     const char *weight_initializer, *bias_initializer;
     const bli_yaml *layers;                /* Repeat */
-    const struct bli_format_use *quantize; /* Quantize */
+    const struct bli_format_use *quantize; /* Quantize, or an activation that is a quantizer */
     bool use_bias, keepdims, center, scaling;
     double rate, alpha, max_value, momentum, epsilon;
 } bli_layer_options;
@@ -113,6 +113,8 @@ bl_status bli_build_softmax(bli_build *b);
 bl_status bli_build_dropout(bli_build *b);
 bl_status bli_build_identity(bli_build *b);
 bl_status bli_build_quantize(bli_build *b);
+/* The quantizer of options.quantize as node "<layer><suffix>" on input. */
+BL_MUST_CHECK bl_status bli_build_quantizer(bli_build *b, const char *suffix, int input);
 
 /* Attribute literals. */
 static inline bl_attr bli_attr_int(const char *name, int64_t v)

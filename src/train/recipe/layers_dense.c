@@ -9,6 +9,8 @@
 static bl_status finish(bli_build *b)
 {
     char suffix[64];
+    if (b->o->quantize)
+        return bli_build_quantizer(b, "/activation_quant", b->out);
     snprintf(suffix, sizeof suffix, "/%s", b->o->activation);
     return bli_build_activation(b, suffix, b->o->activation, b->out);
 }

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "op/quantizer.h"
+#include "pass/pass.h"
 #include "train/recipe/recipe.h"
 
 static bool at_ops(int i, bl_list_entry *out)
@@ -21,6 +22,14 @@ static bool at_quantizers(int i, bl_list_entry *out)
     if (q)
         *out = (bl_list_entry){q->name, q->help, q->source};
     return q != NULL;
+}
+
+static bool at_passes(int i, bl_list_entry *out)
+{
+    const bli_pass *pass = bli_pass_at(i);
+    if (pass)
+        *out = (bl_list_entry){pass->name, pass->help, NULL};
+    return pass != NULL;
 }
 
 static bool at_layers(int i, bl_list_entry *out)
@@ -157,6 +166,7 @@ static const struct kind {
     {"roundings", "Q of a format", at_roundings},
     {"overflows", "O of a format", at_overflows},
     {"quantizers", "what brings values into a format while training", at_quantizers},
+    {"passes", "what changes a graph into another", at_passes},
     {"places", "where precision may drop", at_places},
     {"presets", "published schemes of low-precision training", at_presets},
     {"optimizers", "train.optimizer", at_optimizers},

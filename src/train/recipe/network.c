@@ -151,6 +151,15 @@ static bl_status read_options(const reading *rd, const bli_layer *layer, const b
     return bli_keys_read(rd->r->arena, wrap, n->parent, &use->options);
 }
 
+static bl_status read_format(const reading *rd, const bli_yaml *n, bli_layer_use *use)
+{
+    bli_format_use *format = bli_arena_alloc(rd->r->arena, sizeof *format);
+    if (!format)
+        return BL_NO_MEMORY;
+    use->options.quantize = format;
+    return bli_format_use_read(rd->ctx, rd->r->arena, n, bli_place_find_name("activation"), format);
+}
+
 static bl_status read_quantize(const reading *rd, const bli_yaml *n, bli_layer_use *use)
 {
     const bli_yaml *name = bli_yaml_find(n, "name"), *input = bli_yaml_find(n, "input");
@@ -160,11 +169,16 @@ static bl_status read_quantize(const reading *rd, const bli_yaml *n, bli_layer_u
         use->options.inputs = (bli_texts){1, {input->text}};
     if (!n || n->kind == BLI_YAML_NULL)
         return bli_yaml_fail(rd->ctx, use->where, BL_BAD_MODEL, "Quantize needs a format or a quantizer");
-    bli_format_use *format = bli_arena_alloc(rd->r->arena, sizeof *format);
-    if (!format)
-        return BL_NO_MEMORY;
-    use->options.quantize = format;
-    return bli_format_use_read(rd->ctx, rd->r->arena, n, &bli_places[3], format);
+    return read_format(rd, n, use);
+}
+
+/* activation: "quantized_relu(6,2)" is a quantizer, not a function. */
+static bl_status read_activation(const reading *rd, const bli_yaml *n, bli_layer_use *use)
+{
+    if (!use->options.activation || !strchr(use->options.activation, '('))
+        return BL_OK;
+    use->options.activation = NULL;
+    return read_format(rd, n->kind == BLI_YAML_MAP ? bli_yaml_find(n, "activation") : n, use);
 }
 
 static bl_status read_layer(const reading *rd, const bli_layer *layer, const bli_yaml *where, const bli_yaml *options)
@@ -176,6 +190,8 @@ static bl_status read_layer(const reading *rd, const bli_layer *layer, const bli
     *use = (bli_layer_use){.layer = layer, .where = where};
     if (layer->keys)
         BLI_TRY(read_options(rd, layer, options, use));
+    if (layer->keys)
+        BLI_TRY(read_activation(rd, options, use));
     else
         BLI_TRY(read_quantize(rd, options, use));
     BLI_TRY(name_layer(rd, use));

@@ -28,6 +28,14 @@ int bli_place_count(void)
     return (int)BLI_COUNT(bli_places);
 }
 
+const bli_place *bli_place_find_name(const char *name)
+{
+    for (size_t i = 0; i < BLI_COUNT(bli_places); i++)
+        if (strcmp(bli_places[i].name, name) == 0)
+            return &bli_places[i];
+    return NULL;
+}
+
 /* Words that stand for several places. */
 typedef struct group {
     const char *name;
@@ -77,9 +85,8 @@ static bl_status fail_place(const section *s, const bli_yaml *n)
 
 static bool known_place(const char *name)
 {
-    for (size_t i = 0; i < BLI_COUNT(bli_places); i++)
-        if (strcmp(bli_places[i].name, name) == 0)
-            return true;
+    if (bli_place_find_name(name))
+        return true;
     for (size_t i = 0; i < BLI_COUNT(groups); i++)
         if (strcmp(groups[i].name, name) == 0)
             return true;
@@ -227,10 +234,7 @@ bl_status bli_precision_check_layers(const bl_recipe *r)
 /* ---- the step's rules, layer by layer ---------------------------------------------------------------------------- */
 static bool is_step_place(const char *name)
 {
-    for (size_t i = 0; i < BLI_COUNT(bli_places); i++)
-        if (strcmp(bli_places[i].name, name) == 0)
-            return !bli_places[i].forward;
-    return false;
+    return !bli_place_find_name(name)->forward;
 }
 
 /* How many place rules a rule becomes; writes them backwards from *end when it is given. */

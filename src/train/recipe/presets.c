@@ -33,11 +33,11 @@ static const bli_preset presets[] = {
     {"wage2888", "Wu et al. 2018, arXiv:1802.04680", "WAGE: weights 2 bits, activations, gradients and errors 8",
      "precision:\n"
      "  default:\n"
-     "    weight: \"fixed<2,1,RND_CONV,SAT_SYM>\"\n"
+     "    weight: {format: \"int<2,RND_CONV,SAT_SYM>\", scale: learned_po2}\n"
      "    activation: \"fixed<8,1,RND_CONV,SAT_SYM>\"\n"
      "    error: {format: \"fixed<8,1,RND_CONV,SAT_SYM>\", scale: dynamic}\n"
      "    gradient: {format: \"fixed<8,1,STOCHASTIC,SAT_SYM>\", scale: dynamic}\n"
-     "    master: \"fixed<8,1,STOCHASTIC,SAT_SYM>\"\n"
+     "    master: {format: \"fixed<8,1,STOCHASTIC,SAT_SYM>\", scale: dynamic}\n"
      "train:\n"
      "  optimizer: {name: sgd, lr: 0.03, momentum: 0}\n"},
     {"fp8", "Micikevicius et al. 2022, arXiv:2209.05433", "FP8: E4M3 forward, E5M2 for gradients",

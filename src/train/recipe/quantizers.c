@@ -287,12 +287,22 @@ bl_status bli_precision_build(const bl_recipe *r, bl_graph *g)
 }
 
 /* ---- the Quantize layer ------------------------------------------------------------------------------------------ */
-bl_status bli_build_quantize(bli_build *b)
+bl_status bli_build_quantizer(bli_build *b, const char *suffix, int input)
 {
     const bli_precision *p = b->o->quantize->precision;
-    char scale[NAME_SIZE];
+    char name[NAME_SIZE], scale[NAME_SIZE];
+    bl_shape shape = bl_graph_value(b->g, input)->shape;
+    b->out = input;
     if (p->none)
-        return bli_build_identity(b);
+        return BL_OK;
+    snprintf(name, sizeof name, "%.200s%s", b->use->name, suffix);
     snprintf(scale, sizeof scale, "%.200s.scale", b->use->name);
-    return bli_quantize_node(b->g, p, b->use->name, scale, b->in[0], b->shape, &b->out);
+    return bli_quantize_node(b->g, p, name, scale, input, &shape, &b->out);
+}
+
+bl_status bli_build_quantize(bli_build *b)
+{
+    if (b->o->quantize->precision->none)
+        return bli_build_identity(b);
+    return bli_build_quantizer(b, "", b->in[0]);
 }

@@ -52,6 +52,7 @@ typedef struct bli_place {
 } bli_place;
 extern const bli_place bli_places[];
 int bli_place_count(void);
+const bli_place *bli_place_find_name(const char *name); /* NULL if unknown */
 
 typedef struct bli_rule bli_rule;
 struct bli_rule {
