@@ -124,7 +124,7 @@ double bl_format_step(const bl_format *f);
  * float, W > 53 in double) is cut toward zero to one that fits. */
 typedef struct bl_random_key {
     uint64_t seed, step;
-    const char *name;
+    const char *name; /* NULL: "" */
 } bl_random_key;
 BL_MUST_CHECK bl_status bl_quantize(bl_context *ctx, const bl_format *f, const bl_grid *grid, const bl_random_key *key,
                                     const float *x, float *y, size_t n);

@@ -11,7 +11,7 @@
 #include "num/kernels.h"
 
 /* STOCHASTIC without random bits is nearest: the kind's own nearest where it knows only one. */
-static bl_format bli_without_draw(const bl_format *f, bool draw)
+static bl_format without_draw(const bl_format *f, bool draw)
 {
     bl_format plain = *f;
     if (f->rounding == BL_STOCHASTIC && !draw)
@@ -36,7 +36,7 @@ static double quotient(const bl_format *f, double x, double v)
 static double in_units(const bl_format *given, int64_t zero, bool draw, uint32_t random, double v, bool *clipped)
 {
     bool ignored;
-    bl_format f = bli_without_draw(given, draw);
+    bl_format f = without_draw(given, draw);
     bli_draw d = {zero, random, clipped != NULL ? clipped : &ignored};
     return bli_family_of(&f)->quantize(&f, v, &d);
 }
@@ -197,6 +197,11 @@ static bl_status check_use(bl_context *ctx, const bl_format *f, const bl_grid *g
     return bli_grid_check(ctx, f, grid->scale, grid->zero_point, f32);
 }
 
+static bli_stream stream_of(const bl_random_key *key)
+{
+    return bli_stream_make(key->seed, key->step, key->name != NULL ? key->name : "");
+}
+
 bl_status bl_quantize(bl_context *ctx, const bl_format *f, const bl_grid *grid, const bl_random_key *key,
                       const float *x, float *y, size_t n)
 {
@@ -206,7 +211,7 @@ bl_status bl_quantize(bl_context *ctx, const bl_format *f, const bl_grid *grid, 
     if ((f->kind == BL_FORMAT_FLOAT || f->kind == BL_FORMAT_MX) && !facts.fits_f32)
         return bli_fail(ctx, BL_BAD_VALUE, "float<e%dm%d> has values that float32 cannot carry: use float64",
                         f->exponent_bits, f->mantissa_bits);
-    bli_stream s = key != NULL ? bli_stream_make(key->seed, key->step, key->name) : (bli_stream){0};
+    bli_stream s = key != NULL ? stream_of(key) : (bli_stream){0};
     bli_quantize_f32(f, g.scale, g.zero_point, key != NULL ? &s : NULL, 0, x, y, n, bli_cpu_isa());
     return BL_OK;
 }
@@ -216,7 +221,7 @@ bl_status bl_quantize_f64(bl_context *ctx, const bl_format *f, const bl_grid *gr
 {
     const bl_grid g = grid != NULL ? *grid : (bl_grid){1, 0};
     BLI_TRY(check_use(ctx, f, &g, false));
-    bli_stream s = key != NULL ? bli_stream_make(key->seed, key->step, key->name) : (bli_stream){0};
+    bli_stream s = key != NULL ? stream_of(key) : (bli_stream){0};
     bli_quantize_f64(f, g.scale, g.zero_point, key != NULL ? &s : NULL, 0, x, y, n, bli_cpu_isa());
     return BL_OK;
 }

@@ -123,7 +123,7 @@ static void NAME(plan_scale)(NAME(plan) * p, REAL step)
 
 static NAME(plan) NAME(plan_of)(const bl_format *f, double scale, int64_t zero, const bli_stream *rng)
 {
-    NAME(plan) p = {.f = bli_without_draw(f, rng != NULL), .draw = rng != NULL && f->rounding == BL_STOCHASTIC};
+    NAME(plan) p = {.f = without_draw(f, rng != NULL), .draw = rng != NULL && f->rounding == BL_STOCHASTIC};
     int unit = bli_family_of(f)->unit_exp(f), exponent;
     bool power = frexp(scale, &exponent) == 0.5;
     exponent += unit - 1;
@@ -191,40 +191,55 @@ static void NAME(loop_chunks)(const NAME(plan) * p, const NAME(bli_num_kernels) 
     }
 }
 
-/* Blocks of a row as plain calls: any scale, any length. */
-static void NAME(mx_row_plain)(const bl_format *f, double scale, const bli_stream *rng, uint64_t first, const REAL *x,
-                               REAL *y, size_t n, bli_isa isa)
+/* One chunk; v: quotients where the plan divides, else x. */
+static void NAME(grad_loop)(const NAME(plan) * p, const NAME(bli_num_kernels) * k, const REAL *v, const REAL *dy,
+                            REAL *dx, const uint32_t *random, size_t n)
 {
-    const bl_format element = bli_mx_element(f);
-    const int emax = -bli_mx_exponent(f, 1);
-    for (size_t i = 0; i < n; i += (size_t)f->block) {
-        size_t m = n - i < (size_t)f->block ? n - i : (size_t)f->block;
-        double block_scale = ldexp(scale, NAME(block_exponent)(emax, scale, x + i, m, isa));
-        NAME(bli_quantize)(&element, block_scale, 0, rng, first + i, x + i, y + i, m, isa);
+    const bl_rounding q = p->f.rounding;
+    if (p->path == NAME(CODES)) {
+        k->codes_grad[q](&p->codes, v, dy, dx, random, n);
+    } else if (p->path == NAME(FLOATS)) {
+        k->floats_grad[q](&p->floats, v, dy, dx, random, n);
+    } else if (p->path == NAME(POWERS)) {
+        k->powers_grad[q](&p->powers, v, dy, dx, random, n);
+    } else { /* the same range: whatever overflows becomes NaN */
+        REAL y[NAME(CHUNK)];
+        NAME(bli_floats) floats = p->floats;
+        floats.over = floats.nan = (REAL)NAN;
+        k->same_range[q](&floats, v, y, random, n);
+        for (size_t i = 0; i < n; i++)
+            dx[i] = y[i] == y[i] ? dy[i] : 0;
     }
 }
 
-/* The same with one plan for all blocks and random bits drawn for many. */
+/* One block as a plain call: any scale, any length.  dy NULL: forward. */
+static void NAME(mx_block)(const bl_format *element, double scale, const bli_stream *rng, uint64_t first, const REAL *x,
+                           const REAL *dy, REAL *out, size_t n, bli_isa isa)
+{
+    if (dy == NULL)
+        NAME(bli_quantize)(element, scale, 0, rng, first, x, out, n, isa);
+    else
+        NAME(bli_quantize_grad)(element, scale, 0, rng, first, x, dy, out, n, isa);
+}
+
+/* A row with one plan for all its blocks and random bits drawn for many; dy NULL: forward. */
 static void NAME(mx_row)(const bl_format *f, double scale, const bli_stream *rng, uint64_t first, const REAL *x,
-                         REAL *y, size_t n, bli_isa isa)
+                         const REAL *dy, REAL *out, size_t n, bli_isa isa)
 {
     const bl_format element = bli_mx_element(f);
-    const int emax = -bli_mx_exponent(f, 1);
-    const int unit = bli_family_of(&element)->unit_exp(&element);
+    const int emax = -bli_mx_exponent(f, 1), unit = bli_family_of(&element)->unit_exp(&element);
     NAME(plan) p = NAME(plan_of)(&element, 1, 0, rng);
+    const bool one_plan = scale == 1 && f->block <= NAME(CHUNK) && p.f.rounding != BL_TRN &&
+                          (p.path == NAME(CODES) || p.path == NAME(FLOATS));
     const REAL nan = p.floats.nan;
     uint32_t random[NAME(CHUNK)];
     size_t drawn_from = 0, drawn_to = 0;
-    if (scale != 1 || f->block > NAME(CHUNK) || p.f.rounding == BL_TRN ||
-        (p.path != NAME(CODES) && p.path != NAME(FLOATS))) {
-        NAME(mx_row_plain)(f, scale, rng, first, x, y, n, isa);
-        return;
-    }
     for (size_t i = 0; i < n; i += (size_t)f->block) {
         size_t m = n - i < (size_t)f->block ? n - i : (size_t)f->block;
-        int exponent = NAME(block_exponent)(emax, scale, x + i, m, isa) + unit;
-        if (exponent <= -BIAS || exponent >= BIAS) {
-            NAME(mx_row_plain)(f, scale, rng, first + i, x + i, y + i, m, isa);
+        const int shared = NAME(block_exponent)(emax, scale, x + i, m, isa), exponent = shared + unit;
+        const REAL *d = dy != NULL ? dy + i : NULL;
+        if (!one_plan || exponent <= -BIAS || exponent >= BIAS) {
+            NAME(mx_block)(&element, ldexp(scale, shared), rng, first + i, x + i, d, out + i, m, isa);
             continue;
         }
         if (p.draw && i + m > drawn_to) {
@@ -234,7 +249,11 @@ static void NAME(mx_row)(const bl_format *f, double scale, const bli_stream *rng
         }
         NAME(plan_scale)(&p, NAME(power_of_two)(exponent));
         p.floats.nan = nan * p.floats.step;
-        NAME(loop)(&p, KERNELS[isa], x + i, y + i, random + (i - drawn_from) * p.draw, m);
+        const uint32_t *r = p.draw ? random + (i - drawn_from) : random;
+        if (dy == NULL)
+            NAME(loop)(&p, KERNELS[isa], x + i, out + i, r, m);
+        else
+            NAME(grad_loop)(&p, KERNELS[isa], x + i, d, out + i, r, m);
     }
 }
 
@@ -242,7 +261,7 @@ void NAME(bli_quantize)(const bl_format *f, double scale, int64_t zero, const bl
                         const REAL *x, REAL *y, size_t n, bli_isa isa)
 {
     if (f->kind == BL_FORMAT_MX) {
-        NAME(mx_row)(f, scale, rng, first, x, y, n, isa);
+        NAME(mx_row)(f, scale, rng, first, x, NULL, y, n, isa);
         return;
     }
     const NAME(plan) p = NAME(plan_of)(f, scale, zero, rng);
@@ -269,7 +288,7 @@ void NAME(bli_quantize_rows)(const bl_format *f, double scale, int64_t zero, con
         return;
     }
     for (size_t r = 0; r < rows; r++)
-        NAME(mx_row)(f, scale, rng, first + r * row, x + r * row, y + r * row, row, isa);
+        NAME(mx_row)(f, scale, rng, first + r * row, x + r * row, NULL, y + r * row, row, isa);
 }
 
 void NAME(bli_quantize_each)(bl_rounding rounding, const REAL *step, const REAL *lo, const REAL *hi,
@@ -299,27 +318,6 @@ static void NAME(grad_slow)(const NAME(plan) * p, double scale, int64_t zero, co
     }
 }
 
-/* One chunk; v: quotients where the plan divides, else x. */
-static void NAME(grad_loop)(const NAME(plan) * p, const NAME(bli_num_kernels) * k, const REAL *v, const REAL *dy,
-                            REAL *dx, const uint32_t *random, size_t n)
-{
-    const bl_rounding q = p->f.rounding;
-    if (p->path == NAME(CODES)) {
-        k->codes_grad[q](&p->codes, v, dy, dx, random, n);
-    } else if (p->path == NAME(FLOATS)) {
-        k->floats_grad[q](&p->floats, v, dy, dx, random, n);
-    } else if (p->path == NAME(POWERS)) {
-        k->powers_grad[q](&p->powers, v, dy, dx, random, n);
-    } else { /* the same range: whatever overflows becomes NaN */
-        REAL y[NAME(CHUNK)];
-        NAME(bli_floats) floats = p->floats;
-        floats.over = floats.nan = (REAL)NAN;
-        k->same_range[q](&floats, v, y, random, n);
-        for (size_t i = 0; i < n; i++)
-            dx[i] = y[i] == y[i] ? dy[i] : 0;
-    }
-}
-
 static void NAME(grad_chunks)(const NAME(plan) * p, const bli_stream *rng, uint64_t first, const REAL *x,
                               const REAL *dy, REAL *dx, size_t n, bli_isa isa)
 {
@@ -336,23 +334,11 @@ static void NAME(grad_chunks)(const NAME(plan) * p, const bli_stream *rng, uint6
     }
 }
 
-static void NAME(grad_mx_row)(const bl_format *f, double scale, const bli_stream *rng, uint64_t first, const REAL *x,
-                              const REAL *dy, REAL *dx, size_t n, bli_isa isa)
-{
-    const bl_format element = bli_mx_element(f);
-    const int emax = -bli_mx_exponent(f, 1);
-    for (size_t i = 0; i < n; i += (size_t)f->block) {
-        size_t m = n - i < (size_t)f->block ? n - i : (size_t)f->block;
-        double block_scale = ldexp(scale, NAME(block_exponent)(emax, scale, x + i, m, isa));
-        NAME(bli_quantize_grad)(&element, block_scale, 0, rng, first + i, x + i, dy + i, dx + i, m, isa);
-    }
-}
-
 void NAME(bli_quantize_grad)(const bl_format *f, double scale, int64_t zero, const bli_stream *rng, uint64_t first,
                              const REAL *x, const REAL *dy, REAL *dx, size_t n, bli_isa isa)
 {
     if (f->kind == BL_FORMAT_MX) {
-        NAME(grad_mx_row)(f, scale, rng, first, x, dy, dx, n, isa);
+        NAME(mx_row)(f, scale, rng, first, x, dy, dx, n, isa);
         return;
     }
     const NAME(plan) p = NAME(plan_of)(f, scale, zero, rng);
@@ -377,7 +363,7 @@ void NAME(bli_quantize_grad_rows)(const bl_format *f, double scale, int64_t zero
         return;
     }
     for (size_t r = 0; r < rows; r++)
-        NAME(grad_mx_row)(f, scale, rng, first + r * row, x + r * row, dy + r * row, dx + r * row, row, isa);
+        NAME(mx_row)(f, scale, rng, first + r * row, x + r * row, dy + r * row, dx + r * row, row, isa);
 }
 
 void NAME(bli_quantize_grad_each)(bl_rounding rounding, const REAL *step, const REAL *lo, const REAL *hi,

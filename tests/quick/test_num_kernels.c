@@ -235,7 +235,7 @@ static void every_minifloat_and_small_kind(void **s)
                              0,
                              true,
                              ""};
-                    check_use(ctx, &u, 200);
+                    check_use(ctx, &u, 130);
                 }
 }
 
@@ -332,16 +332,19 @@ static void mx_rows_follow_the_definition(void **s)
     bl_context *ctx = *s;
     static const char *const texts[] = {"mx<e4m3,32>", "mx<e2m1,16>", "mx<int8,32>",  "mx<e5m2,32,STOCHASTIC>",
                                         "mx<e3m2,7>",  "mx<e2m3,1>",  "mx<e4m3,1000>"};
-    static float x[1200], y[1200];
+    static float x[1200], y[1200], dy[1200], dx[1200];
     enum { ROWS = 3, ROW = 400 };
-    for (size_t i = 0; i < 1200; i++)
+    for (size_t i = 0; i < 1200; i++) {
+        dy[i] = (float)i + 1;
         x[i] = i % 97 == 50 ? NAN : i % 91 == 30 ? INFINITY : i / 32 % 5 == 4 ? 0 : (float)tricky(i + 200, 0.01);
+    }
     for (size_t t = 0; t < BLI_COUNT(texts); t++)
         for (int isa = 0; isa <= (int)best_isa(); isa++) {
             bl_format f;
             assert_int_equal(bl_format_parse(ctx, texts[t], &f), BL_OK);
             bl_format element = bli_mx_element(&f);
             bli_quantize_rows_f32(&f, 1, 0, &stream, 5, x, y, ROWS, ROW, (bli_isa)isa);
+            bli_quantize_grad_rows_f32(&f, 1, 0, &stream, 5, x, dy, dx, ROWS, ROW, (bli_isa)isa);
             for (size_t i = 0; i < ROWS * ROW; i++) {
                 size_t row = i / ROW, block = row * ROW + i % ROW / (size_t)f.block * (size_t)f.block;
                 size_t end = block + (size_t)f.block < (row + 1) * ROW ? block + (size_t)f.block : (row + 1) * ROW;
@@ -349,8 +352,12 @@ static void mx_rows_follow_the_definition(void **s)
                 for (size_t j = block; j < end; j++)
                     most = isfinite(x[j]) && fabs((double)x[j]) > most ? fabs((double)x[j]) : most;
                 double scale = ldexp(1, bli_mx_exponent(&f, most));
-                float want =
-                    bli_quantize_reference_f32(&element, scale, 0, true, bli_stream_u32(&stream, 5 + i), x[i], NULL);
+                bool clipped;
+                float want = bli_quantize_reference_f32(&element, scale, 0, true, bli_stream_u32(&stream, 5 + i), x[i],
+                                                        &clipped);
+                if (dx[i] != (clipped ? 0 : dy[i]))
+                    fail_msg("%s element %zu: gradient %g", texts[t], i, (double)dx[i]);
+
                 if (memcmp(&want, &y[i], sizeof want) != 0)
                     fail_msg("%s element %zu of scale %a: %a is %a, expected %a", texts[t], i, scale, (double)x[i],
                              (double)y[i], (double)want);
