@@ -9,6 +9,7 @@
 #include "bitlathe/model.h"
 #include "model/onnx.h"
 #include "pass/pass.h"
+#include "pass/spell_quant.h"
 
 /* Protobuf's limit for the model itself; tensors beyond it live in external files. */
 static const size_t most_bytes = ((size_t)1 << 31) - 1;
@@ -23,6 +24,8 @@ static bl_status read_onnx(bl_context *ctx, const void *data, size_t size, const
         s = bli_onnx_fold_shapes(g);
     if (s == BL_OK)
         s = bli_onnx_find_roles(g);
+    if (s == BL_OK)
+        s = bli_pass_run(g, "find_quant");
     if (s == BL_OK)
         s = bli_pass_run(g, "fold_constants");
     if (s == BL_OK)
@@ -144,7 +147,9 @@ bl_status bl_model_read_memory(bl_context *ctx, const void *data, size_t size, b
 static bl_status prepare(bl_graph *g)
 {
     BLI_TRY(bl_graph_infer(g));
+    BLI_TRY(bli_spell_mark(g));
     BLI_TRY(bli_pass_run(g, "channels_first"));
+    BLI_TRY(bli_pass_run(g, "spell_quant"));
     return BL_OK;
 }
 

@@ -6,6 +6,8 @@
 static const bli_pass passes[] = {
     {"channels_last", "images from [N, C, H, W] to [N, H, W, C], Transposes cancelled", bli_pass_channels_last},
     {"channels_first", "images from [N, H, W, C] to [N, C, H, W], Transposes cancelled", bli_pass_channels_first},
+    {"spell_quant", "Quantize nodes in QONNX's and ONNX's own words", bli_pass_spell_quant},
+    {"find_quant", "the reverse: our metadata's Quantize nodes in place of their spelling", bli_pass_find_quant},
     {"fold_constants", "nodes of constants only become constants", bli_pass_fold_constants},
     {"fold_batch_norm", "batch normalisation into the layer before, as trained (rounds differently)",
      bli_pass_fold_batch_norm},

@@ -1,0 +1,29 @@
+/* spell_quant.h: trying a spelling before it is written. */
+#ifndef BLI_PASS_SPELL_QUANT_H
+#define BLI_PASS_SPELL_QUANT_H
+
+#include "pass/spell.h"
+
+/* Builds nodes for x and returns their result, -1 if there are none. */
+typedef int (*bli_spell_fn)(bli_chain *c, int x, const void *arg);
+
+/* What the nodes of a spelling give for x; y->data is NULL when there is no spelling, else freed by the caller. */
+BL_MUST_CHECK bl_status bli_spell_evaluate(bl_context *ctx, const bl_tensor *x, bli_spell_fn spell, const void *arg,
+                                           bl_tensor *y);
+/* Equal as numbers (0 is -0), NaN where NaN is. */
+bool bli_spell_same(const bl_tensor *a, const bl_tensor *b);
+/* Whether a spelling by one scale does what the quantizer does with it.  scale: input 1 for that scale, data NULL if
+ * none. exactly: x is known to lie on a grid, so only points of the staircase itself count. */
+BL_MUST_CHECK bl_status bli_spell_probe(bl_context *ctx, const bl_node *n, const bli_quant_spec *spec,
+                                        const bl_tensor *scale, const bli_spelling *s, bli_spell_fn spell, bool exactly,
+                                        bool *same);
+
+/* Before channels_first, while ranges can be inferred: notes in metadata which Quantize nodes read values on a grid on
+ * which adding half a step is exact. */
+BL_MUST_CHECK bl_status bli_spell_mark(bl_graph *g);
+#define BLI_SPELL_MARK "bitlathe.mark."
+
+/* The node's own description for metadata, with the hash; *text is freed with bl_text_free. */
+BL_MUST_CHECK bl_status bli_spell_describe(const bl_graph *g, const bl_node *n, uint64_t hash, char **text);
+
+#endif
