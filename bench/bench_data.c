@@ -1,6 +1,6 @@
 /* bench_data.c: rows a second out of a data set, at random positions and in order.
  *
- *     bench_data [SOURCE]        (fashion-mnist by default)
+ *     bench_data [SOURCE [TARGET [MEMORY]]]        (fashion-mnist by default)
  *
  * Prints the best of several passes over all rows in batches of 128, and a sum of what was read, which must never
  * change.
@@ -53,7 +53,10 @@ int main(int argc, char **argv)
 {
     bl_context *ctx = NULL;
     bl_dataset *d = NULL;
-    bl_dataset_options o = {.source = argc > 1 ? argv[1] : "fashion-mnist", .split = "train"};
+    bl_dataset_options o = {.source = argc > 1 ? argv[1] : "fashion-mnist",
+                            .split = "train",
+                            .target = argc > 2 ? argv[2] : NULL,
+                            .memory = argc > 3 ? strtoull(argv[3], NULL, 10) : 0};
     if (bl_context_create(NULL, &ctx) != BL_OK)
         return 1;
     double start = now();

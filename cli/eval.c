@@ -7,7 +7,7 @@
 static const cli_option options[] = {
     {"data", CLI_TEXT, "DATA", "a known name (fashion-mnist), a path, or a recipe whose data it is",
      offsetof(cli_options, data)},
-    {"split", CLI_TEXT, "NAME", "train or test (test)", offsetof(cli_options, split)},
+    {"split", CLI_TEXT, "NAME", "train or test (test; of a single file all rows)", offsetof(cli_options, split)},
     {"target", CLI_TEXT, "NAME", "csv, npz: the target column or label array", offsetof(cli_options, target)},
     {"loss", CLI_TEXT, "NAME", "cross_entropy, mse, hinge, squared_hinge (as it was trained)",
      offsetof(cli_options, loss)},
@@ -40,7 +40,7 @@ static void row_shape(const bl_graph *g, char *text, size_t size)
 static bl_status open_data(job *j)
 {
     cli *c = j->c;
-    const char *split = c->o.split ? c->o.split : "test";
+    const char *split = c->o.split; /* none: the test part, or all there is */
     char shape[256];
     if (is_recipe(c->o.data)) {
         bl_status s = bl_recipe_read(c->ctx, c->o.data, NULL, 0, &j->recipe);

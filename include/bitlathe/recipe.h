@@ -24,7 +24,7 @@ void bl_recipe_free(bl_recipe *r); /* NULL is fine */
 /* The recipe as YAML, with overrides and preset in it: parsing it gives the same recipe.  Free with bl_text_free. */
 BL_MUST_CHECK bl_status bl_recipe_print(const bl_recipe *r, char **text);
 
-/* Opens the recipe's data ("train" or "test" split). */
+/* Opens the recipe's data ("train" or "test" split; NULL as in bl_dataset_options). */
 BL_MUST_CHECK bl_status bl_recipe_dataset(const bl_recipe *r, const char *split, bl_dataset **out);
 /* Builds the network for rows of that data set, initialised from the recipe's seed, quantizers in place, normalisation
  * as its first nodes.  A teacher model, if the recipe names one, is read here too. */

@@ -2,11 +2,13 @@
 #include <math.h>
 #include <zlib.h>
 
+#include "base/cpu.h"
 #include "bitlathe/dataset.h"
 #include "support/data_files.h"
 #include "support/folder.h"
 #include "support/memory.h"
 #include "support/test.h"
+#include "train/data/block.h"
 
 static bl_context *ctx;
 
@@ -152,6 +154,33 @@ static void a_row_wider_than_the_page_buffer_is_read_in_place(void **state)
     bl_dataset_close(d);
     test_free(x);
     test_free(v);
+}
+
+/* ---- kernels ------------------------------------------------------------------------------------------------- */
+static void every_kernel_converts_every_byte_alike(void **state)
+{
+    (void)state;
+    enum { ROWS = 9, WIDEST = 150 };
+    uint8_t data[ROWS * WIDEST];
+    float x[ROWS * WIDEST + 1];
+    const uint32_t rows[ROWS] = {8, 0, 3, 3, 7, 1, 2, 6, 5};
+    for (size_t i = 0; i < sizeof data; i++)
+        data[i] = (uint8_t)(i * 37);
+    static const bli_gather_u8_fn kernels[] = {
+        bli_gather_u8_generic,
+#if defined(__x86_64__)
+        bli_gather_u8_avx2,
+        bli_gather_u8_avx512,
+#endif
+    };
+    for (size_t isa = 0; isa <= (size_t)bli_cpu_isa() && isa < BLI_COUNT(kernels); isa++)
+        for (size_t width = 1; width <= WIDEST; width++) {
+            x[ROWS * width] = 77;
+            kernels[isa](data, width, rows, ROWS, x);
+            for (size_t i = 0; i < ROWS * width; i++)
+                assert_true(x[i] == (float)data[rows[i / width] * width + i % width]);
+            assert_true(x[ROWS * width] == 77);
+        }
 }
 
 /* ---- folders ------------------------------------------------------------------------------------------------- */
@@ -448,6 +477,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(every_type_comes_back_as_written, start, stop),
         cmocka_unit_test_setup_teardown(a_row_wider_than_the_page_buffer_is_read_in_place, start, stop),
+        cmocka_unit_test(every_kernel_converts_every_byte_alike),
         cmocka_unit_test_setup_teardown(a_folder_has_a_train_and_a_test_part, start, stop),
         cmocka_unit_test_setup_teardown(each_bad_file_is_named_with_its_fault, start, stop),
         cmocka_unit_test_setup_teardown(bad_labels_are_named_with_row_and_value, start, stop),
