@@ -184,15 +184,19 @@ static void backward_x(const bli_call *c)
 {
     vectors v = vectors_of(c);
     const size_t n = channels(c);
-    const double m = population(c), *sums = c->training ? c->reduced + 2 * n : NULL;
+    const double m = population(c);
     for (size_t j = 0; j < n; j++) {
         const stats s = channel_stats(c, j);
         const double a = bli_call_real(c, GAMMA, j, 1) * s.inverse;
-        const double dot = sums ? (sums[n + j] - s.mean * sums[j]) * s.inverse : 0;
-        const double b = sums ? -a * s.inverse * dot / m : 0;
+        double b = 0, d = 0;
+        if (c->training) {
+            const double sum = c->reduced[2 * n + j], dot = (c->reduced[3 * n + j] - s.mean * sum) * s.inverse;
+            b = -a * s.inverse * dot / m;
+            d = -a * sum / m - b * s.mean;
+        }
         put(c, &v, 0, j, a);
         put(c, &v, 1, j, b);
-        put(c, &v, 2, j, sums ? -a * sums[j] / m - b * s.mean : 0);
+        put(c, &v, 2, j, d);
     }
     repeat(c, &v, 3);
     bli_loops_get(c->isa, c->in[X].type)

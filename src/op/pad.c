@@ -103,6 +103,7 @@ static int64_t source(mode m, int64_t at, int64_t n)
 
 typedef struct pad_plan {
     int rank;
+    int64_t runs, run;               /* outer positions, and the innermost axis */
     int64_t dim[BL_MAX_RANK];        /* of the padded side */
     const int64_t *map[BL_MAX_RANK]; /* source offset in elements, below 0: the constant */
     double value;
@@ -114,9 +115,10 @@ static bl_status make_plan(const bli_call *c, const bl_shape *x, const bl_shape 
     const bli_infer i = {.ctx = c->ctx, .node = c->node};
     pads p;
     BLI_TRY(place_pads(&i, &list, &axes, x->rank, &p));
-    *plan = (pad_plan){.rank = x->rank, .value = bli_call_real(c, VALUE, 0, 0)};
+    *plan = (pad_plan){.rank = x->rank, .runs = 1, .run = 1, .value = bli_call_real(c, VALUE, 0, 0)};
     int64_t *map = c->scratch, stride = 1;
     for (int d = x->rank - 1; d >= 0; d--) {
+        *(d == x->rank - 1 ? &plan->run : &plan->runs) *= y->dim[d];
         plan->dim[d] = y->dim[d];
         plan->map[d] = map;
         for (int64_t o = 0; o < y->dim[d]; o++) {
@@ -161,9 +163,7 @@ static bl_status forward(const bli_call *c)
 {
     pad_plan p;
     BLI_TRY(make_plan(c, &c->in[DATA].shape, &c->out[0].shape, &p));
-    const size_t n = bli_count(&c->out[0]);
-    if (n > 0)
-        BLI_REAL_CALL(c->out[0].type, pad, &p, c->in[DATA].data, c->out[0].data, n);
+    BLI_REAL_CALL(c->out[0].type, pad, &p, c->in[DATA].data, c->out[0].data);
     return BL_OK;
 }
 
@@ -175,9 +175,7 @@ static bl_status backward(const bli_call *c)
     pad_plan p;
     BLI_TRY(make_plan(c, &dx->shape, &c->grad_out[0].shape, &p));
     memset(dx->data, 0, bli_count(dx) * bl_dtype_size(dx->type));
-    const size_t n = bli_count(&c->grad_out[0]);
-    if (n > 0)
-        BLI_REAL_CALL(dx->type, pad_back, &p, c->grad_out[0].data, dx->data, n);
+    BLI_REAL_CALL(dx->type, pad_back, &p, c->grad_out[0].data, dx->data);
     return BL_OK;
 }
 

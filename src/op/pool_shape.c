@@ -62,10 +62,10 @@ static bl_status padding(bl_context *ctx, const bl_node *n, int dims, bli_pool *
 static bl_status out_size(bl_context *ctx, bli_pool *p, int d, bool ceil_mode)
 {
     const int64_t window = (p->kernel[d] - 1) * p->dilation[d] + 1;
-    const int64_t room = p->in[d] + p->before[d] + p->after[d] - window;
+    const int64_t whole = p->in[d] + p->before[d] + p->after[d], room = whole - window;
     if (room < 0)
         return bli_fail(ctx, BL_BAD_MODEL, "the window of %lld does not fit into %lld (padding included)",
-                        (long long)window, (long long)(room + window));
+                        (long long)window, (long long)whole);
     p->out[d] = (room + (ceil_mode ? p->stride[d] - 1 : 0)) / p->stride[d] + 1;
     if (ceil_mode && (p->out[d] - 1) * p->stride[d] >= p->in[d] + p->before[d])
         p->out[d]--;
