@@ -12,7 +12,7 @@ if nm "$BITLATHE_BINARY/src/libbitlathe.a" 2>/dev/null | grep -q '__asan_\|__tsa
 fi
 out=$(mktemp -d)
 trap 'rm -rf "$out"' EXIT
-g++ -std=c++17 -O1 -w -I"$types" -I"$BITLATHE_SOURCE/include" "$here/ap_fixed_oracle.cpp" \
+g++ -std=c++17 -O0 -w -I"$types" -I"$BITLATHE_SOURCE/include" "$here/ap_fixed_oracle.cpp" \
     "$BITLATHE_BINARY/src/libbitlathe.a" -lm -lpthread -o "$out/oracle"
 "$out/oracle" >"$out/differences.txt"
 if [ "${1:-}" = --rewrite ]; then
