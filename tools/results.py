@@ -1,0 +1,200 @@
+#!/usr/bin/env python3
+"""Trains the rows of docs/results.md and writes its tables.
+
+    python3 tools/results.py                    every row that build/results/runs.jsonl does not hold yet, then the tables
+    python3 tools/results.py --only mlp cnn     some tables
+    python3 tools/results.py --list             the commands, nothing run
+    python3 tools/results.py --tables           the tables alone, from what is there
+
+A row is one recipe of examples/ with `--set` changes, trained with three seeds; what is reported is the mean of the
+test accuracy and its standard error.  Choices (formats, quantizers, learning rates) were made on the validation
+split; the test part is read once per run, by `bitlathe train` itself.  Peers' figures come from
+build/results/peers.jsonl (bench/peers.py).
+"""
+import argparse
+import json
+import math
+import os
+import re
+import subprocess
+import sys
+
+TOP = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+OUT = os.path.join(TOP, 'build', 'results')
+DOC = os.path.join(TOP, 'docs', 'results.md')
+SEEDS = (1, 2, 3)
+PEERS = ('qkeras', 'brevitas', 'hgq2')
+
+
+def lsq(bits):
+    """Learned step sizes: weights per output channel, activations per tensor."""
+    return {'precision.default.weight': f'{{quantizer: lsq, bits: {bits}, granularity: channel}}',
+            'precision.default.bias': 'float32',
+            'precision.default.activation': f'{{quantizer: lsq, bits: {bits}}}'}
+
+
+def places(**formats):
+    return {f'precision.default.{k}': v for k, v in formats.items()}
+
+
+FLOAT = places(weight='float32', bias='float32', activation='float32')
+SHORT = {'data.validation': 0, 'train.epochs': 10}  # the peers' method: all 60,000 rows, ten epochs
+TERNARY = places(weight='{quantizer: ternary, alpha: auto, granularity: channel}', bias='float32',
+                 activation='{quantizer: lsq, bits: 2}')
+BINARY = places(weight='{quantizer: xnor, granularity: channel}', bias='float32', activation='{quantizer: lsq, bits: 1}')
+
+
+def widths(recipe, extra):
+    rows = [('float32', {**FLOAT, **extra})]
+    rows += [(f'{b} bits', {**lsq(b), **extra}) for b in (8, 6, 4, 3, 2)]
+    rows += [('ternary', {**TERNARY, **extra}), ('binary', {**BINARY, **extra})]
+    return [(name, recipe, sets) for name, sets in rows]
+
+
+PRESETS = ('gupta16', 'dorefa124', 'wage2888', 'fp8', 'mxfp8', 'int8')
+
+
+def presets(recipe, extra):
+    rows = [('float32', recipe, {'precision': '{default: {input: "ufixed<8,0,RND,SAT>"}}', **extra})]
+    return rows + [(p, recipe, {'precision': f'{{preset: {p}}}', **extra}) for p in PRESETS]
+
+
+def gradients(recipe, extra):
+    rows = []
+    for b in (2, 3, 4, 5, 6, 8, 10, 12, 16):
+        q = f'{{format: "int<{b},STOCHASTIC,SAT>", scale: dynamic}}'
+        rows.append((f'{b} bits', recipe, {**lsq(6), 'precision.default.error': q, 'precision.default.gradient': q, **extra}))
+    return rows
+
+
+def residual():
+    r = 'examples/resnet.yaml'
+    full = {'data.validation': 0}
+    return [('float32', r, {**places(weight='float32', activation='float32'), **full}), ('4 bits', r, full)]
+
+
+TABLES = {
+    'mlp': ('MLP 784-64-32-32-10', widths('examples/mlp.yaml', SHORT)),
+    'cnn': ('CNN 3x3x16, pool, 3x3x16, pool, 3x3x24, dense 42, 64, 10', widths('examples/cnn.yaml', SHORT)),
+    'binarynet': ('BinaryNet MLP 784-512-512-10', [('binary', 'examples/binary.yaml', {'data.validation': 0})]),
+    'resnet': ('Residual CNN', residual()),
+    'step-mlp': ('Low precision in the step, MLP', presets('examples/mlp.yaml', SHORT)),
+    'step-cnn': ('Low precision in the step, CNN', presets('examples/cnn.yaml', SHORT)),
+    'gradient-bits': ('Bits of error and gradient, MLP with 6-bit weights and activations',
+                      gradients('examples/mlp.yaml', SHORT)),
+}
+
+
+def command(recipe, sets, seed):
+    words = ['build/release/bitlathe', 'train', recipe]
+    for key, value in sets.items():
+        words += ['--set', f'{key}={value}']
+    return words + ['--seed', str(seed)]
+
+
+def shown(words):
+    return ' '.join(w if re.fullmatch(r'[\w./=-]+', w) else f"'{w}'" for w in words)
+
+
+def load(path):
+    if not os.path.exists(path):
+        return []
+    with open(path) as f:
+        return [json.loads(line) for line in f if line.strip()]
+
+
+def run(words, threads):
+    out = os.path.join(OUT, 'model')
+    extra = ['--json', '--quiet', '--threads', str(threads), '--out', out + '.onnx', '--set', f'output.log={out}.jsonl',
+             '--set', f'output.checkpoint={out}.ckpt.npz']
+    if os.path.exists(out + '.ckpt.npz'):
+        os.remove(out + '.ckpt.npz')
+    r = subprocess.run(words + extra, cwd=TOP, capture_output=True, text=True)
+    if r.returncode:
+        sys.exit(f'{shown(words)}\n{r.stdout}{r.stderr}')
+    epochs = [e for e in load(out + '.jsonl') if e['event'] == 'epoch']
+    return {'test': json.loads(r.stdout)['test']['accuracy'], 'train': epochs[-1]['accuracy'], 'epochs': len(epochs)}
+
+
+def mean_and_error(values):
+    m = sum(values) / len(values)
+    v = sum((x - m) ** 2 for x in values) / max(len(values) - 1, 1)
+    return m, math.sqrt(v / len(values))
+
+
+def peers_of(table, row, peers):
+    if table not in ('mlp', 'cnn') or not (row == 'float32' or row.endswith('bits')):
+        return {}
+    bits = None if row == 'float32' else int(row.split()[0])
+    found = {}
+    for p in peers:
+        if p.get('bench') == table and 'test_acc' in p and p.get('bits') == bits and p['framework'] in PEERS:
+            found.setdefault(p['framework'], []).append(p['test_acc'])
+    return found
+
+
+def cell(values):
+    m, e = mean_and_error(values)
+    return f'{100 * m:.2f} ± {100 * e:.2f}' + ('' if len(values) == 3 else f' ({len(values)} seeds)')
+
+
+def table_text(name, title, rows, runs, peers):
+    compare = name in ('mlp', 'cnn')
+    head = ['row', 'test accuracy %'] + (list(PEERS) if compare else [])
+    lines = [f'### {title}', '', '| ' + ' | '.join(head) + ' |', '|' + '---|' * len(head)]
+    for row, recipe, sets in rows:
+        mine = [r['test'] for r in runs if r['table'] == name and r['row'] == row]
+        if not mine:
+            continue
+        other = peers_of(name, row, peers)
+        cells = [row, cell(mine)] + ([cell(other[p]) if p in other else '' for p in PEERS] if compare else [])
+        lines.append('| ' + ' | '.join(cells) + ' |')
+    lines += ['', 'Commands:', '', '```']
+    lines += [shown(command(recipe, sets, 1)) for row, recipe, sets in rows
+              if any(r['table'] == name and r['row'] == row for r in runs)]
+    return '\n'.join(lines + ['```', ''])
+
+
+def write_tables(runs, peers):
+    begin, end = '<!-- begin: tools/results.py -->', '<!-- end: tools/results.py -->'
+    body = '\n'.join(table_text(n, t, rows, runs, peers) for n, (t, rows) in TABLES.items()
+                     if any(r['table'] == n for r in runs))
+    with open(DOC) as f:
+        text = f.read()
+    head, rest = text.split(begin)
+    tail = rest.split(end)[1]
+    with open(DOC, 'w') as f:
+        f.write(f'{head}{begin}\n\n{body}\n{end}{tail}')
+
+
+def main():
+    p = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    p.add_argument('--only', nargs='+', choices=TABLES, help='some tables')
+    p.add_argument('--threads', type=int, default=1)
+    p.add_argument('--seeds', type=int, nargs='+', default=SEEDS)
+    p.add_argument('--list', action='store_true')
+    p.add_argument('--tables', action='store_true')
+    a = p.parse_args()
+    os.makedirs(OUT, exist_ok=True)
+    path = os.path.join(OUT, 'runs.jsonl')
+    runs = load(path)
+    done = {(r['table'], r['row'], r['seed'], r['command']) for r in runs}
+    for table, (_, rows) in TABLES.items():
+        for seed in a.seeds:
+            for row, recipe, sets in rows:
+                words = command(recipe, sets, seed)
+                if a.tables or (a.only and table not in a.only) or (table, row, seed, shown(words)) in done:
+                    continue
+                if a.list:
+                    print(shown(words))
+                    continue
+                r = {'table': table, 'row': row, 'seed': seed, 'command': shown(words), **run(words, a.threads)}
+                with open(path, 'a') as f:
+                    f.write(json.dumps(r) + '\n')
+                print(f'{table:14} {row:12} seed {seed}  test {r["test"]:.4f}  train {r["train"]:.4f}', flush=True)
+    if not a.list:
+        write_tables(load(path), load(os.path.join(OUT, 'peers.jsonl')))
+
+
+if __name__ == '__main__':
+    main()
