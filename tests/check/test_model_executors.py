@@ -1,0 +1,214 @@
+"""What bitlathe computes, other runners compute from its files: every format as activation and as weight, and a trained
+network.  Files pass onnx.checker and run in qonnx, and, without QONNX's nodes, in onnxruntime; outputs are equal, not close.
+"""
+import os
+import pathlib
+import subprocess
+import sys
+import tempfile
+
+try:
+    import numpy as np
+    import onnx
+    import onnxruntime
+    from qonnx.core.modelwrapper import ModelWrapper
+    from qonnx.core.onnx_exec import execute_onnx
+except ImportError as e:
+    print(f"SKIPPED: {e}")
+    sys.exit(77)
+
+BITLATHE = os.environ["BITLATHE"]
+COPY = pathlib.Path(os.environ["BITLATHE_BINARY"]) / "tests" / "tool_model_copy"
+ROUNDING = ["TRN", "TRN_ZERO", "RND", "RND_ZERO", "RND_INF", "RND_MIN_INF", "RND_CONV", "STOCHASTIC"]
+OVERFLOW = ["WRAP", "SAT", "SAT_ZERO", "SAT_SYM"]
+QONNX = "qonnx.custom_op.general"
+
+
+def text(shape):
+    return "[" + ", ".join("N" if d is None else str(d) for d in shape) + "]"
+
+
+def numbers(a):
+    return " ".join(repr(float(v)) for v in np.asarray(a, dtype=np.float32).ravel())
+
+
+def activation_graph(attrs, tensors=(), shape=(None, 8)):
+    lines = ['graph "g"', f'input "x" F32 {text(shape)}']
+    inputs = ['"x"']
+    for name, value in tensors:
+        if value is None:
+            inputs.append("-")
+            continue
+        value = np.asarray(value, dtype=np.float32)
+        lines.append(f'parameter "{name}" F32 {text(value.shape)} "scale" = {numbers(value)}')
+        inputs.append(f'"{name}"')
+    words = ", ".join(f'"{k}" {"int" if isinstance(v, int) else "string"} {v if isinstance(v, int) else chr(34) + v + chr(34)}'
+                      for k, v in attrs.items())
+    lines.append(f'node "q" "Quantize" "bitlathe" ({" ".join(inputs)}) -> ("y" F32 ?) {{{words}}}')
+    return "\n".join(lines + ['output "y"', ""])
+
+
+def weight_graph(attrs, w):
+    words = ", ".join(f'"{k}" string "{v}"' for k, v in attrs.items())
+    return "\n".join(['graph "g"', f'input "x" F32 [N, {w.shape[0]}]',
+                      f'parameter "w" F32 {text(w.shape)} "weight" = {numbers(w)}',
+                      f'node "q" "Quantize" "bitlathe" ("w") -> ("wq" F32 ?) {{{words}}}',
+                      'node "fc" "MatMul" "" ("x" "wq") -> ("y" F32 ?) {}', 'output "y"', ""])
+
+
+def probe(step, count=8):
+    """Stairs' edges and middles and the floats beside them, and values of every size."""
+    step = np.float32(step)
+    k = np.arange(-80, 81, dtype=np.float32)
+    v = np.concatenate([k * step, (k + np.float32(0.5)) * step])
+    v = np.concatenate([v, np.nextafter(v, np.float32(np.inf)), np.nextafter(v, np.float32(-np.inf)),
+                        np.random.default_rng(1).normal(size=400).astype(np.float32) * 40 * step,
+                        np.float32([0.0, -0.0, 1e-30, -1e-30, 1e30, -1e30])])
+    v = np.concatenate([v, np.zeros(-len(v) % count, dtype=np.float32)]).astype(np.float32)
+    return v.reshape(-1, count)
+
+
+def set_batch(model, n):
+    """The file's batch of 1 becomes n."""
+    g = model.graph
+    for v in list(g.input) + list(g.output) + list(g.value_info):
+        if v.type.tensor_type.shape.dim:
+            v.type.tensor_type.shape.dim[0].dim_value = n
+    constants = {i.name for i in g.initializer}
+    for node in g.node:  # what only depends on parameters has no batch
+        if all(i in constants or i == "" for i in node.input):
+            constants.update(node.output)
+    original = {v.name: v for v in g.value_info}
+    return constants, original
+
+
+def run_elsewhere(path, x):
+    """Outputs of qonnx, and of onnxruntime when the file has only standard operators."""
+    model = onnx.load(path)
+    onnx.checker.check_model(model, full_check=False)
+    keep = {v.name: v.type.tensor_type.shape.dim[0].dim_value for v in model.graph.value_info
+            if v.type.tensor_type.shape.dim}
+    constants, infos = set_batch(model, len(x))
+    for name, v in infos.items():
+        if name in constants and v.type.tensor_type.shape.dim:
+            v.type.tensor_type.shape.dim[0].dim_value = keep[name]
+    name, out = model.graph.input[0].name, model.graph.output[0].name
+    results = {"qonnx": execute_onnx(ModelWrapper(model), {name: x})[out]}
+    if all(n.domain == "" for n in model.graph.node):
+        session = onnxruntime.InferenceSession(model.SerializeToString(), providers=["CPUExecutionProvider"])
+        results["onnxruntime"] = session.run([out], {name: x})[0]
+    return results, [n.op_type for n in model.graph.node]
+
+
+def run_here(path, x, folder):
+    np.save(folder / "x.npy", x)
+    subprocess.run([BITLATHE, "run", path, "--input", folder / "x.npy", "--output", folder / "y.npy", "--quiet"],
+                   check=True, stdout=subprocess.DEVNULL)
+    return np.load(folder / "y.npy")
+
+
+def compare(what, graph, x, folder, expect=None):
+    source, target = folder / "g.txt", folder / "g.onnx"
+    source.write_text(graph)
+    done = subprocess.run([COPY, source, target], capture_output=True, text=True)
+    assert done.returncode == 0, f"{what}: {done.stdout}"
+    here = run_here(source, x, folder)
+    again = run_here(target, x, folder)
+    assert np.array_equal(here, again), f"{what}: reading the file back computes something else"
+    results, operators = run_elsewhere(target, x)
+    for runner, there in results.items():
+        there = np.asarray(there).reshape(here.shape)
+        bad = np.argwhere(~(here == there))
+        assert len(bad) == 0, (f"{what}: {runner} differs in {len(bad)} of {here.size}, first at {bad[0]}: "
+                               f"x {x[tuple(bad[0])] if x.shape == here.shape else ''!r}, here {here[tuple(bad[0])]!r}, "
+                               f"there {there[tuple(bad[0])]!r}; operators {operators}")
+    if expect:
+        assert expect in operators, f"{what}: expected {expect} among {operators}"
+    return operators
+
+
+def formats(folder):
+    count = 0
+    for q in ROUNDING:
+        for o in OVERFLOW:
+            for f in (f"fixed<5,2,{q},{o}>", f"ufixed<4,3,{q},{o}>"):
+                compare(f, activation_graph({"format": f}), probe(2.0 ** (-3 if f[0] == "f" else -1)), folder)
+                count += 1
+    w = probe(0.125)[:40].T.copy()
+    w[~(np.abs(w) < 100)] = 1
+    x = np.random.default_rng(2).integers(-8, 8, size=(16, w.shape[0])).astype(np.float32)
+    for f, word in (("fixed<5,2,RND,SAT>", "Quant"), ("fixed<5,2,TRN,WRAP>", "Quant"), ("int<4>", "Quant"),
+                    ("ternary", "Quant"), ("binary", "BipolarQuant"), ("float<e4m3>", "FloatQuant"), ("po2<4>", None),
+                    ("float<e5m2>", "FloatQuant"), ("float<e2m1>", "FloatQuant"), ("mx<e4m3,2>", None)):
+        compare(f"weight {f}", weight_graph({"format": f}, w), x, folder, word)
+        count += 1
+    for f, word, step in (("binary", "BipolarQuant", 1), ("ternary", "Quant", 1), ("int<4>", "Quant", 1),
+                          ("uint<3>", "Quant", 1), ("int<1>", None, 1), ("float<e4m3>", "FloatQuant", 2**-9),
+                          ("float<e5m2>", "FloatQuant", 2**-16), ("float<e2m1>", "FloatQuant", 0.5)):
+        compare(f"activation {f}", activation_graph({"format": f}), probe(step), folder, word)
+        count += 1
+    return count
+
+
+def scales(folder):
+    s = np.float32([0.1, 0.37, 1.0, 3e-3, 0.25, 7.7, 0.05, 0.013])
+    each = np.float32([1 / 3]) * s / s
+    for what, attrs, tensors, step in (
+            ("lsq", {"quantizer": "lsq", "format": "int<4>"}, [("s", s[:1])], 0.1),
+            ("lsq per channel", {"quantizer": "lsq", "format": "int<4>", "granularity": "channel"}, [("s", s)], 0.1),
+            ("lsq unsigned", {"quantizer": "lsq", "format": "uint<3>"}, [("s", each[:1])], 1 / 3),
+            ("a real scale", {"format": "int<5>", "scale": "0.3"}, [], 0.3),
+            ("a real scale, rounding up", {"format": "int<5,RND,SAT>", "scale": "0.3"}, [], 0.3),
+            ("zero point", {"format": "affine<8>", "scale": "0.05", "zero_point": 100}, [], 0.05),
+            ("pact", {"quantizer": "pact", "format": "uint<4>"}, [("a", np.float32([2.7]))], 0.18),
+            ("dorefa", {"quantizer": "dorefa", "bits": 3}, [], 1 / 7),
+            ("quantized_relu", {"quantizer": "quantized_relu", "bits": 4, "integer": 1}, [], 0.125),
+            ("widths", {"format": "fixed<4,2,RND_CONV,SAT>"},
+             [("none", None), ("bits", np.float32([3, 4, 5, 2, 6, 4, 4, 3]))], 0.25)):
+        compare(what, activation_graph(attrs, tensors), probe(step), folder)
+    return 10
+
+
+RECIPE = """name: tiny
+data: {{source: {folder}/data.npz, normalize: {{scale: 0.00390625}}}}
+network:
+  - Input: {{shape: [8, 8, 1]}}
+  - Conv2D: {{filters: 6, kernel_size: 3, activation: relu, name: conv1}}
+  - MaxPooling2D
+  - Conv2D: {{filters: 5, kernel_size: 2, activation: relu, name: conv2}}
+  - Flatten
+  - Dense: {{units: 7, activation: relu, name: fc1}}
+  - Dense: {{units: 10, name: logits}}
+precision:
+  default: {{input: "ufixed<8,0,RND,SAT>", weight: "fixed<4,1,RND,SAT_SYM>", bias: "fixed<8,2,RND,SAT>", activation: "ufixed<4,2,RND,SAT>"}}
+train: {{epochs: 2, batch: 32, slices: 4, optimizer: {{name: adam, lr: 0.01}}, loss: cross_entropy, seed: 1}}
+output: {{model: {folder}/tiny.onnx}}
+"""
+
+
+def trained(folder):
+    random = np.random.default_rng(5)
+    x = random.integers(0, 256, size=(256, 8, 8, 1)).astype(np.float32)
+    np.savez(folder / "data.npz", x=x, y=random.integers(0, 10, size=256).astype(np.int32))
+    (folder / "tiny.yaml").write_text(RECIPE.format(folder=folder))
+    done = subprocess.run([BITLATHE, "train", folder / "tiny.yaml", "--quiet"], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr + done.stdout
+    path = folder / "tiny.onnx"
+    here = run_here(path, x, folder)
+    results, operators = run_elsewhere(path, x)
+    for runner, there in results.items():
+        assert np.array_equal(here, np.asarray(there).reshape(here.shape)), f"trained network: {runner} differs"
+    copy = folder / "again.onnx"
+    subprocess.run([COPY, path, copy], check=True)
+    assert path.read_bytes() == copy.read_bytes(), "trained network: written again it has other bytes"
+    print("a trained network in", sorted(set(operators)))
+
+
+def main():
+    with tempfile.TemporaryDirectory() as folder:
+        folder = pathlib.Path(folder)
+        trained(folder)
+        print(formats(folder) + scales(folder), "quantizers equal in qonnx and onnxruntime")
+
+
+main()
