@@ -35,9 +35,10 @@ static bl_status scan_bytes(scan *s, const ProtobufCFieldDescriptor *f, bli_read
     if (!bli_reader_varint(r, &size))
         return truncated(s, r);
     if (size > bli_reader_left(r)) {
+        size_t left = bli_reader_left(r);
         r->pos = at;
         return bli_fail(s->ctx, BL_BAD_FILE, "byte %llu: %llu bytes are claimed, %zu are left", position(s, r),
-                        (unsigned long long)size, bli_reader_left(r));
+                        (unsigned long long)size, left);
     }
     if (f && f->type == PROTOBUF_C_TYPE_MESSAGE) {
         bli_reader inner = bli_reader_make(r->data + r->pos, (size_t)size);
