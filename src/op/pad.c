@@ -105,7 +105,9 @@ typedef struct pad_plan {
     int rank;
     int64_t runs, run;               /* outer positions, and the innermost axis */
     int64_t dim[BL_MAX_RANK];        /* of the padded side */
+    int64_t index[BL_MAX_RANK];      /* of the current run */
     const int64_t *map[BL_MAX_RANK]; /* source offset in elements, below 0: the constant */
+    const int64_t *inner;            /* map of the innermost axis */
     double value;
 } pad_plan;
 
@@ -116,7 +118,9 @@ static bl_status make_plan(const bli_call *c, const bl_shape *x, const bl_shape 
     pads p;
     BLI_TRY(place_pads(&i, &list, &axes, x->rank, &p));
     *plan = (pad_plan){.rank = x->rank, .runs = 1, .run = 1, .value = bli_call_real(c, VALUE, 0, 0)};
+    static const int64_t origin = 0;
     int64_t *map = c->scratch, stride = 1;
+    plan->inner = x->rank > 0 ? map : &origin;
     for (int d = x->rank - 1; d >= 0; d--) {
         *(d == x->rank - 1 ? &plan->run : &plan->runs) *= y->dim[d];
         plan->dim[d] = y->dim[d];
@@ -130,16 +134,21 @@ static bl_status make_plan(const bli_call *c, const bl_shape *x, const bl_shape 
     return BL_OK;
 }
 
-/* Source offset of a run (the innermost axis), below 0 when it is constant altogether. */
-static int64_t run_source(const pad_plan *p, int64_t run)
+/* Source offset of the current run (the innermost axis), below 0 when it is constant altogether; goes on to the next.
+ */
+static int64_t next_source(pad_plan *p)
 {
     int64_t at = 0;
     bool none = false;
-    for (int d = p->rank - 2; d >= 0; d--) {
-        const int64_t s = p->map[d][run % p->dim[d]];
+    for (int d = 0; d < p->rank - 1; d++) {
+        const int64_t s = p->map[d][p->index[d]];
         none = none || s < 0;
         at += s;
-        run /= p->dim[d];
+    }
+    for (int d = p->rank - 2; d >= 0; d--) {
+        if (++p->index[d] < p->dim[d])
+            break;
+        p->index[d] = 0;
     }
     return none ? -1 : at;
 }
