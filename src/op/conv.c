@@ -107,7 +107,7 @@ static bl_status backward(const bli_call *c)
         bli_convolve_weight(&v, t ? dy : x, t ? x : dy, c->grad_in[1].data);
     if (c->grad_in[2].data) {
         const int64_t units = c->in[2].shape.dim[0];
-        v.kernels->column_sums(dy, bl_shape_count(&c->grad_out[0].shape) / units, units, c->grad_in[2].data, false);
+        v.kernels->column_sums(dy, bl_shape_count(&c->grad_out[0].shape) / units, units, c->grad_in[2].data);
     }
     return BL_OK;
 }

@@ -102,8 +102,7 @@ static size_t weight_bytes(const bli_convolve_call *c)
 size_t bli_convolve_scratch_bytes(const bli_convolve_call *c)
 {
     const size_t f = bli_sweep_copy_bytes(c, &c->plan->forward), b = bli_sweep_copy_bytes(c, &c->plan->data);
-    const size_t spans = bli_round_up((size_t)c->plan->taps * sizeof(bli_span)), sweep = (f > b ? f : b) + spans;
-    return sweep + weight_bytes(c);
+    return (f > b ? f : b) + weight_bytes(c);
 }
 
 void bli_sweep_copy(const bli_convolve_call *c, const bli_sweep *s, const void *image, void *padded)
@@ -129,8 +128,8 @@ static void run_depthwise(const bli_convolve_call *c, const bli_sweep *s, const 
         .pixels = {p->rows[0], p->rows[1], images},
         .x_step = {p->source_step[0], p->source_step[1], bli_sweep_image(s)},
         .y_step = {p->sink_step[0], p->sink_step[1], s->sink_size},
-        .spans = p->spans,
-        .num_spans = p->num_spans,
+        .spans = p->list.spans,
+        .num_spans = p->list.count,
         .channels = s->channels,
     };
     c->kernels->depthwise(&d);
@@ -148,8 +147,8 @@ static void run_groups(const bli_convolve_call *c, const bli_sweep *s, const bli
             .rows = {p->rows[0], p->rows[1], images},
             .a_step = {p->source_step[0], p->source_step[1], bli_sweep_image(s)},
             .c_step = {p->sink_step[0], p->sink_step[1], s->sink_size},
-            .spans = p->spans,
-            .num_spans = p->num_spans,
+            .spans = p->list.spans,
+            .num_spans = p->list.count,
             .panel = c->plan->taps * s->depth * c->kernels->lanes,
             .columns = s->width,
         };
@@ -180,23 +179,6 @@ static void run_rows(const bli_convolve_call *c, const bli_sweep *s, const void 
     }
 }
 
-/* The taps that sink pixel (i, j) reads inside of the picture, in the order of packing. */
-static int clip_spans(const bli_convolve_call *c, bool data, int64_t i, int64_t j, bli_span *spans)
-{
-    const bli_conv_shape *s = &c->plan->shape;
-    const bli_sweep *w = data ? &c->plan->data : &c->plan->forward;
-    bli_phase list = {.spans = spans};
-    for (int64_t kh = 0; kh < s->kernel[HEIGHT]; kh++)
-        for (int64_t k = 0; k < s->kernel[WIDTH]; k++) {
-            const int64_t kw = data ? s->kernel[WIDTH] - 1 - k : k, tap = kh * s->kernel[WIDTH] + k;
-            int64_t down, across;
-            if (bli_tap_source(s, data, HEIGHT, i, kh, &down) && bli_tap_source(s, data, WIDTH, j, kw, &across))
-                bli_phase_append(&list, true,
-                                 (bli_span){(down * w->size[WIDTH] + across) * w->channels, tap * w->depth, w->depth});
-        }
-    return list.num_spans;
-}
-
 /* Pictures a multiple of the first cache's 4 KiB apart share one set of it: no more of them at a time than it has ways
  * to spare. */
 static int64_t images_per_tile(const bli_convolve_call *c, const bli_sweep *s)
@@ -225,8 +207,6 @@ static void run_clipped(const bli_convolve_call *c, bool data, const void *sourc
     const bli_sweep *s = data ? &c->plan->data : &c->plan->forward;
     const int64_t *size = data ? c->plan->shape.size : c->plan->shape.out;
     for (int64_t n = 0; n < size[HEIGHT] * size[WIDTH]; n++) {
-        bli_span *spans = c->scratch;
-        const int num_spans = clip_spans(c, data, n / size[WIDTH], n % size[WIDTH], spans);
         for (int64_t g = 0; g < c->plan->shape.groups; g++) {
             const bli_product p = {
                 .a = bli_at(source, c->type, g * s->depth),
@@ -236,8 +216,8 @@ static void run_clipped(const bli_convolve_call *c, bool data, const void *sourc
                 .rows = {0, 1, 1},
                 .a_step = {s->size[HEIGHT] * s->size[WIDTH] * s->channels},
                 .c_step = {s->sink_size},
-                .spans = spans,
-                .num_spans = num_spans,
+                .spans = s->pixels[n].spans,
+                .num_spans = s->pixels[n].count,
                 .panel = c->plan->taps * s->depth * c->kernels->lanes,
                 .columns = s->width,
             };
@@ -250,17 +230,19 @@ static void run_clipped(const bli_convolve_call *c, bool data, const void *sourc
 static bool clipping_pays(const bli_convolve_call *c, const bli_sweep *s)
 {
     int64_t rows = 0, terms = 0, pixels = 0;
+    if (!s->pixels)
+        return false;
     for (int i = 0; i < s->num_phases; i++) {
         const bli_phase *p = &s->phases[i];
-        for (int k = 0; k < p->num_spans; k++)
-            terms += p->spans[k].len;
+        for (int k = 0; k < p->list.count; k++)
+            terms += p->list.spans[k].len;
         rows += c->kernels->row_cost(p->rows[0], s->width) * p->rows[1] * terms * c->images;
         pixels += p->rows[0] * p->rows[1];
         terms = 0;
     }
     if (s->copy)
         rows += 2 * bli_sweep_image(s) / c->kernels->lanes * c->images;
-    return !c->plan->depthwise && 2 * c->kernels->row_cost(c->images, s->width) * s->clipped + 200 * pixels < 2 * rows;
+    return 2 * c->kernels->row_cost(c->images, s->width) * s->clipped + 200 * pixels < 2 * rows;
 }
 
 void bli_convolve_sweep(const bli_convolve_call *c, bool data, const void *source, const void *packed, const void *bias,

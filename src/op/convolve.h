@@ -16,9 +16,13 @@
 #include "op/kernels/reference.h"
 #include "op/op.h"
 
-typedef struct bli_phase {
+typedef struct bli_span_list {
     bli_span *spans;
-    int num_spans;
+    int count;
+} bli_span_list;
+
+typedef struct bli_phase {
+    bli_span_list list;
     int64_t rows[2]; /* sink pixels: across, down */
     ptrdiff_t source_step[2], sink_at, sink_step[2];
 } bli_phase;
@@ -30,7 +34,8 @@ typedef struct bli_sweep {
     int64_t depth, width; /* channels of the source and of the sink per group */
     bli_phase *phases;
     int num_phases;
-    int64_t clipped; /* terms of one image's sums without those in the padding */
+    bli_span_list *pixels; /* of every sink pixel, taps outside of the picture left out; NULL for large pictures */
+    int64_t clipped;       /* terms of all of them */
 } bli_sweep;
 
 typedef struct bli_convolve {

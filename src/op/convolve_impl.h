@@ -28,11 +28,6 @@ int64_t bli_sweep_image(const bli_sweep *s);
 size_t bli_sweep_copy_bytes(const bli_convolve_call *c, const bli_sweep *s);
 void bli_sweep_copy(const bli_convolve_call *c, const bli_sweep *s, const void *image, void *padded);
 
-/* Appends a span; joins the one before when both go on where it ended. */
-void bli_phase_append(bli_phase *p, bool join, bli_span next);
-/* Where sink pixel i of a sweep reads its source through tap k along dimension d; false: outside. */
-bool bli_tap_source(const bli_conv_shape *s, bool data, int d, int64_t i, int64_t k, int64_t *at);
-
 /* Taps across are packed from right to left, the order in which they meet dy from left to right. */
 static inline int64_t bli_data_tap(const bli_conv_shape *s, int64_t kh, int64_t kw)
 {

@@ -61,27 +61,6 @@ static void plan_data(bli_sweep *b, const bli_conv_shape *s)
     b->width = s->channels / s->groups;
 }
 
-bool bli_tap_source(const bli_conv_shape *s, bool data, int d, int64_t i, int64_t k, int64_t *at)
-{
-    if (!data) {
-        *at = i * s->stride[d] - s->pad[d] + k * s->dilation[d];
-        return *at >= 0 && *at < s->size[d];
-    }
-    const int64_t o = i + s->pad[d] - k * s->dilation[d];
-    *at = o / s->stride[d];
-    return o >= 0 && o % s->stride[d] == 0 && *at < s->out[d];
-}
-
-static int64_t count_clipped(const bli_conv_shape *s, bool data)
-{
-    int64_t count[2] = {0, 0}, at;
-    for (int d = 0; d < 2; d++)
-        for (int64_t i = 0; i < (data ? s->size[d] : s->out[d]); i++)
-            for (int64_t k = 0; k < s->kernel[d]; k++)
-                count[d] += bli_tap_source(s, data, d, i, k, &at);
-    return count[HEIGHT] * count[WIDTH];
-}
-
 static void plan_copy(bli_sweep *s)
 {
     s->copy = false;
@@ -89,13 +68,20 @@ static void plan_copy(bli_sweep *s)
         s->copy |= s->lead[d] > 0 || s->padded[d] > s->size[d];
 }
 
-void bli_phase_append(bli_phase *p, bool join, bli_span next)
+/* Appends len elements at a, rows b on; joins the span before when both go on where it ended. */
+static void append_span(bli_span_list *l, bool join, bli_span next)
 {
-    bli_span *last = p->num_spans > 0 ? &p->spans[p->num_spans - 1] : NULL;
+    bli_span *last = l->count > 0 ? &l->spans[l->count - 1] : NULL;
     if (join && last && last->a + last->len == next.a && last->b + last->len == next.b)
         last->len += next.len;
     else
-        p->spans[p->num_spans++] = next;
+        l->spans[l->count++] = next;
+}
+
+static bl_status alloc_list(bli_arena *arena, int64_t spans, bli_span_list *l)
+{
+    *l = (bli_span_list){bli_arena_array(arena, (size_t)spans, sizeof *l->spans), 0};
+    return l->spans ? BL_OK : BL_NO_MEMORY;
 }
 
 static bl_status plan_forward_phase(bli_arena *arena, bli_convolve *c)
@@ -103,12 +89,13 @@ static bl_status plan_forward_phase(bli_arena *arena, bli_convolve *c)
     const bli_conv_shape *s = &c->shape;
     bli_sweep *f = &c->forward;
     bli_phase *p = f->phases = bli_arena_array(arena, 1, sizeof *p);
-    if (!p || !(p->spans = bli_arena_array(arena, (size_t)c->taps, sizeof *p->spans)))
+    if (!p)
         return BL_NO_MEMORY;
+    BLI_TRY(alloc_list(arena, c->taps, &p->list));
     f->num_phases = 1;
     for (int64_t t = 0; t < c->taps; t++) {
         const bli_span tap = c->tap_spans[t];
-        bli_phase_append(p, !c->depthwise, (bli_span){tap.a, c->depthwise ? t : t * f->depth, f->depth});
+        append_span(&p->list, !c->depthwise, (bli_span){tap.a, c->depthwise ? t : t * f->depth, f->depth});
     }
     p->rows[0] = s->out[WIDTH];
     p->rows[1] = s->out[HEIGHT];
@@ -123,17 +110,16 @@ static bl_status plan_data_phase(bli_arena *arena, bli_convolve *c, bli_phase *p
 {
     const bli_conv_shape *s = &c->shape;
     const bli_sweep *b = &c->data;
-    if (!(p->spans = bli_arena_array(arena, (size_t)c->taps, sizeof *p->spans)))
-        return BL_NO_MEMORY;
+    BLI_TRY(alloc_list(arena, c->taps, &p->list));
     for (int64_t kh = 0; kh < s->kernel[HEIGHT]; kh++)
         for (int64_t kw = s->kernel[WIDTH] - 1; kw >= 0; kw--) {
             int64_t oh, ow;
             if (!phase_tap(s, HEIGHT, ph, kh, &oh) || !phase_tap(s, WIDTH, pw, kw, &ow))
                 continue;
             const int64_t tap = bli_data_tap(s, kh, kw);
-            bli_phase_append(p, !c->depthwise,
-                             (bli_span){((oh + b->lead[HEIGHT]) * pitch(b) + ow + b->lead[WIDTH]) * b->channels,
-                                        c->depthwise ? tap : tap * b->depth, b->depth});
+            append_span(&p->list, !c->depthwise,
+                        (bli_span){((oh + b->lead[HEIGHT]) * pitch(b) + ow + b->lead[WIDTH]) * b->channels,
+                                   c->depthwise ? tap : tap * b->depth, b->depth});
         }
     p->rows[0] = phase_rows(s, WIDTH, pw);
     p->rows[1] = phase_rows(s, HEIGHT, ph);
@@ -155,6 +141,55 @@ static bl_status plan_data_phases(bli_arena *arena, bli_convolve *c)
     for (int64_t ph = 0; ph < down; ph++)
         for (int64_t pw = 0; pw < across; pw++)
             BLI_TRY(plan_data_phase(arena, c, &b->phases[b->num_phases++], ph, pw));
+    return BL_OK;
+}
+
+/* Where sink pixel i of a sweep reads its source through tap k along dimension d; false: outside. */
+static bool tap_source(const bli_conv_shape *s, bool data, int d, int64_t i, int64_t k, int64_t *at)
+{
+    if (!data) {
+        *at = i * s->stride[d] - s->pad[d] + k * s->dilation[d];
+        return *at >= 0 && *at < s->size[d];
+    }
+    const int64_t o = i + s->pad[d] - k * s->dilation[d];
+    *at = o / s->stride[d];
+    return o >= 0 && o % s->stride[d] == 0 && *at < s->out[d];
+}
+
+/* The taps that sink pixel (i, j) reads inside of the picture, in the order of packing. */
+static bl_status clip_pixel(bli_arena *arena, const bli_convolve *c, bool data, int64_t i, int64_t j, bli_span_list *l)
+{
+    const bli_conv_shape *s = &c->shape;
+    const bli_sweep *w = data ? &c->data : &c->forward;
+    BLI_TRY(alloc_list(arena, c->taps, l));
+    for (int64_t kh = 0; kh < s->kernel[HEIGHT]; kh++)
+        for (int64_t k = 0; k < s->kernel[WIDTH]; k++) {
+            const int64_t kw = data ? s->kernel[WIDTH] - 1 - k : k, tap = kh * s->kernel[WIDTH] + k;
+            int64_t down, across;
+            if (tap_source(s, data, HEIGHT, i, kh, &down) && tap_source(s, data, WIDTH, j, kw, &across))
+                append_span(l, true,
+                            (bli_span){(down * w->size[WIDTH] + across) * w->channels, tap * w->depth, w->depth});
+        }
+    return BL_OK;
+}
+
+/* Larger pictures have little border, and lists of their pixels would be long. */
+enum { CLIPPED_PIXELS = 1024, CLIPPED_TAPS = 64 };
+
+static bl_status plan_pixels(bli_arena *arena, bli_convolve *c, bool data)
+{
+    bli_sweep *w = data ? &c->data : &c->forward;
+    const int64_t *size = data ? c->shape.size : c->shape.out;
+    const int64_t pixels = size[HEIGHT] * size[WIDTH];
+    if (c->depthwise || pixels > CLIPPED_PIXELS || c->taps > CLIPPED_TAPS)
+        return BL_OK;
+    if (!(w->pixels = bli_arena_array(arena, (size_t)pixels, sizeof *w->pixels)))
+        return BL_NO_MEMORY;
+    for (int64_t n = 0; n < pixels; n++) {
+        BLI_TRY(clip_pixel(arena, c, data, n / size[WIDTH], n % size[WIDTH], &w->pixels[n]));
+        for (int k = 0; k < w->pixels[n].count; k++)
+            w->clipped += w->pixels[n].spans[k].len;
+    }
     return BL_OK;
 }
 
@@ -189,11 +224,11 @@ bl_status bli_convolve_create(bli_arena *arena, const bli_conv_shape *shape, con
     plan_data(&c->data, shape);
     plan_copy(&c->forward);
     plan_copy(&c->data);
-    c->forward.clipped = count_clipped(shape, false) * c->forward.depth;
-    c->data.clipped = count_clipped(shape, true) * c->data.depth;
     BLI_TRY(plan_taps(arena, c));
     BLI_TRY(plan_forward_phase(arena, c));
     BLI_TRY(plan_data_phases(arena, c));
+    BLI_TRY(plan_pixels(arena, c, false));
+    BLI_TRY(plan_pixels(arena, c, true));
     *out = c;
     return BL_OK;
 }

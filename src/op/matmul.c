@@ -316,7 +316,7 @@ static bl_status backward_gemm(const bli_call *c)
         return BL_OK;
     const bool row = bl_shape_count(&c->in[2].shape) == s.columns;
     s.kernels->column_sums(c->grad_out[0].data, row ? s.rows : s.rows * s.columns, row ? s.columns : 1,
-                           c->grad_in[2].data, false);
+                           c->grad_in[2].data);
     if (beta != 1)
         s.kernels->scale_add(c->grad_in[2].data, 1, row ? s.columns : 1, beta, NULL, 0, 0);
     return BL_OK;

@@ -88,8 +88,8 @@ typedef struct bli_kernels {
     /* y[r][n] = alpha y[r][n] + beta c[n c_step]; c may be NULL */
     void (*scale_add)(void *y, int64_t rows, int64_t columns, double alpha, const void *c, ptrdiff_t c_step,
                       double beta);
-    /* sum[n] (+)= sum_r y[r][n], rows in order */
-    void (*column_sums)(const void *y, int64_t rows, int64_t columns, void *sum, bool add);
+    /* sum[n] = sum_r y[r][n], in an order that depends on the number of rows only */
+    void (*column_sums)(const void *y, int64_t rows, int64_t columns, void *sum);
 } bli_kernels;
 
 /* type is BL_F32 or BL_F64. */

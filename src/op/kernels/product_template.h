@@ -35,7 +35,9 @@ static int tile_width(int64_t rows, int64_t left)
 /* Height of the first of the tiles of nearly equal height that cover rows. */
 static int tile_height(int64_t rows, int limit)
 {
-    int64_t tiles = (rows + limit - 1) / limit;
+    if (rows <= limit)
+        return (int)rows;
+    const int64_t tiles = (rows + limit - 1) / limit;
     return (int)((rows + tiles - 1) / tiles);
 }
 #endif
@@ -400,14 +402,30 @@ static void NAME(scale_add)(void *y, int64_t rows, int64_t columns, double alpha
     }
 }
 
-static void NAME(column_sums)(const void *y, int64_t rows, int64_t columns, void *sum, bool add)
+/* Rows r, r + 4, ... are one chain of additions, so that four are in flight. */
+INLINE VECTOR NAME(column_sum)(const REAL *y, int64_t rows, int64_t columns, MASK mask)
+{
+    enum { CHAINS = 4 };
+    VECTOR acc[CHAINS];
+#pragma GCC unroll 4
+    for (int i = 0; i < CHAINS; i++)
+        acc[i] = OP(splat)(0);
+    int64_t r = 0;
+    for (; r + CHAINS <= rows; r += CHAINS) {
+#pragma GCC unroll 4
+        for (int i = 0; i < CHAINS; i++)
+            acc[i] = OP(load_n)(y + (r + i) * columns, mask) + acc[i];
+    }
+    for (; r < rows; r++)
+        acc[0] = OP(load_n)(y + r * columns, mask) + acc[0];
+    return (acc[0] + acc[1]) + (acc[2] + acc[3]);
+}
+
+static void NAME(column_sums)(const void *y, int64_t rows, int64_t columns, void *sum)
 {
     for (int64_t n = 0; n < columns; n += LANES) {
         const MASK mask = OP(first)(columns - n < LANES ? (int)(columns - n) : LANES);
-        VECTOR acc = add ? OP(load_n)((REAL *)sum + n, mask) : OP(splat)(0);
-        for (int64_t r = 0; r < rows; r++)
-            acc = OP(fma)(OP(splat)(1), OP(load_n)((const REAL *)y + r * columns + n, mask), acc);
-        OP(store_n)((REAL *)sum + n, acc, mask);
+        OP(store_n)((REAL *)sum + n, NAME(column_sum)((const REAL *)y + n, rows, columns, mask), mask);
     }
 }
 
