@@ -5,7 +5,7 @@
 #include <string.h>
 
 /* From this many channels on, the rows of a tap fill register tiles of their own; below, rows of all taps mix. */
-enum { OWN_ROWS = 8, CACHE_BYTES = 24 * 1024 };
+enum { OWN_ROWS = 8, CACHE_BYTES = 96 * 1024 };
 
 static bli_outer outer_of(const bli_convolve_call *c, int64_t images, const void *x, const void *dy, void *sums)
 {
@@ -117,7 +117,7 @@ static void add_depthwise(const bli_convolve_call *c, int64_t images, const void
 typedef struct weight_way {
     void (*add)(const bli_convolve_call *c, int64_t images, const void *x, const void *dy, void *sums, bool add);
     bool borders; /* needs them around x */
-    int64_t step; /* images at a time: as many as fit into the first cache */
+    int64_t step; /* images at a time: as many as stay in the caches */
 } weight_way;
 
 static weight_way weight_way_of(const bli_convolve_call *c)
