@@ -18,7 +18,7 @@ typedef struct cli_options {
     bool json, quiet, help;
     int threads;
     const char *seed;
-    bool resume, no_test, check, as_float, man, recipe;
+    bool resume, no_test, no_model, check, as_float, man, recipe;
     const char *out, *data, *split, *target, *shape, *loss, *input, *output, *trace;
     const char *sets[CLI_MAX_SETS];
     int num_sets;

@@ -14,6 +14,7 @@ static const cli_option options[] = {
     {"set", CLI_SET, "KEY=VALUE", "replace a key of the recipe: train.epochs=3; may be repeated", 0},
     {"seed", CLI_TEXT, "N", "same as --set train.seed=N", offsetof(cli_options, seed)},
     {"no-test", CLI_FLAG, NULL, "do not evaluate the test part at the end", offsetof(cli_options, no_test)},
+    {"no-model", CLI_FLAG, NULL, "train and evaluate, but write no model", offsetof(cli_options, no_model)},
     {"check", CLI_FLAG, NULL, "check the recipe, open its data and build the network; train nothing",
      offsetof(cli_options, check)},
     {NULL, CLI_FLAG, NULL, NULL, 0}};
@@ -53,7 +54,7 @@ static bl_status read_recipe(job *j)
     bl_status s = bl_recipe_read(c->ctx, c->args[0], sets, count, &j->recipe);
     if (s != BL_OK)
         return s;
-    if (c->o.check)
+    if (c->o.check || c->o.no_model)
         return BL_OK;
     j->out = c->o.out ? c->o.out : bl_recipe_output(j->recipe, "model");
     if (!j->out)
@@ -62,11 +63,23 @@ static bl_status read_recipe(job *j)
     return BL_OK;
 }
 
+/* Before an hour of training rather than after it. */
+static bl_status check_writable(job *j)
+{
+    bl_status s = bl_model_check(j->graph);
+    if (s != BL_UNSUPPORTED)
+        return s;
+    return cli_fail(j->c, s, "no model file can hold this network (--no-model trains it all the same): %s",
+                    bl_context_message(j->c->ctx));
+}
+
 static bl_status build(job *j)
 {
     bl_status s = bl_recipe_dataset(j->recipe, "train", &j->data);
     if (s == BL_OK)
         s = bl_recipe_graph(j->recipe, j->data, &j->graph);
+    if (s == BL_OK && !j->c->o.no_model)
+        s = check_writable(j);
     if (s == BL_OK)
         s = bl_trainer_create(j->c->ctx, j->graph, j->data, bl_recipe_options(j->recipe), &j->trainer);
     return s;
@@ -133,19 +146,20 @@ static bl_status test(job *j)
 static bl_status save(job *j)
 {
     bl_status s = bl_trainer_model(j->trainer, &j->model);
-    if (s == BL_OK)
+    if (s == BL_OK && j->out)
         s = bl_model_write(j->model, j->out);
     if (s != BL_OK)
         return s;
     const bl_train_progress *p = &j->progress.last;
     cli_add(j->c, "recipe", json_string(j->c->args[0]));
-    cli_add(j->c, "model", json_string(j->out));
+    if (j->out)
+        cli_add(j->c, "model", json_string(j->out));
     cli_add(j->c, "epochs", json_integer(p->epoch));
     cli_add(j->c, "steps", json_integer(p->step));
     cli_add(j->c, "train", scores(p->loss, p->accuracy));
     if (isfinite(p->validation_loss))
         cli_add(j->c, "validation", scores(p->validation_loss, p->validation_accuracy));
-    if (!j->c->o.json)
+    if (j->out && !j->c->o.json)
         printf("model: %s\n", j->out);
     return BL_OK;
 }

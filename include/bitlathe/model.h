@@ -17,10 +17,9 @@ BL_MUST_CHECK bl_status bl_model_read_memory(bl_context *ctx, const void *data, 
 /* ONNX with QONNX's Quant nodes.  What Quant cannot say becomes exact standard nodes plus metadata; what no exact
  * standard node can say is BL_UNSUPPORTED and names the node.  Same graph, same bytes. */
 BL_MUST_CHECK bl_status bl_model_write(const bl_graph *g, const char *path);
+/* BL_OK if bl_model_write has words for all of g, else its failure; writes nothing.  A long training asks first. */
+BL_MUST_CHECK bl_status bl_model_check(const bl_graph *g);
 
-#if defined(__GNUC__)
-#pragma GCC visibility pop
-#endif
 /* What `list readers` and `list passes` say; false: no such index. */
 typedef struct bl_model_info {
     const char *name, *help;
@@ -29,6 +28,10 @@ bool bl_reader_at(int i, bl_model_info *out);
 bool bl_pass_at(int i, bl_model_info *out);
 /* Runs one pass by name. */
 BL_MUST_CHECK bl_status bl_graph_pass(bl_graph *g, const char *name);
+
+#if defined(__GNUC__)
+#pragma GCC visibility pop
+#endif
 
 #ifdef __cplusplus
 }

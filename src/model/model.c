@@ -175,3 +175,12 @@ bl_status bl_model_write(const bl_graph *g, const char *path)
     bli_free(ctx, data);
     return bli_within(ctx, s, "write %s", path);
 }
+
+bl_status bl_model_check(const bl_graph *g)
+{
+    char *data = NULL;
+    size_t size = 0;
+    bl_status s = encode(g, &data, &size);
+    bli_free(bl_graph_context(g), data);
+    return s;
+}

@@ -91,6 +91,9 @@ expect 1 "the network's output has shape [N, 3], the data 2 classes" \
 expect 2 "no output.model" "$cli" train plane.yaml --set output=
 expect 1 "nowhere" "$cli" train plane.yaml --quiet --out nowhere/x.onnx
 expect_json error.status NOT_FOUND "$cli" train nowhere.yaml --json
+expect 1 "no model file can hold this network (--no-model trains it all the same)" \
+    "$cli" train plane.yaml --set 'precision={default: {activation: "mx<e4m3,8>"}}'
+expect 0 "epoch 4/4" "$cli" train plane.yaml --set 'precision={default: {activation: "mx<e4m3,8>"}}' --no-model
 expect 0 "plane.yaml: in order" "$cli" train plane.yaml --check
 expect_json parameters 82 "$cli" train plane.yaml --check --json
 

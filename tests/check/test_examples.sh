@@ -21,7 +21,7 @@ for recipe in "$examples"/*.yaml; do
         try "$cli" train "$recipe" --check --set "$(sh "$examples/rows.sh" $row)"
     done
     for preset in $("$cli" list presets | cut -d' ' -f1); do
-        try "$cli" train "$recipe" --check --set "precision={preset: $preset}"
+        try "$cli" train "$recipe" --check --no-model --set "precision={preset: $preset}"
     done
 done
 

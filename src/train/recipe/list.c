@@ -3,6 +3,7 @@
 
 #include <string.h>
 
+#include "bitlathe/model.h"
 #include "op/quantizer.h"
 #include "pass/pass.h"
 #include "train/recipe/recipe.h"
@@ -30,6 +31,15 @@ static bool at_passes(int i, bl_list_entry *out)
     if (pass)
         *out = (bl_list_entry){pass->name, pass->help, NULL};
     return pass != NULL;
+}
+
+static bool at_readers(int i, bl_list_entry *out)
+{
+    bl_model_info reader;
+    if (!bl_reader_at(i, &reader))
+        return false;
+    *out = (bl_list_entry){reader.name, reader.help, NULL};
+    return true;
 }
 
 static bool at_layers(int i, bl_list_entry *out)
@@ -167,6 +177,7 @@ static const struct kind {
     {"overflows", "O of a format", at_overflows},
     {"quantizers", "what brings values into a format while training", at_quantizers},
     {"passes", "what changes a graph into another", at_passes},
+    {"readers", "files that models are read from", at_readers},
     {"places", "where precision may drop", at_places},
     {"presets", "published schemes of low-precision training", at_presets},
     {"optimizers", "train.optimizer", at_optimizers},
