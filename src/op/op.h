@@ -55,6 +55,7 @@ typedef struct bli_range_call {
     bli_range range_out[BLI_MAX_OUT]; /* to fill; starts as not on_grid */
     /* largest |partial sum| / 2^step_exp inside the operator, 0 if it has none; to fill when outputs are on a grid */
     double accumulator;
+    bl_status status; /* BL_OK; out of memory is to be said, not taken for "nothing is known" */
 } bli_range_call;
 
 enum {

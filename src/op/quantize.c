@@ -134,9 +134,11 @@ static void range(bli_range_call *r)
 {
     bli_arena *arena;
     bli_quant_spec *s;
-    if (bli_arena_create(r->ctx, &arena) != BL_OK)
+    r->status = bli_arena_create(r->ctx, &arena);
+    if (r->status != BL_OK)
         return;
-    if (bli_quant_spec_parse(r->ctx, r->node, has_batch(r->in[0]), arena, &s) == BL_OK && s->quantizer->range)
+    r->status = bli_quant_spec_parse(r->ctx, r->node, has_batch(r->in[0]), arena, &s);
+    if (r->status == BL_OK && s->quantizer->range)
         s->quantizer->range(r, s);
     bli_arena_destroy(arena);
 }

@@ -44,7 +44,7 @@ static double steps_of(const bli_range *r)
     return ldexp(most, -r->step_exp);
 }
 
-static void node_ranges(bl_context *ctx, const bl_graph *g, const bl_node *n, bli_range *ranges, double *accumulator)
+static bl_status node_ranges(bl_context *ctx, const bl_graph *g, const bl_node *n, bli_range *ranges, double *accumulator)
 {
     const bli_op *op = bli_op_find(n->type, n->domain);
     bli_range_call r = {.ctx = ctx, .node = n};
@@ -63,6 +63,7 @@ static void node_ranges(bl_context *ctx, const bl_graph *g, const bl_node *n, bl
     for (int o = 0; o < n->num_outputs && o < BLI_MAX_OUT; o++)
         ranges[n->outputs[o]] = r.range_out[o];
     *accumulator = r.range_out[0].on_grid ? r.accumulator : 0;
+    return r.status;
 }
 
 bl_status bli_infer_ranges(bl_context *ctx, const bl_graph *g, bli_range *ranges, double *accumulators)
@@ -70,7 +71,7 @@ bl_status bli_infer_ranges(bl_context *ctx, const bl_graph *g, bli_range *ranges
     for (int v = 0; v < bl_graph_num_values(g); v++)
         ranges[v] = constant_range(bl_graph_value(g, v));
     for (int i = 0; i < bl_graph_num_nodes(g); i++)
-        node_ranges(ctx, g, bl_graph_node(g, i), ranges, &accumulators[i]);
+        BLI_TRY(node_ranges(ctx, g, bl_graph_node(g, i), ranges, &accumulators[i]));
     return BL_OK;
 }
 
