@@ -70,6 +70,21 @@ static size_t last_dimension(const bl_shape *s)
     return n > 0 ? (size_t)n : 1;
 }
 
+/* BinaryConnect (arXiv:1511.00363) clips the stored weight of a binary one to [-1, 1] after each update: outside of it
+ * the sign could never come back. */
+static double weight_limit(const bl_graph *g, int v)
+{
+    static const char *const quantizers[] = {"binary", "stochastic_binary", "xnor"};
+    const int user = bli_graph_first_user(g, v);
+    if (user < 0 || strcmp(bl_graph_node(g, user)->type, "Quantize") != 0)
+        return 0;
+    const bl_node *n = bl_graph_node(g, user);
+    bool binary = strcmp(bl_node_string(n, "format", ""), "binary") == 0;
+    for (size_t i = 0; i < BLI_COUNT(quantizers); i++)
+        binary |= strcmp(bl_node_string(n, "quantizer", ""), quantizers[i]) == 0;
+    return binary ? 1 : 0;
+}
+
 static bl_status add_param(bli_engine *e, int v, int moments)
 {
     bli_plan *p = e->plan;
@@ -82,6 +97,7 @@ static bl_status add_param(bli_engine *e, int v, int moments)
                      .row = last_dimension(&g->shape),
                      .master = p->values[v].data,
                      .grad = e->tape.grad[v],
+                     .limit = weight_limit(p->graph, v),
                      .decays = !g->place || strcmp(g->place, "scale") != 0};
     for (int m = 0; m < moments; m++) {
         q->moment[m] = bli_arena_alloc(p->arena, q->elements * bl_dtype_size(q->type) + BLI_ALIGN);

@@ -147,6 +147,10 @@ static void update_piece(const bli_update *u, const bli_step_constants *k, const
         u->kernels->add_f32(at(p, p->master, i), (const float *)(const void *)increment, n);
     else
         u->kernels->add_f64(at(p, p->master, i), increment, n);
+    if (p->limit > 0 && p->type == BL_F32)
+        u->kernels->clamp_f32(at(p, p->master, i), p->limit, n);
+    else if (p->limit > 0)
+        u->kernels->clamp_f64(at(p, p->master, i), p->limit, n);
     place(u, p, BLI_PLACE_MASTER, i, at(p, p->master, i), n);
 }
 

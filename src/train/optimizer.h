@@ -16,6 +16,7 @@ typedef struct bli_param {
     size_t elements, row;            /* row: length of the last axis */
     void *master, *grad, *moment[2]; /* moment NULL where the optimizer keeps none */
     bool decays;
+    double limit; /* the master stays in [-limit, limit]; 0: everywhere */
     bli_place_format place[BLI_PLACE_COUNT];
 } bli_param;
 

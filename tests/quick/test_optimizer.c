@@ -127,6 +127,31 @@ static void cuts_and_instruction_sets_change_no_bit(void **state)
     }
 }
 
+static void limits_hold_the_master(void **state)
+{
+    (void)state;
+    static weights x;
+    bl_train_options o = options_of("sgd", 0, false, 0);
+    const bli_optimizer *opt;
+    bl_context *ctx;
+    fill(&x);
+    assert_int_equal(bl_context_create(NULL, &ctx), BL_OK);
+    assert_ok(ctx, bli_optimizer_get(ctx, &o, &opt));
+    bli_param p = param_of(&x, 0);
+    p.limit = 0.5;
+    bli_update u = {.optimizer = opt, .kernels = bli_train_kernels_for(bli_cpu_isa()), .isa = bli_cpu_isa()};
+    opt->constants(&o, 1.0, 1, &u.constants);
+    u.constants.unscale = 1;
+    bli_update_range(&u, &p, 0, N);
+    bool at_the_limit = false;
+    for (int i = 0; i < N; i++) {
+        assert_true(x.w[i] >= -0.5f && x.w[i] <= 0.5f);
+        at_the_limit |= x.w[i] == 0.5f;
+    }
+    assert_true(at_the_limit);
+    bl_context_destroy(ctx);
+}
+
 static void schedules_start_and_end_where_they_say(void **state)
 {
     (void)state;
@@ -162,6 +187,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(optimizers_follow_their_formulas),
         cmocka_unit_test(cuts_and_instruction_sets_change_no_bit),
+        cmocka_unit_test(limits_hold_the_master),
         cmocka_unit_test(schedules_start_and_end_where_they_say),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

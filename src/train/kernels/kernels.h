@@ -37,6 +37,9 @@ typedef struct bli_train_kernels {
     void (*adam_delta_f64)(const bli_step_constants *k, const double *w, const double *m, const double *v, double *d,
                            size_t n);
     void (*add_f64)(double *w, const double *d, size_t n);
+    /* w[i] into [-limit, limit]. */
+    void (*clamp_f32)(float *w, double limit, size_t n);
+    void (*clamp_f64)(double *w, double limit, size_t n);
     /* e[i] = exp(x[i]) for x <= 0, relative error below 2^-22. */
     void (*exp_f32)(const float *x, float *e, size_t n);
     /* Sum of squares in double (four interleaved sums, then in order). */
