@@ -29,6 +29,7 @@ typedef struct bli_spelling {
     bl_shape shape;        /* of step, broadcast to x */
     const float *step;     /* scale times the format's unit */
     int64_t steps;         /* how many */
+    double gain;           /* 0, or what results are multiplied by, last */
     double zero;           /* zero point */
     const bl_tensor *bits; /* NULL, or a width per element of its shape (then the format's does not count) */
     bool near_ties_exact;  /* x is known to lie on a grid on which adding half a step is exact */

@@ -7,6 +7,7 @@
  */
 #include <math.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "pass/eval.h"
@@ -22,7 +23,10 @@ typedef struct job {
     const bl_node *n;
     const bl_value *x;
     bli_quant_spec *spec;
+    bool has_words; /* spelling says something: a format, or what a QKeras quantizer amounts to */
+    bli_known known;
     bli_spelling spelling;
+    float *step; /* spelling's */
 } job;
 
 static bl_tensor input_tensor(const job *j, int slot)
@@ -69,6 +73,20 @@ static bl_status ask_scales(const job *j, double *scale)
     return s;
 }
 
+/* The format in the node, or the one that a QKeras quantizer amounts to; gives the step of a code for scale 1. */
+static double propose(job *j, double *scale, int64_t groups)
+{
+    j->has_words = j->spec->has_format;
+    if (j->spec->has_format)
+        return j->spec->format.kind == BL_FORMAT_FIXED ? bl_format_step(&j->spec->format) : 1;
+    j->has_words = bli_spell_known(j->n, j->spec->quantizer->name, &j->known);
+    const char *alpha = bl_node_string(j->n, "alpha", "none");
+    double own = j->known.alpha && strcmp(alpha, "none") != 0 ? strtod(alpha, NULL) : 1;
+    for (int64_t i = 0; i < groups && (j->known.own_scale || j->known.alpha); i++)
+        scale[i] = own;
+    return j->has_words ? j->known.unit : 1;
+}
+
 static bl_status resolve(job *j)
 {
     int64_t groups = bli_quant_groups(j->spec, &j->x->shape);
@@ -80,8 +98,7 @@ static bl_status resolve(job *j)
         scale[i] = j->spec->scale;
     if (j->spec->quantizer->scales)
         BLI_TRY(ask_scales(j, scale));
-    bool fixed = j->spec->has_format && j->spec->format.kind == BL_FORMAT_FIXED;
-    double unit = fixed ? bl_format_step(&j->spec->format) : 1;
+    double unit = propose(j, scale, groups);
     bool one = true;
     for (int64_t i = 0; i < groups; i++) {
         step[i] = (float)(scale[i] * unit);
@@ -89,7 +106,8 @@ static bl_status resolve(job *j)
     }
     if (one && groups > 0)
         groups = 1;
-    j->spelling = (bli_spelling){.format = j->spec->format,
+    j->step = step;
+    j->spelling = (bli_spelling){.format = j->spec->has_format ? j->spec->format : j->known.format,
                                  .shape = group_shape(j, groups),
                                  .step = step,
                                  .steps = groups,
@@ -207,7 +225,7 @@ static bl_status spell_stored(job *j, const bl_tensor *y)
     int x = j->n->inputs[0], made = x;
     BLI_TRY(bli_graph_set_tensor(j->g, x, y));
     BLI_TRY(stays(j, y, &same));
-    if (j->spec->has_format && !j->spelling.bits)
+    if (j->has_words && !j->spelling.bits)
         BLI_TRY(bli_spell_evaluate(j->ctx, y, weight_words, &j->spelling, &theirs));
     bool words = theirs.data && bli_spell_same(y, &theirs);
     bl_tensor_free(j->ctx, &theirs);
@@ -240,7 +258,9 @@ static bl_status spell_parameter(job *j)
 static int activation_words(bli_chain *c, int x, const void *arg)
 {
     const char *why;
-    return bli_spell_activation(c, x, arg, &why);
+    const bli_spelling *s = arg;
+    int y = bli_spell_activation(c, x, s, &why);
+    return s->gain != 0 ? bli_chain_node(c, "alpha", "Mul", y, bli_chain_number(c, "gain", s->gain), -1) : y;
 }
 
 /* DoReFa's quantize_k multiplies by its levels, which rounds otherwise than dividing by the step. */
@@ -314,6 +334,23 @@ static bl_status refuse(const job *j)
                     j->spec->quantizer->name, format, why ? why : "none of them gives the same values");
 }
 
+/* A staircase along a line of slope `slope`: the stairs of x are wider than those of y. */
+static bl_status spell_squash(job *j)
+{
+    bool same = false;
+    bli_squash words = {.known = j->known, .spelling = j->spelling};
+    float step = (float)((double)j->spelling.step[0] / j->known.slope / (j->known.format.is_signed ? 2 : 1));
+    words.spelling.step = &step;
+    bl_tensor none = {.data = NULL};
+    BLI_TRY(bli_spell_probe(j->ctx, j->n, j->spec, &none, &words.spelling, bli_spell_squash, false, &same));
+    if (!same)
+        return refuse(j);
+    bli_chain c = {.g = j->g, .base = j->n->name, .anchor = j->node, .shape = j->x->shape};
+    int made = bli_spell_squash(&c, j->n->inputs[0], &words);
+    BLI_TRY(c.status);
+    return replace_node(j, made, true);
+}
+
 static bl_status spell_activation(job *j)
 {
     bool same = false, exactly = marked(j);
@@ -321,8 +358,13 @@ static bl_status spell_activation(job *j)
     if (strcmp(j->spec->quantizer->name, "dorefa") == 0) {
         words = dorefa_words;
         j->spelling.format = (bl_format){.kind = BL_FORMAT_INT, .bits = (int)bl_node_int(j->n, "bits", 8)};
-    } else if (!j->spec->has_format) {
+    } else if (!j->has_words) {
         return refuse(j);
+    } else if (j->known.slope > 0) {
+        return spell_squash(j);
+    } else if (j->known.alpha && j->spelling.step[0] != (float)j->known.unit && !j->spec->has_format) {
+        j->spelling.gain = (double)j->spelling.step[0] / j->known.unit; /* alpha comes after the grid, not with it */
+        *j->step = (float)j->known.unit;
     }
     if (j->spec->has_format && j->spec->format.kind == BL_FORMAT_FLOAT32) { /* as it is */
         BLI_TRY(bli_graph_set_attrs(j->g, j->node, NULL, 0));

@@ -18,6 +18,24 @@ BL_MUST_CHECK bl_status bli_spell_probe(bl_context *ctx, const bl_node *n, const
                                         const bl_tensor *scale, const bli_spelling *s, bli_spell_fn spell, bool exactly,
                                         bool *same);
 
+/* What a QKeras quantizer amounts to, as a proposal to be tried. */
+typedef struct bli_known {
+    bl_format format;
+    double unit;    /* step of a code for scale 1 */
+    bool own_scale; /* unit is the step: scales do not count */
+    bool alpha;     /* the scale is attribute alpha, 1 when it is none */
+    double slope;   /* above 0: not a staircase of x but of a piecewise linear sigmoid (bli_spell_squash) */
+    int low_code;   /* 1: without its least code */
+} bli_known;
+/* What bli_spell_squash gets; spelling stands first, for the probe (its step is that of the stairs along x). */
+typedef struct bli_squash {
+    bli_spelling spelling;
+    bli_known known;
+} bli_squash;
+/* False for a quantizer that is none of QKeras' or has no such form. */
+bool bli_spell_known(const bl_node *n, const char *quantizer, bli_known *k);
+int bli_spell_squash(bli_chain *c, int x, const void *arg);
+
 /* Before channels_first, while ranges can be inferred: notes in metadata which Quantize nodes read values on a grid on
  * which adding half a step is exact. */
 BL_MUST_CHECK bl_status bli_spell_mark(bl_graph *g);

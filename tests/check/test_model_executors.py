@@ -142,6 +142,13 @@ def formats(folder):
                     ("float<e5m2>", "FloatQuant"), ("float<e2m1>", "FloatQuant"), ("mx<e4m3,2>", None)):
         compare(f"weight {f}", weight_graph({"format": f}, w), x, folder, word)
         count += 1
+    for attrs, word in (({"quantizer": "quantized_bits", "alpha": "auto_po2"}, None), ({"quantizer": "dorefa"}, None),
+                        ({"quantizer": "binary", "alpha": "auto"}, "BipolarQuant"), ({"quantizer": "xnor"}, "BipolarQuant"),
+                        ({"quantizer": "ternary"}, None), ({"quantizer": "quantized_bits"}, "Quant"),
+                        ({"quantizer": "quantized_po2"}, None)):
+        # one weight an output: sums of real scales are not exact
+        compare(f"weight {attrs}", weight_graph(attrs, w), np.eye(w.shape[0], dtype=np.float32), folder, word)
+        count += 1
     for f, word, step in (("binary", "BipolarQuant", 1), ("ternary", "Quant", 1), ("int<4>", "Quant", 1),
                           ("uint<3>", "Quant", 1), ("int<1>", None, 1), ("float<e4m3>", "FloatQuant", 2**-9),
                           ("float<e5m2>", "FloatQuant", 2**-16), ("float<e2m1>", "FloatQuant", 0.5)):
@@ -162,10 +169,18 @@ def scales(folder):
             ("zero point", {"format": "affine<8>", "scale": "0.05", "zero_point": 100}, [], 0.05),
             ("pact", {"quantizer": "pact", "format": "uint<4>"}, [("a", np.float32([2.7]))], 0.18),
             ("dorefa", {"quantizer": "dorefa", "bits": 3}, [], 1 / 7),
+            ("quantized_relu", {"quantizer": "quantized_relu", "bits": 4, "integer": 1}, [], 0.125),
+            ("quantized_bits", {"quantizer": "quantized_bits", "bits": 4, "integer": 1}, [], 0.25),
+            ("quantized_bits symmetric", {"quantizer": "quantized_bits", "bits": 5, "symmetric": 1}, [], 2**-4),
+            ("quantized_bits alpha", {"quantizer": "quantized_bits", "bits": 4, "alpha": "0.7"}, [], 0.7 / 8),
+            ("quantized_tanh", {"quantizer": "quantized_tanh", "bits": 4}, [], 0.125),
+            ("quantized_tanh smooth", {"quantizer": "quantized_tanh", "bits": 4, "sigmoid": "smooth"}, [], 1 / 3),
+            ("quantized_sigmoid", {"quantizer": "quantized_sigmoid", "bits": 3}, [], 0.25),
+            ("binary", {"quantizer": "binary"}, [], 1),
             ("widths", {"format": "fixed<4,2,RND_CONV,SAT>"},
              [("none", None), ("bits", np.float32([3, 4, 5, 2, 6, 4, 4, 3]))], 0.25)):
         compare(what, activation_graph(attrs, tensors), probe(step), folder)
-    return 9
+    return 17
 
 
 RECIPE = """name: tiny
