@@ -110,12 +110,17 @@ bl_status bli_csv_at_cell(const bli_csv_cursor *c, bl_status s)
                       (unsigned long long)c->cell_column);
 }
 
+static bl_status too_long(const bli_csv_cursor *c)
+{
+    return bli_csv_at_cell(c, bli_fail(c->ctx, BL_LIMIT, "the cell is longer than %d bytes", BLI_CSV_MAX_CELL - 1));
+}
+
 static bl_status append(bli_csv_cursor *c, int byte)
 {
     if (byte == 0)
         return bli_csv_at_cell(c, bli_fail(c->ctx, BL_BAD_FILE, "the cell has a zero byte; this is not text"));
     if (c->length == BLI_CSV_MAX_CELL - 1)
-        return bli_csv_at_cell(c, bli_fail(c->ctx, BL_LIMIT, "the cell is longer than %d bytes", BLI_CSV_MAX_CELL - 1));
+        return too_long(c);
     c->text[c->length++] = (char)byte;
     return BL_OK;
 }
@@ -141,12 +146,27 @@ static bl_status skip_blanks(bli_csv_cursor *c, int *byte)
     return BL_OK;
 }
 
+/* How many bytes from pos on belong to an unquoted cell, as far as the buffer goes. */
+static size_t plain_run(const bli_csv_cursor *c)
+{
+    const char *p = c->buffer + c->pos, *end = c->buffer + c->end;
+    const char separator = c->format->separator;
+    while (p < end && *p != separator && *p != '\n' && *p != '\r' && *p != '\0')
+        p++;
+    return (size_t)(p - c->buffer) - c->pos;
+}
+
 static bl_status read_plain(bli_csv_cursor *c)
 {
     int byte = 0;
     BLI_TRY(peek(c, &byte));
     while (byte != END && byte != '\n' && byte != '\r' && byte != c->format->separator) {
-        BLI_TRY(keep(c, byte));
+        size_t n = plain_run(c), room = BLI_CSV_MAX_CELL - 1 - c->length;
+        if (n == 0 || n > room)
+            BLI_TRY(n == 0 ? keep(c, byte) : too_long(c));
+        memcpy(c->text + c->length, c->buffer + c->pos, n);
+        c->length += n;
+        c->pos += n;
         BLI_TRY(peek(c, &byte));
     }
     while (c->length > 0 && is_blank(c, c->text[c->length - 1]))

@@ -246,21 +246,27 @@ static bl_status check_rows(const bl_dataset *d, const uint32_t *rows, size_t n)
     return BL_OK;
 }
 
-/* The commonest kind, bytes in memory; false if one of them is no class. */
-static bool read_byte_labels(const bl_dataset *d, const uint32_t *rows, size_t n, int32_t *labels)
+/* The common kinds, bytes and 32-bit numbers in memory; false if it is another, or one of them is no class. */
+static bool read_plain_labels(const bl_dataset *d, const uint32_t *rows, size_t n, int32_t *labels)
 {
-    int32_t greatest = 0;
+    const bli_block *b = &d->labels;
+    if (!b->data || (b->type != BL_U8 && b->type != BL_I32))
+        return false;
+    uint32_t greatest = 0; /* negative ones are greater still */
     for (size_t i = 0; i < n; i++) {
-        labels[i] = d->labels.data[rows[i]];
-        greatest = labels[i] > greatest ? labels[i] : greatest;
+        if (b->type == BL_U8)
+            labels[i] = b->data[rows[i]];
+        else
+            memcpy(&labels[i], b->data + sizeof(int32_t) * rows[i], sizeof(int32_t));
+        greatest = (uint32_t)labels[i] > greatest ? (uint32_t)labels[i] : greatest;
     }
-    return greatest < d->classes;
+    return n == 0 || greatest < (uint32_t)d->classes;
 }
 
 /* Checked again: what was borrowed, or is read in place, may have changed since it was opened. */
 static bl_status read_labels(const bl_dataset *d, const uint32_t *rows, size_t n, int32_t *labels)
 {
-    if (d->labels.type == BL_U8 && d->labels.data && read_byte_labels(d, rows, n, labels))
+    if (read_plain_labels(d, rows, n, labels))
         return BL_OK;
     for (size_t i = 0; i < n; i++) {
         double v = 0;
