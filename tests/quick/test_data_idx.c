@@ -393,6 +393,20 @@ static void packed_claims_beyond_deflate_take_no_memory(void **state)
     assert_fails(ctx, BL_BAD_FILE, "header promises 268435464 bytes, more than", bl_dataset_open(ctx, &o, &d));
 }
 
+static void packed_content_longer_than_its_header_says_is_refused(void **state)
+{
+    (void)state;
+    const uint8_t bytes[] = {0, 0, 8, 1, 0, 0, 0, 2, 1, 2, 3};
+    const char *images = temp_path("o-images");
+    gzFile f = gzopen(images, "wb");
+    gzwrite(f, bytes, sizeof bytes);
+    gzclose(f);
+    put_idx(temp_path("o-labels"), BL_U8, &(bl_shape){1, {2}}, (double[2]){0}, false);
+    bl_dataset_options o = from(images);
+    bl_dataset *d = NULL;
+    assert_fails(ctx, BL_BAD_FILE, "content goes on after the 10 bytes", bl_dataset_open(ctx, &o, &d));
+}
+
 static void two_gzip_members_are_one_content(void **state)
 {
     (void)state;
@@ -484,6 +498,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(not_a_number_is_named_when_it_is_read, start, stop),
         cmocka_unit_test_setup_teardown(damaged_gzip_is_refused, start, stop),
         cmocka_unit_test_setup_teardown(packed_claims_beyond_deflate_take_no_memory, start, stop),
+        cmocka_unit_test_setup_teardown(packed_content_longer_than_its_header_says_is_refused, start, stop),
         cmocka_unit_test_setup_teardown(two_gzip_members_are_one_content, start, stop),
         cmocka_unit_test_setup_teardown(a_missing_package_is_named, start, stop),
         cmocka_unit_test_setup_teardown(fashion_mnist_opens_by_name, start, stop),

@@ -315,6 +315,46 @@ static void no_damaged_image_is_taken(void **state)
     }
 }
 
+static void a_jpeg_that_ends_too_early_is_refused(void **state)
+{
+    (void)state;
+    uint8_t v[64 * 64];
+    uint32_t seed = 9;
+    for (size_t i = 0; i < sizeof v; i++)
+        v[i] = (uint8_t)next_random(&seed);
+    put_jpeg(only("early", "1.jpg"), 64, 64, 1, false, v);
+    size_t size;
+    char *bytes = get_file(only("early", "1.jpg"), &size);
+    memcpy(bytes + size / 2, "\xff\xd9", 2); /* a proper end, in the middle of the scan */
+    put_file(only("early", "1.jpg"), bytes, size / 2 + 2);
+    expect_bad("early", BL_BAD_FILE, "1.jpg: JPEG: ");
+    free(bytes);
+}
+
+static void a_failed_image_spoils_no_other(void **state)
+{
+    (void)state;
+    uint8_t v[64 * 64];
+    float first[64 * 64], again[64 * 64];
+    uint32_t seed = 10;
+    for (int file = 1; file <= 2; file++) {
+        for (size_t i = 0; i < sizeof v; i++)
+            v[i] = (uint8_t)next_random(&seed);
+        put_jpeg(only("spoil", file == 1 ? "1.jpg" : "2.jpg"), 64, 64, 1, false, v);
+    }
+    bl_dataset *d = NULL;
+    size_t size;
+    assert_ok(ctx, open_set("spoil", NULL, 1, &d)); /* one place for both */
+    char *bytes = get_file(only("spoil", "2.jpg"), &size);
+    put_file(only("spoil", "2.jpg"), bytes, size * 3 / 4);
+    assert_ok(ctx, bl_dataset_read(d, (const uint32_t[]){0}, 1, first, NULL, NULL));
+    assert_fails(ctx, BL_BAD_FILE, "2.jpg: JPEG: ", bl_dataset_read(d, (const uint32_t[]){1}, 1, again, NULL, NULL));
+    assert_ok(ctx, bl_dataset_read(d, (const uint32_t[]){0}, 1, again, NULL, NULL));
+    assert_memory_equal(first, again, sizeof first);
+    bl_dataset_close(d);
+    free(bytes);
+}
+
 /* ---- threads ------------------------------------------------------------------------------------------------- */
 enum { MANY = 40, READERS = 4, ROUNDS = 300 };
 
@@ -402,6 +442,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(images_that_cannot_be_said_exactly_are_refused, start, stop),
         cmocka_unit_test_setup_teardown(sizes_must_be_equal_and_within_limits, start, stop),
         cmocka_unit_test_setup_teardown(no_damaged_image_is_taken, start, stop),
+        cmocka_unit_test_setup_teardown(a_jpeg_that_ends_too_early_is_refused, start, stop),
+        cmocka_unit_test_setup_teardown(a_failed_image_spoils_no_other, start, stop),
         cmocka_unit_test_setup_teardown(many_threads_read_the_same_rows, start, stop),
         cmocka_unit_test_setup_teardown(every_allocation_may_fail, start, stop),
     };

@@ -100,6 +100,31 @@ static void every_type_comes_back_from_npy_and_npz(void **state)
         }
 }
 
+/* The first 500 images of MNIST's test part: 7, 2, 1, 0, 4, 1, 4, 9, 5, 9 are the first labels, as on its page. */
+static void mnist_is_read_from_its_npy_files(void **state)
+{
+    (void)state;
+    const char *source = getenv("BITLATHE_SOURCE");
+    char path[1024];
+    snprintf(path, sizeof path, "%s/../shared/data/datasets/mnist_500/images_u8.npy", source ? source : ".");
+    bl_dataset_options o = {.source = path, .target = "labels_u8.npy"};
+    bl_dataset *d = NULL;
+    if (bl_dataset_open(ctx, &o, &d) == BL_NOT_FOUND) {
+        print_message("SKIPPED: %s\n", bl_context_message(ctx));
+        skip();
+    }
+    assert_non_null(d);
+    const uint32_t rows[] = {0, 1, 2, 3, 4, 5, 6, 7, 8, 9};
+    static const int32_t first[] = {7, 2, 1, 0, 4, 1, 4, 9, 5, 9};
+    int32_t labels[10];
+    assert_int_equal(bl_dataset_rows(d), 500);
+    assert_int_equal(bl_dataset_classes(d), 10);
+    assert_int_equal(bl_shape_count(bl_dataset_row_shape(d)), 784);
+    assert_ok(ctx, bl_dataset_read(d, rows, 10, NULL, labels, NULL));
+    assert_memory_equal(labels, first, sizeof first);
+    bl_dataset_close(d);
+}
+
 static void put_npz(const char *path, const char *x, const char *y, float value, int32_t label)
 {
     const bl_npz_entry entries[] = {{x, {BL_F32, {2, {1, 1}}, &value}}, {y, {BL_I32, {1, {1}}, &label}}};
@@ -425,6 +450,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(every_type_comes_back_from_npy_and_npz, start, stop),
+        cmocka_unit_test_setup_teardown(mnist_is_read_from_its_npy_files, start, stop),
         cmocka_unit_test_setup_teardown(arrays_are_found_by_part_and_name, start, stop),
         cmocka_unit_test_setup_teardown(bad_npy_files_are_named, start, stop),
         cmocka_unit_test_setup_teardown(a_file_cut_short_while_open_is_a_message, start, stop),
