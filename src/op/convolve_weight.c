@@ -5,7 +5,7 @@
 #include <string.h>
 
 /* From this many channels on, the rows of a tap fill register tiles of their own; below, rows of all taps mix. */
-enum { OWN_ROWS = 8, CACHE_BYTES = 96 * 1024 };
+enum { OWN_ROWS = 8, CACHE_BYTES = 256 * 1024 };
 
 static bli_outer outer_of(const bli_convolve_call *c, int64_t images, const void *x, const void *dy, void *sums)
 {
