@@ -182,7 +182,8 @@ static void range(bli_range_call *r)
     for (int64_t i = 0; i < count; i++) {
         double scale = param_at(r->in[1], i), zero = used == 3 ? param_at(r->in[2], i) : 0, least = -1, greatest = 1;
         double bits = used == 3 ? param_at(r->in[3], i) : 1;
-        if (!(scale > 0) || isinf(scale) || zero != floor(zero) || !(bits >= 1 && bits <= 32))
+        if (!(scale > 0) || isinf(scale) || scale != ldexp(1, bli_step_of(scale)) || zero != floor(zero) ||
+            !(bits >= 1 && bits <= 32))
             return;
         if (o.kind == QUANT && !(bits == 1 && o.is_signed))
             code_ends_f64(&o, bits, &least, &greatest);

@@ -183,6 +183,45 @@ def scales(folder):
     return 17
 
 
+def foreign(folder):
+    """Nodes as other tools write them: our operators give the reference executor's values."""
+    random = np.random.default_rng(7)
+    x = np.concatenate([random.normal(size=2000) * 3, np.arange(-80, 80) / 16, np.arange(-80, 80) * 0.3 / 2,
+                        [0.0, -0.0, 1e30, -1e30, 1e-30]]).astype(np.float32)
+    x = np.concatenate([x, np.zeros(-len(x) % 4, np.float32)]).reshape(-1, 4)
+    f = np.float32
+    cases = [("Quant", [s, z, b], dict(signed=g, narrow=n, rounding_mode=m))
+             for s in (f(0.25), f(0.3), f([[0.1, 0.2, 0.5, 3.0]])) for z in (f(0), f(3)) for b in (f(4), f(1), f(8))
+             for g in (0, 1) for n in (0, 1)
+             for m in ("ROUND", "CEIL", "FLOOR", "UP", "DOWN", "HALF_UP", "HALF_DOWN", "floor")]
+    cases += [("BipolarQuant", [s], {}) for s in (f(1), f(0.3), f([[0.1, 0.2, 0.5, 3.0]]))]
+    cases += [("FloatQuant", [s, f(e), f(m), f(2 ** (e - 1) - 1), f(top)],
+               dict(has_inf=inf, has_nan=nan, has_subnormal=1, saturation=sat, rounding_mode="ROUND"))
+              for s in (f(1), f(0.3)) for e, m, top in ((4, 3, 448), (5, 2, 57344), (2, 1, 6), (3, 2, 10))
+              for inf, nan, sat in ((0, 0, 1), (0, 1, 0), (1, 1, 0))]
+    cases += [("Trunc", [s, f(0), f(8), f(4)], dict(rounding_mode=m)) for s in (f(0.25), f(0.3))
+              for m in ("FLOOR", "ROUND", "CEIL")]
+    cases += [("Trunc", [s, f(0), f(8), f(4) * s, f(4)], dict(rounding_mode=m, signed=g, narrow=0))
+              for s in (f(0.25), f(0.3)) for g in (0, 1) for m in ("FLOOR", "ROUND", "CEIL")]
+    for op, params, attrs in cases:
+        names = [f"p{i}" for i in range(len(params))]
+        node = onnx.helper.make_node(op, ["x", *names], ["y"], domain=QONNX, **attrs)
+        values = [onnx.helper.make_tensor_value_info(n, onnx.TensorProto.FLOAT, x.shape) for n in "xy"]
+        graph = onnx.helper.make_graph([node], "g", values[:1], values[1:],
+                                       [onnx.numpy_helper.from_array(np.asarray(p), n) for p, n in zip(params, names)])
+        version = 2 if op == "Trunc" and len(params) == 5 else 1
+        model = onnx.helper.make_model(graph, opset_imports=[onnx.helper.make_opsetid("", 13),
+                                                             onnx.helper.make_opsetid(QONNX, version)], ir_version=8)
+        onnx.save(model, folder / "f.onnx")
+        with np.errstate(all="ignore"):
+            there = execute_onnx(ModelWrapper(model), {"x": x})["y"]
+        here = run_here(folder / "f.onnx", x, folder)
+        bad = np.argwhere(~((here == there) | (np.isnan(here) & np.isnan(there))))
+        assert len(bad) == 0, (f"{op} {params} {attrs}: differs in {len(bad)}, first x {x[tuple(bad[0])]!r}: "
+                               f"here {here[tuple(bad[0])]!r}, there {there[tuple(bad[0])]!r}")
+    return len(cases)
+
+
 RECIPE = """name: tiny
 data: {{source: {folder}/data.npz, normalize: {{scale: 0.00390625}}}}
 network:
@@ -222,6 +261,7 @@ def main():
     with tempfile.TemporaryDirectory() as folder:
         folder = pathlib.Path(folder)
         trained(folder)
+        print(foreign(folder), "nodes of other tools equal to qonnx's executor")
         print(formats(folder) + scales(folder), "quantizers equal in qonnx and onnxruntime")
 
 
