@@ -362,12 +362,14 @@ bl_status bli_onnx_read(bl_context *ctx, const void *data, size_t size, const ch
                         bli_onnx_facts *facts)
 {
     *out = NULL;
-    ProtobufCAllocator allocator = bli_wire_allocator(ctx);
+    bli_wire_memory memory = {.ctx = ctx};
+    ProtobufCAllocator allocator = bli_wire_allocator(&memory);
     reader r = {.ctx = ctx, .external = {.folder = folder}};
     BLI_TRY(bli_within(ctx, bli_wire_scan(ctx, &bli_onnx__model__descriptor, data, size, &limits), "not an ONNX file"));
     BliOnnx__Model *m = bli_onnx__model__unpack(&allocator, size, data);
     if (!m)
-        return bli_fail(ctx, BL_BAD_FILE, "not an ONNX file: its fields cannot be decoded");
+        return memory.failed ? BL_NO_MEMORY
+                             : bli_fail(ctx, BL_BAD_FILE, "not an ONNX file: its fields cannot be decoded");
     bl_status s = bli_arena_create(ctx, &r.scratch);
     if (s == BL_OK)
         s = read_model(&r, m);

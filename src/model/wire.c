@@ -112,17 +112,21 @@ bl_status bli_wire_scan(bl_context *ctx, const ProtobufCMessageDescriptor *type,
     return scan_message(&s, type, bli_reader_make(data, size), 1);
 }
 
-static void *allocate(void *ctx, size_t size)
+static void *allocate(void *memory, size_t size)
 {
-    return bli_alloc(ctx, size);
+    bli_wire_memory *m = memory;
+    void *p = bli_alloc(m->ctx, size);
+    m->failed = m->failed || !p;
+    return p;
 }
 
-static void release(void *ctx, void *ptr)
+static void release(void *memory, void *ptr)
 {
-    bli_free(ctx, ptr);
+    bli_wire_memory *m = memory;
+    bli_free(m->ctx, ptr);
 }
 
-ProtobufCAllocator bli_wire_allocator(bl_context *ctx)
+ProtobufCAllocator bli_wire_allocator(bli_wire_memory *m)
 {
-    return (ProtobufCAllocator){allocate, release, ctx};
+    return (ProtobufCAllocator){allocate, release, m};
 }

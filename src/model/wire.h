@@ -21,7 +21,11 @@ typedef struct bli_wire_limits {
 BL_MUST_CHECK bl_status bli_wire_scan(bl_context *ctx, const ProtobufCMessageDescriptor *type, const void *data,
                                       size_t size, const bli_wire_limits *limits);
 
-/* protobuf-c's allocator on the context's. */
-ProtobufCAllocator bli_wire_allocator(bl_context *ctx);
+/* protobuf-c's allocator on the context's; failed tells want of memory from bytes that cannot be decoded. */
+typedef struct bli_wire_memory {
+    bl_context *ctx;
+    bool failed;
+} bli_wire_memory;
+ProtobufCAllocator bli_wire_allocator(bli_wire_memory *m);
 
 #endif
