@@ -18,7 +18,8 @@ typedef struct bli_stream {
 bli_stream bli_stream_make(uint64_t seed, uint64_t step, const char *name);
 /* 32 random bits of element index (counter = index / 4, lane = index % 4). */
 uint32_t bli_stream_u32(const bli_stream *s, uint64_t index);
-/* out[i] = bits of element first + i; vectorised, equal to the scalar. */
+/* out[i] = bits of element first + i; by the plain loop; num/random_fill.h has it for each instruction set, with the
+ * same bits. */
 void bli_stream_fill(const bli_stream *s, uint64_t first, uint32_t *out, size_t n);
 /* Uniform in [0, 1) on the grid 2^-24. */
 static inline float bli_unit_float(uint32_t bits)

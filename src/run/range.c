@@ -44,7 +44,8 @@ static double steps_of(const bli_range *r)
     return ldexp(most, -r->step_exp);
 }
 
-static bl_status node_ranges(bl_context *ctx, const bl_graph *g, const bl_node *n, bli_range *ranges, double *accumulator)
+static bl_status node_ranges(bl_context *ctx, const bl_graph *g, const bl_node *n, bli_range *ranges,
+                             double *accumulator)
 {
     const bli_op *op = bli_op_find(n->type, n->domain);
     bli_range_call r = {.ctx = ctx, .node = n};

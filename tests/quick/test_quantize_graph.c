@@ -82,7 +82,7 @@ static int constant(net *n, const char *name, bl_dtype type, bl_shape shape, voi
 static void what_does_not_fit_is_refused(void **state)
 {
     (void)state;
-    float weights[DEPTH * UNITS] = {0}, scale[UNITS] = {1, 1, 1, 1, 1, 1, 1};
+    float weights[DEPTH * UNITS] = {0}, scale[2 * UNITS] = {1, 1, 1, 1, 1, 1, 1};
     const bl_attr learned[] = {text("format", "int<4>"), text("scale", "learned"), text("granularity", "channel")};
     const bl_attr plain[] = {text("format", "int<4>")}, wrong[] = {text("format", "int<99>")};
     const bl_attr none[] = {text("place", "weight")}, unknown[] = {text("quantizer", "lsg")};
