@@ -6,6 +6,7 @@
 #ifndef BLI_OP_LOOPS_H
 #define BLI_OP_LOOPS_H
 
+#include <stdbool.h>
 #include <stddef.h>
 
 #include "base/cpu.h"
@@ -14,6 +15,18 @@
 typedef enum bli_binary { BLI_ADD, BLI_SUB, BLI_MUL, BLI_DIV, BLI_PRELU, BLI_BINARY_COUNT } bli_binary;
 /* Which operand is one number for the whole loop. */
 typedef enum bli_operands { BLI_VEC_VEC, BLI_VEC_ONE, BLI_ONE_VEC, BLI_OPERANDS_COUNT } bli_operands;
+
+/* Codes with ties to even that saturate: multiples of step (a power of two) from least to greatest, in units of a
+ * scale.  strict: only what lies strictly between the end values passes its gradient. */
+typedef struct bli_code_grid {
+    double step, least, greatest;
+    bool strict;
+} bli_code_grid;
+
+/* Both gradients of y = clip(x, scale) from dy: dx, and in term what each element adds to the scale's.  scale is one
+ * number or one per element.  dx may be dy. */
+typedef void bli_scaled_back(const bli_code_grid *g, const void *x, const void *dy, const void *scale, bool one,
+                             void *dx, void *term, size_t n);
 
 typedef struct bli_loops {
     void (*binary[BLI_BINARY_COUNT][BLI_OPERANDS_COUNT])(const void *a, const void *b, void *y, size_t n);
@@ -32,6 +45,22 @@ typedef struct bli_loops {
     /* One image [h, w, c], windows 2 x 2 with stride 2, no padding: y is [h / 2, w / 2, c]. */
     void (*maxpool2)(const void *x, void *y, size_t h, size_t w, size_t c);
     void (*maxpool2_back)(const void *x, const void *y, const void *dy, void *dx, size_t h, size_t w, size_t c);
+    /* A learned step: |least| and greatest at most 2^22 in float32, 2^51 in float64.  Then dy * (q - x) / scale, or
+     * dy * q / scale outside. */
+    bli_scaled_back *grid_back;
+    /* A learned clip to [0, scale] (PACT); g is not read.  dy where x >= scale. */
+    bli_scaled_back *clip_back;
+    /* y = scale for x >= 0 and NaN, low * scale for x < 0 */
+    void (*sign)(const void *x, double low, const void *scale, bool one, void *y, size_t n);
+    /* y = round(clip(x, 0, 1) * levels) * step, ties to even, levels below 2^22; NaN: 0 */
+    void (*unit_codes)(const void *x, double levels, double step, void *y, size_t n);
+    /* y = tanh(x), computed in double to a few units in the last place and rounded to the carrier; dx = dy (1 - y y) */
+    void (*tanh)(const void *x, void *y, size_t n);
+    void (*tanh_back)(const void *x, const void *dy, void *dx, size_t n);
+    /* y = (2 round((t / range + 1/2) * levels) - levels) * step, t / range being in -1/2 .. 1/2; NaN as t = 0 */
+    void (*signed_codes)(const void *t, double range, double levels, double step, void *y, size_t n);
+    /* dx = (dy / most - (sign(t) * share where |t| = most)) * (1 - t t) in double */
+    void (*signed_codes_back)(const void *t, const void *dy, double most, double share, void *dx, size_t n);
 } bli_loops;
 
 /* The set for an instruction set and a carrier (F32 or F64). */

@@ -134,14 +134,19 @@ static bl_status binary_forward(const bli_call *c, const bli_quant_spec *s)
     bli_channels ch = bli_channels_place(c, s);
     resolve(c, o, &ch);
     bli_draws d = bli_draws_make(c, s, o->stochastic || o->perturb);
-    if (d.draw)
-        measure(c, o, &ch);
+    if (!d.draw) {
+        if (!bli_alpha_auto(&o->alpha))
+            ch.groups = (bli_groups){1, 1}; /* all scales are equal */
+        bli_channels_sign(c, &ch, o->use_01 ? 0 : -1);
+        return BL_OK;
+    }
+    measure(c, o, &ch);
     size_t n = bli_tensor_count(&c->in[0]);
     bli_group_walk walk = bli_group_first(&ch.groups);
     for (size_t i = 0; i < n; i++) {
         size_t k = bli_group_next(&walk);
         double x = bli_value_get(&c->in[0], i);
-        double q = d.draw ? code_in_training(o, &d, i, x, ch.old[k], c->in[0].type) : code_of(o, x);
+        double q = code_in_training(o, &d, i, x, ch.old[k], c->in[0].type);
         bli_value_set(&c->out[0], i, ch.scale[k] * q);
     }
     return BL_OK;
@@ -205,13 +210,7 @@ static bl_status xnor_forward(const bli_call *c, const bli_quant_spec *s)
 {
     bli_channels ch = bli_channels_place(c, s);
     mean_magnitudes(&c->in[0], &ch);
-    size_t n = bli_tensor_count(&c->in[0]);
-    bli_group_walk walk = bli_group_first(&ch.groups);
-    for (size_t i = 0; i < n; i++) {
-        size_t group = bli_group_next(&walk);
-        double scale = ch.scale[group];
-        bli_value_set(&c->out[0], i, scale * (1 - 2 * (bli_value_get(&c->in[0], i) < 0)));
-    }
+    bli_channels_sign(c, &ch, -1);
     return BL_OK;
 }
 

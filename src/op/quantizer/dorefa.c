@@ -8,7 +8,10 @@
  */
 #include <math.h>
 
+#include "num/kernels.h"
 #include "op/quantizer/families.h"
+
+enum { COLUMNS = 64 }; /* interleaved sums */
 
 typedef struct dorefa {
     int64_t bits;
@@ -33,43 +36,35 @@ static double step_of(const dorefa *o, bl_dtype t)
     return bli_carry(t, 1 / o->levels);
 }
 
-/* quantize_k's code of r in [0, 1]. */
-static double code_of(const dorefa *o, bl_dtype t, double r)
+static const bli_loops *loops_of(const bli_call *c)
 {
-    return nearbyint(bli_carry(t, r * o->levels));
+    return bli_loops_get(c->isa, c->in[0].type);
 }
 
 /* ---- activations --------------------------------------------------------------------------------------------- */
 static void activations(const bli_call *c, const dorefa *o)
 {
-    bl_dtype t = c->in[0].type;
-    size_t n = bli_tensor_count(&c->in[0]);
-    double step = step_of(o, t);
-    for (size_t i = 0; i < n; i++) {
-        double x = bli_value_get(&c->in[0], i);
-        bli_value_set(&c->out[0], i, code_of(o, t, x > 0 ? fmin(x, 1) : 0) * step);
-    }
+    loops_of(c)->unit_codes(c->in[0].data, o->levels, step_of(o, c->in[0].type), c->out[0].data,
+                            bli_tensor_count(&c->in[0]));
 }
 
 /* ---- weights ------------------------------------------------------------------------------------------------- */
-static double tanh_at(const bl_tensor *x, size_t i)
+/* tanh of the weights into scratch; the greatest magnitude, 1 if all are 0. */
+static bl_tensor tanh_of(const bli_call *c, double *most)
 {
-    return bli_carry(x->type, tanh(bli_value_get(x, i)));
+    bl_tensor t = c->in[0];
+    size_t n = bli_tensor_count(&t);
+    t.data = c->scratch;
+    loops_of(c)->tanh(c->in[0].data, t.data, n);
+    *most = t.type == BL_F64 ? bli_num_kernels_f64_of[c->isa]->greatest_magnitude(t.data, n)
+                             : (double)bli_num_kernels_f32_of[c->isa]->greatest_magnitude(t.data, n);
+    *most = *most > 0 ? *most : 1;
+    return t;
 }
 
-static double greatest_tanh(const bl_tensor *x, size_t *ties)
+static size_t dorefa_scratch(const bli_call *c, const bli_quant_spec *s)
 {
-    double m = 0;
-    size_t n = bli_tensor_count(x);
-    *ties = 0;
-    for (size_t i = 0; i < n; i++) {
-        double t = fabs(tanh_at(x, i));
-        if (t > m)
-            *ties = 0;
-        m = t > m ? t : m;
-        *ties += t == m;
-    }
-    return m;
+    return s->batched ? 0 : bli_tensor_count(&c->in[0]) * bl_dtype_size(c->in[0].type);
 }
 
 static double mean_magnitude(const bl_tensor *x)
@@ -83,23 +78,18 @@ static double mean_magnitude(const bl_tensor *x)
 
 static void weights_binary(const bli_call *c)
 {
-    double scale = mean_magnitude(&c->in[0]);
-    size_t n = bli_tensor_count(&c->in[0]);
-    for (size_t i = 0; i < n; i++)
-        bli_value_set(&c->out[0], i, bli_value_get(&c->in[0], i) < 0 ? -scale : scale);
+    const bl_tensor *x = &c->in[0];
+    double mean = mean_magnitude(x);
+    float mean_f32 = (float)mean;
+    const void *scale = x->type == BL_F64 ? (const void *)&mean : &mean_f32;
+    loops_of(c)->sign(x->data, -1, scale, true, c->out[0].data, bli_tensor_count(x));
 }
 
 static void weights(const bli_call *c, const dorefa *o)
 {
-    const bl_tensor *x = &c->in[0];
-    bl_dtype t = x->type;
-    size_t n = bli_tensor_count(x), ties;
-    double step = step_of(o, t), m = greatest_tanh(x, &ties);
-    for (size_t i = 0; i < n; i++) {
-        double r = m > 0 ? bli_carry(t, tanh_at(x, i) / (2 * m)) : 0;
-        double code = code_of(o, t, bli_carry(t, (isnan(r) ? 0 : r) + 0.5));
-        bli_value_set(&c->out[0], i, (2 * code - o->levels) * step);
-    }
+    double most;
+    bl_tensor t = tanh_of(c, &most);
+    loops_of(c)->signed_codes(t.data, 2 * most, o->levels, step_of(o, t.type), c->out[0].data, bli_tensor_count(&t));
 }
 
 static bl_status dorefa_forward(const bli_call *c, const bli_quant_spec *s)
@@ -114,22 +104,34 @@ static bl_status dorefa_forward(const bli_call *c, const bli_quant_spec *s)
     return BL_OK;
 }
 
+static double product_sum(const bli_call *c, const bl_tensor *a, const bl_tensor *b)
+{
+    double sum[COLUMNS] = {0}, products[COLUMNS] = {0}, total = 0;
+    size_t n = bli_tensor_count(a), whole = n / COLUMNS * COLUMNS;
+    loops_of(c)->column_moments(a->data, b->data, n / COLUMNS, COLUMNS, sum, products);
+    for (size_t i = whole; i < n; i++)
+        products[i - whole] += bli_value_get(a, i) * bli_value_get(b, i);
+    for (size_t j = 0; j < COLUMNS; j++)
+        total += products[j];
+    return total;
+}
+
+static size_t count_magnitude(const bl_tensor *t, double most)
+{
+    size_t n = bli_tensor_count(t), count = 0;
+    for (size_t i = 0; i < n; i++)
+        count += fabs(bli_value_get(t, i)) == most;
+    return count;
+}
+
 /* y_j = t_j / M up to the rounding: dt_j = dy_j / M, less sign(t_j) * sum(dy t) / M^2 where |t_j| = M. */
 static void weights_gradient(const bli_call *c)
 {
-    const bl_tensor *x = &c->in[0], *dy = &c->grad_out[0];
-    size_t n = bli_tensor_count(x), ties;
-    double m = greatest_tanh(x, &ties), through_max = 0;
-    if (m == 0)
-        m = 1;
-    for (size_t i = 0; i < n; i++)
-        through_max += bli_value_get(dy, i) * tanh_at(x, i) / (m * m);
-    for (size_t i = 0; i < n; i++) {
-        double t = tanh_at(x, i), dt = bli_value_get(dy, i) / m;
-        if (fabs(t) == m)
-            dt -= (t < 0 ? -through_max : through_max) / (double)ties;
-        bli_value_set(&c->grad_in[0], i, dt * (1 - t * t));
-    }
+    double most;
+    bl_tensor t = tanh_of(c, &most);
+    double through_max = product_sum(c, &c->grad_out[0], &t) / (most * most);
+    double share = through_max / (double)count_magnitude(&t, most); /* not used if there is none */
+    loops_of(c)->signed_codes_back(t.data, c->grad_out[0].data, most, share, c->grad_in[0].data, bli_tensor_count(&t));
 }
 
 static bl_status dorefa_backward(const bli_call *c, const bli_quant_spec *s)
@@ -169,5 +171,6 @@ const bli_quantizer bli_quantizer_dorefa = {
     .forward = dorefa_forward,
     .backward = dorefa_backward,
     .range = dorefa_range,
+    .scratch = dorefa_scratch,
     .scales = dorefa_scales,
 };

@@ -9,6 +9,7 @@
 #include <math.h>
 
 #include "num/num.h"
+#include "op/kernels/loops.h"
 #include "op/quantizer.h"
 
 extern const bli_quantizer bli_quantizer_ste, bli_quantizer_lsq, bli_quantizer_pact, bli_quantizer_dorefa,
@@ -106,6 +107,15 @@ bl_status bli_grid_backward(const bli_call *c, const bli_quant_spec *s);
 double bli_unscaled(const bl_format *f, double q, double scale);
 /* LSQ's: inside is strictly between the end values; d scale times factor. */
 bl_status bli_grid_backward_strict(const bli_call *c, const bli_quant_spec *s, double factor);
+/* dx (if wanted) and the sums of a learned number's gradient, one per group (learned.c). */
+typedef struct bli_group_gradient {
+    bli_groups groups;
+    bli_scaled_back *back;
+    const bli_code_grid *grid;
+    const void *scale; /* one per group, in the carrier */
+    double *sum;       /* to fill */
+} bli_group_gradient;
+void bli_group_gradients(const bli_call *c, const bli_group_gradient *g);
 /* The gradient of input 1 from one sum per group (a scalar input takes their total). */
 void bli_store_scale_gradient(const bli_call *c, const double *sum, size_t count);
 /* The same with a width per element (widths.c), and mx blocks along any axis (mx.c). */

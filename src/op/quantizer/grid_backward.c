@@ -1,8 +1,8 @@
 /* grid_backward.c: gradient of a format on its grids, for x and for a learned scale.
  *
  * x's gradient passes where the format does not clip.  A scale s enters y = s * clip(round(x / s)): with the rounding's
- * derivative taken as one, dy/ds is y / s - x / s inside of the range and y / s outside.  Sums are made in double in
- * the order of the elements, one per group.
+ * derivative taken as one, dy/ds is y / s - x / s inside of the range and y / s outside.  The usual formats have a loop
+ * for both (learned.c); the others, here, sum in double in the order of the elements, one sum per group.
  */
 #include <string.h>
 
@@ -137,33 +137,6 @@ static void add_terms(const terms *t, piece p, double *sum)
         sum[p.group] += (lane[0] + lane[1]) + (lane[2] + lane[3]);
 }
 
-/* The common case without a kernel, whose set-up per channel costs more than a piece: codes with ties to even that
- * saturate.  t->q becomes the code (times the step), t->pass as the kernels and pass_strictly give it. */
-static bool is_direct(const bl_format *f)
-{
-    return (f->kind == BL_FORMAT_FIXED || f->kind == BL_FORMAT_INT) && f->rounding == BL_RND_CONV &&
-           (f->overflow == BL_SAT || f->overflow == BL_SAT_SYM) && f->bits <= 32;
-}
-
-static void direct(const walk *w, piece p, terms *t)
-{
-    const double round = 0x1.8p52, step = bl_format_step(w->f);
-    double lo, hi, v[PIECE];
-    bli_code_bounds(w->f, &lo, &hi);
-    for (size_t i = 0; i < p.n; i++)
-        v[i] = t->x[i] / t->scale[i];
-    for (size_t i = 0; w->c->in[0].type == BL_F32 && i < p.n; i++)
-        v[i] = (double)(float)v[i];
-    for (size_t i = 0; i < p.n; i++) {
-        double code = v[i] / step, low = lo - 1, high = hi + 1;
-        code = code == code ? code : low; /* NaN: outside, and code 0 below */
-        double near = (code < low ? low : code > high ? high : code) + round - round;
-        bool inside = w->strict ? ((code > lo) & (code < hi)) : ((near >= lo) & (near <= hi));
-        t->pass[i] = inside ? 1 : 0;
-        t->q[i] = v[i] == v[i] ? (near < lo ? lo : near > hi ? hi : near) * step : 0;
-    }
-}
-
 static void load(const walk *w, piece p, terms *t)
 {
     if (w->c->in[0].type == BL_F64) {
@@ -200,14 +173,10 @@ static void work_piece(const walk *w, piece p, double *sum)
         for (size_t i = 0; i < p.row; i++)
             t.scale[r + i] = w->g.scale[p.group + (p.uniform ? 0 : i)];
     load(w, p, &t);
-    if (is_direct(w->f)) {
-        direct(w, p, &t);
-    } else {
-        (w->c->in[0].type == BL_F64 ? inspect_f64 : inspect_f32)(w, p, &t);
-        unscale(w, p, &t);
-        if (w->strict)
-            pass_strictly(w, p, &t);
-    }
+    (w->c->in[0].type == BL_F64 ? inspect_f64 : inspect_f32)(w, p, &t);
+    unscale(w, p, &t);
+    if (w->strict)
+        pass_strictly(w, p, &t);
     if (w->c->grad_in[0].data)
         store_dx(w, &t, p);
     if (w->c->grad_in[1].data)
@@ -225,19 +194,51 @@ void bli_store_scale_gradient(const bli_call *c, const double *sum, size_t count
         bli_value_set(ds, g, one ? total : sum[g]);
 }
 
+static void sums_of_pieces(const walk *w, double *sum)
+{
+    size_t n = bli_tensor_count(&w->c->in[0]);
+    memset(sum, 0, w->g.groups.count * sizeof(*sum));
+    for (size_t at = 0; at < n;) {
+        piece p = piece_at(&w->g.groups, at, n);
+        work_piece(w, p, sum);
+        at += p.n;
+    }
+}
+
+/* Codes with ties to even that saturate, few enough for the loop in this carrier. */
+static bool has_loop(const bl_format *f, bl_dtype carrier)
+{
+    double step = bl_format_step(f);
+    return (f->kind == BL_FORMAT_FIXED || f->kind == BL_FORMAT_INT) && f->rounding == BL_RND_CONV &&
+           (f->overflow == BL_SAT || f->overflow == BL_SAT_SYM) && f->bits <= (carrier == BL_F64 ? 32 : 22) &&
+           step >= 0x1p-60 && step <= 0x1p60;
+}
+
+static void sums_of_loop(const walk *w, double *sum)
+{
+    bl_dtype carrier = w->c->in[0].type;
+    bli_code_grid grid = {.step = bl_format_step(w->f), .strict = w->strict};
+    bli_code_bounds(w->f, &grid.least, &grid.greatest);
+    bli_group_gradients(w->c, &(bli_group_gradient){
+                                  .groups = w->g.groups,
+                                  .back = bli_loops_get(w->c->isa, carrier)->grid_back,
+                                  .grid = &grid,
+                                  .scale = carrier == BL_F64 ? (const void *)w->g.scale : w->g.scale_f32,
+                                  .sum = sum,
+                              });
+}
+
 /* Both gradients of a learned scale's node.  Powers of two: d 2^round(log2 v) / d v = 2^round(log2 v) / v with the
  * rounding's derivative taken as one. */
 static void learned_gradients(const walk *w, const bli_quant_spec *s, double factor)
 {
     const bli_call *c = w->c;
     double *sum = w->g.scale + w->g.groups.count;
-    size_t n = bli_tensor_count(&c->in[0]), count = w->g.groups.count;
-    memset(sum, 0, count * sizeof(*sum));
-    for (size_t at = 0; at < n;) {
-        piece p = piece_at(&w->g.groups, at, n);
-        work_piece(w, p, sum);
-        at += p.n;
-    }
+    size_t count = w->g.groups.count;
+    if (has_loop(w->f, c->in[0].type))
+        sums_of_loop(w, sum);
+    else
+        sums_of_pieces(w, sum);
     if (!c->grad_in[1].data)
         return;
     for (size_t g = 0; g < count; g++)

@@ -43,17 +43,14 @@ static bl_status pact_backward(const bli_call *c, const bli_quant_spec *s)
     bli_grids g;
     BLI_TRY(steps(c, s, &g));
     double *alpha = g.scale + g.groups.count, *sum = g.scale;
-    memset(sum, 0, g.groups.count * sizeof(*sum));
-    size_t n = bli_tensor_count(&c->in[0]);
-    bli_group_walk walk = bli_group_first(&g.groups);
-    for (size_t i = 0; i < n; i++) {
-        size_t k = bli_group_next(&walk);
-        double x = bli_value_get(&c->in[0], i), dy = bli_value_get(&c->grad_out[0], i);
-        if (x >= alpha[k])
-            sum[k] += dy;
-        if (c->grad_in[0].data)
-            bli_value_set(&c->grad_in[0], i, x >= 0 && x < alpha[k] ? dy : 0);
-    }
+    for (size_t i = 0; i < g.groups.count; i++)
+        g.scale_f32[i] = (float)alpha[i];
+    bli_group_gradients(c, &(bli_group_gradient){
+                               .groups = g.groups,
+                               .back = bli_loops_get(c->isa, c->in[0].type)->clip_back,
+                               .scale = c->in[0].type == BL_F64 ? (const void *)alpha : g.scale_f32,
+                               .sum = sum,
+                           });
     if (c->grad_in[1].data)
         bli_store_scale_gradient(c, sum, g.groups.count);
     return BL_OK;

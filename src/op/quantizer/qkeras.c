@@ -172,9 +172,22 @@ void bli_relu_gradient(const bli_call *c, double slope, double pass)
 
 void bli_tanh_gradient(const bli_call *c)
 {
-    size_t n = bli_tensor_count(&c->in[0]);
-    for (size_t i = 0; i < n; i++) {
-        double y = bli_carry(c->in[0].type, tanh(bli_value_get(&c->in[0], i)));
-        bli_value_set(&c->grad_in[0], i, bli_value_get(&c->grad_out[0], i) * bli_carry(c->in[0].type, 1 - y * y));
+    bli_loops_get(c->isa, c->in[0].type)
+        ->tanh_back(c->in[0].data, c->grad_out[0].data, c->grad_in[0].data, bli_tensor_count(&c->in[0]));
+}
+
+void bli_channels_sign(const bli_call *c, const bli_channels *ch, double low)
+{
+    const bl_tensor *x = &c->in[0], *y = &c->out[0], scales = {.type = x->type, .data = ch->old};
+    const bli_groups *g = &ch->groups;
+    const size_t n = bli_tensor_count(x), size = bl_dtype_size(x->type);
+    const bool row = g->count > 1 && g->inner == 1;
+    const size_t run = g->count == 1 ? n : row ? g->count : g->inner;
+    for (size_t k = 0; k < g->count; k++)
+        bli_value_set(&scales, k, ch->scale[k]);
+    for (size_t at = 0; at < n; at += run) {
+        const void *scale = (const char *)scales.data + (row ? 0 : at / run % g->count * size);
+        bli_loops_get(c->isa, x->type)
+            ->sign((const char *)x->data + at * size, low, scale, !row, (char *)y->data + at * size, run);
     }
 }

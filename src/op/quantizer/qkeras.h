@@ -72,6 +72,8 @@ BL_MUST_CHECK bl_status bli_slope_option(bl_context *ctx, const bl_node *n, doub
 void bli_relu_gradient(const bli_call *c, double slope, double pass);
 /* dx = dy * (1 - tanh(x)^2): binary and ternary without alpha. */
 void bli_tanh_gradient(const bli_call *c);
+/* y = ch->scale * (1 for x >= 0 and NaN, low for x < 0); overwrites ch->old. */
+void bli_channels_sign(const bli_call *c, const bli_channels *ch, double low);
 
 /* _get_scale: least squares, mean(x q) / (mean(q q) + epsilon), with q = code(x, old); power of two if po2.
  * Here, so that the code function is inlined. */
