@@ -103,17 +103,18 @@ static bl_status page_in(bl_context *ctx, const bli_block *b, uint64_t first, si
 {
     size_t size = types[b->type].size, want = n * size, got = 0;
     uint64_t at = b->offset + first * size;
+    if (want == 0)
+        return BL_OK;
     while (got < want) {
         ssize_t r = pread(b->fd, buf + got, want - got, (off_t)(at + got));
         if (r < 0 && errno == EINTR)
             continue;
         if (r < 0)
-            return bli_fail(ctx, BL_IO, "%s: reading at byte %llu: %s", b->path, (unsigned long long)(at + got),
+            return bli_fail(ctx, BL_IO, "%s: reading at byte %llu: %s", b->path, (unsigned long long)at + got,
                             strerror(errno));
         if (r == 0)
             return bli_fail(ctx, BL_BAD_FILE, "%s: ends at byte %llu since it was opened; row %llu is gone", b->path,
-                            (unsigned long long)(at + got),
-                            (unsigned long long)(b->elements ? first / b->elements : 0));
+                            (unsigned long long)at + got, (unsigned long long)(b->elements ? first / b->elements : 0));
         got += (size_t)r;
     }
     if (b->swapped)

@@ -6,7 +6,6 @@
  * would read faster but leaves something behind that can go stale.)  Labels stay in memory, 4 bytes a row.
  */
 #include <string.h>
-#include <unistd.h>
 
 #include "train/data/csv.h"
 
@@ -245,12 +244,6 @@ static bl_status read_in_place(const bl_dataset *d, const uint32_t *rows, size_t
     return BL_OK;
 }
 
-static void close_fd(bl_context *ctx, void *fd)
-{
-    (void)ctx;
-    close((int)(intptr_t)fd);
-}
-
 /* ---- the set ------------------------------------------------------------------------------------------------- */
 /* From here on the set frees it. */
 static void *give(bl_dataset *d, growing *g)
@@ -274,7 +267,7 @@ static bl_status set_rows(bl_dataset *d, table *t)
     if (!x)
         return BL_NO_MEMORY;
     int fd = bli_input_take_fd(t->in);
-    bli_dataset_defer(d, close_fd, (void *)(intptr_t)fd);
+    bli_dataset_defer_fd(d, fd);
     *x = (row_index){t->format, fd, t->rows, t->end, give(d, &t->offsets), give(d, &t->blocks)};
     BLI_TRY(bli_dataset_set_features(d, &b, &row, t->options->shape));
     d->read_features = read_in_place;

@@ -38,8 +38,9 @@ struct bl_dataset {
     const char *const *class_names;
     const char *const *feature_names;
     struct {
-        bli_release_fn release;
+        bli_release_fn release; /* NULL: fd is closed */
         void *what;
+        int fd;
     } deferred[BLI_DATA_DEFERRED];
     int num_deferred;
 };
@@ -48,6 +49,7 @@ struct bl_dataset {
 BL_MUST_CHECK bl_status bli_dataset_create(bl_context *ctx, const char *path, bl_dataset **out);
 /* Calls release(ctx, what) at closing, last one first. */
 void bli_dataset_defer(bl_dataset *d, bli_release_fn release, void *what);
+void bli_dataset_defer_fd(bl_dataset *d, int fd);
 
 /* Takes the block as features, viewed as options->shape where given. */
 BL_MUST_CHECK bl_status bli_dataset_set_features(bl_dataset *d, const bli_block *features, const bl_shape *row_shape,

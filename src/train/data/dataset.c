@@ -7,6 +7,7 @@
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "train/data/data.h"
 
@@ -35,13 +36,22 @@ void bli_dataset_defer(bl_dataset *d, bli_release_fn release, void *what)
     d->deferred[d->num_deferred++].what = what;
 }
 
+void bli_dataset_defer_fd(bl_dataset *d, int fd)
+{
+    d->deferred[d->num_deferred].release = NULL;
+    d->deferred[d->num_deferred++].fd = fd;
+}
+
 void bl_dataset_close(bl_dataset *d)
 {
     if (!d)
         return;
     while (d->num_deferred > 0) {
         d->num_deferred--;
-        d->deferred[d->num_deferred].release(d->ctx, d->deferred[d->num_deferred].what);
+        if (d->deferred[d->num_deferred].release)
+            d->deferred[d->num_deferred].release(d->ctx, d->deferred[d->num_deferred].what);
+        else
+            close(d->deferred[d->num_deferred].fd);
     }
     bli_arena_destroy(d->arena);
 }

@@ -3,6 +3,7 @@
 
 #include <dirent.h>
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -15,10 +16,7 @@ char *bli_path_join(bli_arena *arena, const char *path, const char *name)
     char *joined = bli_arena_alloc(arena, a + b + 2);
     if (!joined)
         return NULL;
-    memcpy(joined, path, a);
-    if (a > 0 && path[a - 1] != '/')
-        joined[a++] = '/';
-    memcpy(joined + a, name, b + 1);
+    snprintf(joined, a + b + 2, "%s%s%s", path, a > 0 && path[a - 1] != '/' ? "/" : "", name);
     return joined;
 }
 

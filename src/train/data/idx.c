@@ -6,8 +6,6 @@
  */
 #include "train/data/idx.h"
 
-#include <unistd.h>
-
 #include "base/reader.h"
 #include "train/data/input.h"
 
@@ -108,18 +106,12 @@ static bl_status check_size(bl_context *ctx, const char *path, const bli_input *
     return BL_OK;
 }
 
-static void release_fd(bl_context *ctx, void *fd)
-{
-    (void)ctx;
-    close((int)(intptr_t)fd);
-}
-
 static void read_in_place(bl_dataset *d, bli_input *in, const header *h, bli_block *b)
 {
     b->fd = bli_input_take_fd(in);
     b->offset = h->header_bytes;
     b->swapped = __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__;
-    bli_dataset_defer(d, release_fd, (void *)(intptr_t)b->fd);
+    bli_dataset_defer_fd(d, b->fd);
 }
 
 static bl_status read_whole(bl_dataset *d, bli_input *in, const header *h, bli_block *b)
@@ -135,7 +127,7 @@ static bl_status read_whole(bl_dataset *d, bli_input *in, const header *h, bli_b
     BLI_TRY(bli_input_read(in, &extra, 1, &more)); /* also lets gzip check its sum */
     if (more > 0)
         return bli_fail(d->ctx, BL_BAD_FILE, "%s: content goes on after the %llu bytes that its header promises",
-                        b->path, (unsigned long long)(h->header_bytes + h->data_bytes));
+                        b->path, (unsigned long long)h->header_bytes + h->data_bytes);
     size_t size = bl_dtype_size(b->type);
     if (__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__)
         bli_swap_elements(data, (size_t)h->data_bytes / size, size);

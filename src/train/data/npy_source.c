@@ -7,7 +7,6 @@
  */
 #include <stdio.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "base/file.h"
 #include "tensor/npy.h"
@@ -30,12 +29,6 @@ static bl_status block_of_tensor(bl_dataset *d, const char *path, const bl_tenso
         return bli_fail(d->ctx, BL_LIMIT, "%s: the elements of a row are too many to count", path);
     *out = bli_block_make(path, t->type, (uint64_t)t->shape.dim[0], (size_t)elements, t->data);
     return BL_OK;
-}
-
-static void close_fd(bl_context *ctx, void *fd)
-{
-    (void)ctx;
-    close((int)(intptr_t)fd);
 }
 
 static bl_status check_in_place(bl_dataset *d, const char *path, const bli_npy_header *h, size_t start, uint64_t size)
@@ -63,7 +56,7 @@ static bl_status read_in_place(bl_dataset *d, bli_input *in, const char *path, c
     out->fd = bli_input_take_fd(in);
     out->offset = r.pos;
     out->swapped = h.big_endian == (__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__);
-    bli_dataset_defer(d, close_fd, (void *)(intptr_t)out->fd);
+    bli_dataset_defer_fd(d, out->fd);
     return BL_OK;
 }
 
@@ -245,11 +238,16 @@ const bli_source bli_source_npy = {
 };
 
 /* ---- folders of npy ------------------------------------------------------------------------------------------ */
+static bool npy_name(const char *name, char file[NAME_SIZE + 4])
+{
+    int size = snprintf(file, NAME_SIZE + 4, "%s.npy", name);
+    return size > 0 && size < NAME_SIZE + 4;
+}
+
 static bool has_npy(const void *folder, const char *name)
 {
     char file[NAME_SIZE + 4];
-    int size = snprintf(file, sizeof file, "%s.npy", name);
-    return size > 0 && (size_t)size < sizeof file && bli_folder_has(folder, file, false);
+    return npy_name(name, file) && bli_folder_has(folder, file, false);
 }
 
 static bool accepts_folder(const bli_place *p)
@@ -266,11 +264,10 @@ static bool accepts_folder(const bli_place *p)
 static bl_status array_path(bl_dataset *d, const bli_place *p, const char *base, const bl_dataset_options *o,
                             const char *key, char **path)
 {
-    char name[NAME_SIZE + 4];
-    if (!find_array(&p->folder, has_npy, base, o->split, name))
+    char name[NAME_SIZE], file[NAME_SIZE + 4];
+    if (!find_array(&p->folder, has_npy, base, o->split, name) || !npy_name(name, file))
         return no_array(d, p->path, base, o->split, key);
-    strcat(name, ".npy");
-    *path = bli_path_join(d->arena, p->path, name);
+    *path = bli_path_join(d->arena, p->path, file);
     return *path ? BL_OK : BL_NO_MEMORY;
 }
 
