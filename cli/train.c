@@ -1,4 +1,5 @@
 /* train.c: a recipe becomes a model. */
+#include <errno.h>
 #include <math.h>
 #include <stddef.h>
 #include <stdlib.h>
@@ -73,12 +74,26 @@ static bl_status check_writable(job *j)
                     bl_context_message(j->c->ctx));
 }
 
+static bl_status check_folder(job *j)
+{
+    char folder[4096];
+    const char *slash = strrchr(j->out, '/');
+    size_t n = slash == j->out ? 1 : slash ? (size_t)(slash - j->out) : 0;
+    snprintf(folder, sizeof folder, "%.*s", (int)n, slash ? j->out : "");
+    if (access(n ? folder : ".", W_OK | X_OK) == 0)
+        return BL_OK;
+    return cli_fail(j->c, BL_IO, "%s: nothing can be written into %s: %s", j->out, n ? folder : "this folder",
+                    strerror(errno));
+}
+
 static bl_status build(job *j)
 {
-    bl_status s = bl_recipe_dataset(j->recipe, "train", &j->data);
+    bl_status s = j->out ? check_folder(j) : BL_OK;
+    if (s == BL_OK)
+        s = bl_recipe_dataset(j->recipe, "train", &j->data);
     if (s == BL_OK)
         s = bl_recipe_graph(j->recipe, j->data, &j->graph);
-    if (s == BL_OK && !j->c->o.no_model)
+    if (s == BL_OK && !j->c->o.no_model) /* --check too */
         s = check_writable(j);
     if (s == BL_OK)
         s = bl_trainer_create(j->c->ctx, j->graph, j->data, bl_recipe_options(j->recipe), &j->trainer);

@@ -89,7 +89,7 @@ expect 1 "'xyz'" "$cli" train plane.yaml --set data.target=xyz
 expect 1 "the network's output has shape [N, 3], the data 2 classes" \
     "$cli" train plane.yaml --set network.2.Dense.units=3
 expect 2 "no output.model" "$cli" train plane.yaml --set output=
-expect 1 "nowhere" "$cli" train plane.yaml --quiet --out nowhere/x.onnx
+expect 1 "nowhere/x.onnx: nothing can be written into nowhere: No such file" "$cli" train plane.yaml --out nowhere/x.onnx
 expect_json error.status NOT_FOUND "$cli" train nowhere.yaml --json
 expect 1 "no model file can hold this network (--no-model trains it all the same)" \
     "$cli" train plane.yaml --set 'precision={default: {activation: "mx<e4m3,8>"}}'
