@@ -39,7 +39,7 @@ static bl_status value_name(bl_graph *g, const char *name, const char *base, con
 
 static bl_status reserve_values(bl_graph *g, size_t extra)
 {
-    BLI_TRY(bli_grow(g->ctx, &g->values, &g->cap_values, g->num_values, extra, sizeof *g->values));
+    BLI_TRY(bli_grow(g->ctx, &g->values, &g->cap_values, g->num_values, extra, sizeof(void *)));
     return bli_index_reserve(g->ctx, &g->value_index, extra);
 }
 
@@ -187,7 +187,7 @@ static void link_node(bl_graph *g, bli_node_slot *n)
 
 static bl_status reserve_node(bl_graph *g, const bl_node *spec)
 {
-    BLI_TRY(bli_grow(g->ctx, &g->nodes, &g->cap_nodes, g->num_nodes, 1, sizeof *g->nodes));
+    BLI_TRY(bli_grow(g->ctx, &g->nodes, &g->cap_nodes, g->num_nodes, 1, sizeof(void *)));
     BLI_TRY(bli_index_reserve(g->ctx, &g->node_index, 1));
     return bli_grow(g->ctx, &g->uses, &g->cap_uses, g->num_uses, (size_t)spec->num_inputs, sizeof *g->uses);
 }

@@ -175,7 +175,7 @@ bl_status bli_graph_clean(bl_graph *g)
     int *order = bli_alloc_array(g->ctx, nodes, sizeof *order);
     int *waits = bli_alloc_array(g->ctx, nodes, sizeof *waits);
     heap ready = {g, bli_alloc_array(g->ctx, nodes, sizeof *ready.item), 0};
-    bli_node_slot **sorted = bli_alloc_array(g->ctx, nodes, sizeof(*sorted));
+    bli_node_slot **sorted = bli_alloc_array(g->ctx, nodes, sizeof(void *));
     int *new_id = bli_alloc_array(g->ctx, g->num_values, sizeof *new_id);
     bl_status s = order && waits && ready.item && sorted && new_id ? BL_OK : BL_NO_MEMORY;
     if (s == BL_OK)

@@ -25,7 +25,7 @@ static bl_status copy_value(bl_graph *to, const bli_value_slot *from, bli_value_
 
 static bl_status copy_values(bl_graph *to, const bl_graph *from)
 {
-    BLI_TRY(bli_grow(to->ctx, &to->values, &to->cap_values, 0, from->num_values, sizeof *to->values));
+    BLI_TRY(bli_grow(to->ctx, &to->values, &to->cap_values, 0, from->num_values, sizeof(void *)));
     BLI_TRY(bli_index_reserve(to->ctx, &to->value_index, from->num_values));
     for (size_t i = 0; i < from->num_values; i++) {
         BLI_TRY(copy_value(to, from->values[i], &to->values[i]));
@@ -63,7 +63,7 @@ static bl_status copy_node(bl_graph *to, const bli_node_slot *from, bli_node_slo
 
 static bl_status copy_nodes(bl_graph *to, const bl_graph *from)
 {
-    BLI_TRY(bli_grow(to->ctx, &to->nodes, &to->cap_nodes, 0, from->num_nodes, sizeof *to->nodes));
+    BLI_TRY(bli_grow(to->ctx, &to->nodes, &to->cap_nodes, 0, from->num_nodes, sizeof(void *)));
     BLI_TRY(bli_grow(to->ctx, &to->uses, &to->cap_uses, 0, from->num_uses, sizeof *to->uses));
     BLI_TRY(bli_index_reserve(to->ctx, &to->node_index, from->num_nodes));
     for (size_t i = 0; i < from->num_nodes; i++) {

@@ -79,6 +79,7 @@ static int string_char(parser *p)
 
 static bl_status parse_string(parser *p, const char **out)
 {
+    *out = NULL;
     BLI_TRY(need(p, "\""));
     size_t end = p->pos;
     while (end < p->size && p->text[end] != '"')
@@ -126,6 +127,7 @@ static bl_status number_done(parser *p, const char *word, const char *end)
 static bl_status parse_int(parser *p, int64_t least, int64_t most, int64_t *out)
 {
     char word[64], *end;
+    *out = 0;
     BLI_TRY(number_word(p, word));
     errno = 0;
     long long v = strtoll(word, &end, 10);
@@ -138,6 +140,7 @@ static bl_status parse_int(parser *p, int64_t least, int64_t most, int64_t *out)
 static bl_status parse_u64(parser *p, uint64_t *out)
 {
     char word[64], *end;
+    *out = 0;
     BLI_TRY(number_word(p, word));
     errno = 0;
     *out = strtoull(word, &end, 10);
@@ -174,6 +177,7 @@ static bl_status parse_f32(parser *p, float *out)
 
 static bl_status parse_dtype(parser *p, bl_dtype *out)
 {
+    *out = BL_F32;
     skip_blanks(p);
     for (int t = 0; t < BL_DTYPE_COUNT; t++) {
         const char *name = bl_dtype_name((bl_dtype)t);

@@ -66,6 +66,7 @@ static bl_status remove_attr(bl_graph *g, int node, const char *name)
 static bl_status attr_tensor(bl_graph *g, const bl_attr *a, int *id)
 {
     float f = (float)a->u.f;
+    *id = -1;
     bl_tensor t = {BL_F32, {.rank = 0}, &f};
     if (a->kind == BL_ATTR_INTS)
         t = (bl_tensor){BL_I64, {1, {(int64_t)a->count}}, (void *)a->u.ints};

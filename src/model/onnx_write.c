@@ -4,6 +4,7 @@
  * gives the same bytes.  The batch is written as 1, which every tool accepts; readers here take it for the batch
  * whatever it is.  The nodes must already be ones that a file may hold (layout and quantizers spelled out).
  */
+#include <stdio.h>
 #include <string.h>
 
 #include "model/onnx.h"
@@ -60,7 +61,7 @@ static BliOnnx__ValueInfo *encode_value_info(encoder *e, const bl_value *v)
     tensor->elem_type = bli_onnx_data_type(v->type);
     tensor->shape = shape;
     shape->n_dim = (size_t)v->shape.rank;
-    shape->dim = make(e, shape->n_dim, sizeof *shape->dim);
+    shape->dim = make(e, shape->n_dim, sizeof(void *));
     for (size_t i = 0; e->status == BL_OK && i < shape->n_dim; i++)
         shape->dim[i] = encode_dimension(e, v->shape.dim[i]);
     return info;
@@ -134,7 +135,7 @@ static BliOnnx__Attribute *encode_attribute(encoder *e, const bl_attr *a)
 
 static char **encode_names(encoder *e, const int *ids, int count)
 {
-    char **names = make(e, (size_t)count, sizeof *names);
+    char **names = make(e, (size_t)count, sizeof(char *));
     for (int i = 0; names && i < count; i++)
         names[i] = text(ids[i] < 0 ? "" : bl_graph_value(e->g, ids[i])->name);
     return names;
@@ -151,7 +152,7 @@ static BliOnnx__Node *encode_node(encoder *e, const bl_node *n)
     out->n_output = (size_t)n->num_outputs;
     out->output = encode_names(e, n->outputs, n->num_outputs);
     out->n_attribute = (size_t)n->num_attrs;
-    out->attribute = make(e, out->n_attribute, sizeof *out->attribute);
+    out->attribute = make(e, out->n_attribute, sizeof(void *));
     for (int i = 0; e->status == BL_OK && i < n->num_attrs; i++)
         out->attribute[i] = encode_attribute(e, &n->attrs[i]);
     return out;
@@ -163,8 +164,8 @@ static BliOnnx__Node *encode_node(encoder *e, const bl_node *n)
 static void encode_values(encoder *e, BliOnnx__Graph *out)
 {
     size_t count = (size_t)bl_graph_num_values(e->g);
-    out->initializer = make(e, count, sizeof *out->initializer);
-    out->value_info = make(e, count, sizeof *out->value_info);
+    out->initializer = make(e, count, sizeof(void *));
+    out->value_info = make(e, count, sizeof(void *));
     for (int i = 0; e->status == BL_OK && i < (int)count; i++) {
         const bl_value *v = bl_graph_value(e->g, i);
         if (v->data) {
@@ -182,9 +183,9 @@ static BliOnnx__Graph *encode_graph(encoder *e)
     out->n_input = (size_t)bl_graph_num_inputs(e->g);
     out->n_output = (size_t)bl_graph_num_outputs(e->g);
     out->n_node = (size_t)bl_graph_num_nodes(e->g);
-    out->input = make(e, out->n_input, sizeof *out->input);
-    out->output = make(e, out->n_output, sizeof *out->output);
-    out->node = make(e, out->n_node, sizeof(*out->node));
+    out->input = make(e, out->n_input, sizeof(void *));
+    out->output = make(e, out->n_output, sizeof(void *));
+    out->node = make(e, out->n_node, sizeof(void *));
     encode_values(e, out);
     for (size_t i = 0; e->status == BL_OK && i < out->n_input; i++)
         out->input[i] = encode_value_info(e, bl_graph_value(e->g, bl_graph_input(e->g, (int)i)));
@@ -207,11 +208,10 @@ static BliOnnx__Entry *encode_entry(encoder *e, const char *key, const char *val
 
 static char *join(encoder *e, const char *a, const char *b)
 {
-    char *s = make(e, strlen(a) + strlen(b) + 1, 1);
-    if (s) {
-        memcpy(s, a, strlen(a));
-        memcpy(s + strlen(a), b, strlen(b));
-    }
+    size_t size = strlen(a) + strlen(b) + 1;
+    char *s = make(e, size, 1);
+    if (s)
+        snprintf(s, size, "%s%s", a, b);
     return s;
 }
 
@@ -231,7 +231,7 @@ static BliOnnx__Entry *encode_role(encoder *e, const bl_value *v)
 static void encode_meta(encoder *e, BliOnnx__Model *m)
 {
     size_t most = (size_t)bl_graph_num_meta(e->g) + (size_t)bl_graph_num_values(e->g) + 1;
-    m->metadata_props = make(e, most, sizeof *m->metadata_props);
+    m->metadata_props = make(e, most, sizeof(void *));
     if (!m->metadata_props)
         return;
     m->metadata_props[m->n_metadata_props++] = encode_entry(e, BLI_ONNX_MARK, "1");
@@ -271,7 +271,7 @@ static BliOnnx__Model *encode_model(encoder *e)
     m->ir_version = BLI_ONNX_IR;
     m->producer_name = text("bitlathe");
     m->producer_version = text(bl_version());
-    m->opset_import = make(e, 2, sizeof *m->opset_import);
+    m->opset_import = make(e, 2, sizeof(void *));
     if (!m->opset_import)
         return NULL;
     m->opset_import[m->n_opset_import++] = encode_opset(e, "", BLI_ONNX_OPSET);

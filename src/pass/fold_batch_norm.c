@@ -98,7 +98,9 @@ static double factor(const bl_graph *g, const pair *p, int64_t c)
 static void fold_weight(bl_graph *g, const pair *p)
 {
     bl_value *w = bli_graph_value_mut(g, p->weight);
-    int64_t count = bl_shape_count(&w->shape), inner = p->dense || p->channels == 0 ? 1 : count / p->channels;
+    if (p->channels == 0)
+        return;
+    int64_t count = bl_shape_count(&w->shape), inner = p->dense ? 1 : count / p->channels;
     for (int64_t i = 0; i < count; i++)
         ((float *)w->data)[i] = (float)((double)((float *)w->data)[i] * factor(g, p, i / inner % p->channels));
 }

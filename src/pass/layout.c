@@ -237,7 +237,7 @@ static bl_status bypass(bl_graph *g, int node, int source)
 /* Two Transposes in a row are one, or none. */
 static bl_status merge(bl_graph *g, int node)
 {
-    bli_perm outer, inner;
+    bli_perm outer = {0}, inner = {0};
     const bl_node *n = bl_graph_node(g, node);
     if (!transpose_perm(g, n, &outer))
         return BL_OK;

@@ -38,13 +38,14 @@ static void put_around(points *p, double v, bool exactly)
 
 static void stairs(points *p, const bli_spelling *s, bool exactly)
 {
-    double most = ldexp(1, s->format.bits > 24 ? 24 : s->format.bits) + 2, step = (double)s->step[0];
-    double stride = 2 * most > STAIRS ? floor(2 * most / STAIRS) : 1;
-    for (double k = -most; k <= most; k += stride) {
+    const int most = (1 << (s->format.bits > 24 ? 24 : s->format.bits)) + 2;
+    const int stride = 2 * most > STAIRS ? 2 * most / STAIRS : 1;
+    const double step = (double)s->step[0];
+    for (int k = -most; k <= most; k += stride) {
         put_around(p, k * step, exactly);
         put_around(p, (k + 0.5) * step, exactly);
     }
-    for (double k = -32; k <= 32; k++) {
+    for (int k = -32; k <= 32; k++) {
         put_around(p, k * step, exactly);
         put_around(p, (k + 0.5) * step, exactly);
     }
