@@ -77,6 +77,7 @@ void cli_size_text(double bits, char *buf, size_t size);
 /* progress.c: a bar on a terminal, one line an epoch elsewhere. */
 typedef struct cli_progress {
     bool quiet, terminal, drawn;
+    bool classes; /* false: regression, which has no accuracy */
     double last_drawn;
     bl_train_progress last;
 } cli_progress;

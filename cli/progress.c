@@ -37,22 +37,22 @@ static void rate_text(double rate, char *buf, size_t size)
         snprintf(buf, size, "%.0f samples/s", rate);
 }
 
-static void print_numbers(const bl_train_progress *p)
+static void print_numbers(const bl_train_progress *p, bool classes)
 {
     char rate[48], left[32];
     rate_text(p->samples_per_second, rate, sizeof rate);
     time_text(p->seconds_left, left, sizeof left);
     fprintf(stderr, "loss %.4f", p->loss);
-    if (isfinite(p->accuracy))
+    if (classes && isfinite(p->accuracy))
         fprintf(stderr, "  accuracy %.2f %%", 100 * p->accuracy);
     if (isfinite(p->validation_loss))
         fprintf(stderr, "  validation loss %.4f", p->validation_loss);
-    if (isfinite(p->validation_loss) && isfinite(p->validation_accuracy))
+    if (classes && isfinite(p->validation_loss) && isfinite(p->validation_accuracy))
         fprintf(stderr, " accuracy %.2f %%", 100 * p->validation_accuracy);
     fprintf(stderr, "  %s  %s left", rate, left);
 }
 
-static void draw_bar(const bl_train_progress *p)
+static void draw_bar(const bl_train_progress *p, bool classes)
 {
     double share = p->epoch_steps > 0 ? (double)p->epoch_step / (double)p->epoch_steps : 1;
     int full = (int)(share * BAR);
@@ -60,7 +60,7 @@ static void draw_bar(const bl_train_progress *p)
     for (int i = 0; i < BAR; i++)
         fputc(i < full ? '=' : i == full ? '>' : ' ', stderr);
     fputs("] ", stderr);
-    print_numbers(p);
+    print_numbers(p, classes);
 }
 
 void cli_progress_show(void *user, const bl_train_progress *now)
@@ -75,13 +75,13 @@ void cli_progress_show(void *user, const bl_train_progress *now)
             return;
         p->last_drawn = t;
         p->drawn = true;
-        draw_bar(now);
+        draw_bar(now, p->classes);
         if (now->epoch_done)
             fputc('\n', stderr);
         fflush(stderr);
     } else if (now->epoch_done) {
         fprintf(stderr, "epoch %d/%d  ", now->epoch, now->epochs);
-        print_numbers(now);
+        print_numbers(now, p->classes);
         fputc('\n', stderr);
     }
 }

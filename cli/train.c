@@ -118,6 +118,7 @@ static bl_status resume(job *j)
 static bl_status train(job *j)
 {
     cli_progress_init(&j->progress, j->c);
+    j->progress.classes = bl_dataset_classes(j->data) > 0;
     cli_interrupt_install(j->c->ctx);
     bl_status s = bl_trainer_run(j->trainer, cli_progress_show, &j->progress);
     cli_interrupt_install(NULL);
@@ -139,6 +140,14 @@ static json_t *scores(double loss, double accuracy)
     return o;
 }
 
+static void print_test(const bl_scores *got, bool classes)
+{
+    printf("test: loss %.4f", got->loss);
+    if (classes)
+        printf("  accuracy %.2f %%", 100 * got->accuracy);
+    printf("  (%lld rows)\n", (long long)got->rows);
+}
+
 /* The test part, if the data has one. */
 static bl_status test(job *j)
 {
@@ -154,7 +163,7 @@ static bl_status test(job *j)
         return s;
     cli_add(j->c, "test", scores(got.loss, got.accuracy));
     if (!j->c->o.json)
-        printf("test: loss %.4f  accuracy %.2f %%  (%lld rows)\n", got.loss, 100 * got.accuracy, (long long)got.rows);
+        print_test(&got, j->progress.classes);
     return BL_OK;
 }
 

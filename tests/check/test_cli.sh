@@ -129,6 +129,16 @@ cmp whole.onnx broken.onnx || failures=$((failures + 1))
 rm -f plane.npz
 expect 0 "starting from the beginning" "$cli" train plane.yaml --resume
 
+# regression has a loss and no accuracy
+awk -F, 'NR == 1 { print "a,b,y" } NR > 1 { print $1 "," $2 "," $1 * $2 + $1 }' plane.csv >slope.csv
+cat >slope.yaml <<'Y'
+data: {source: slope.csv, target: y, regression: true, validation: 0.2}
+network: [Dense: {units: 16, activation: relu}, Dense: 1]
+train: {epochs: 20, batch: 16, loss: mse, optimizer: {lr: 0.02}}
+Y
+expect 0 "epoch 20/20  loss 0.0" "$cli" train slope.yaml --out slope.onnx
+grep -q accuracy err && { echo "FAILED: regression has an accuracy"; failures=$((failures + 1)); }
+
 # a model's use
 expect 0 "accuracy " "$cli" eval plane.onnx --data plane.csv --split train --target label
 expect_json rows 400 "$cli" eval plane.onnx --data plane.csv --split train --target label --json
