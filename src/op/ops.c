@@ -17,7 +17,8 @@
     /* element by element, one input */ \
     X(relu) X(clip) X(leaky_relu) X(sigmoid) X(tanh) X(hard_sigmoid) X(hard_swish) X(elu) X(softplus) \
     /* moved or summed elements */ \
-    X(transpose) X(concat) X(split) X(slice) X(pad) X(reduce_sum) X(reduce_mean) X(softmax) X(dropout) \
+    X(transpose) X(concat) X(split) X(slice) X(pad) X(reduce_sum) X(reduce_mean) X(reduce_max) X(softmax) \
+    X(dropout) \
     /* normalisation and pools; without _last: channels first */ \
     X(batchnorm_last) X(batchnorm) X(maxpool_last) X(averagepool_last) X(global_maxpool_last) \
     X(global_averagepool_last) X(maxpool) X(averagepool) X(global_maxpool) X(global_averagepool) \

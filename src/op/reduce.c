@@ -1,4 +1,7 @@
-/* reduce.c: ReduceSum and ReduceMean over any axes but the batch; sums in double. */
+/* reduce.c: ReduceSum, ReduceMean and ReduceMax over any axes but the batch; sums in double.  Equal greatest elements
+ * share their gradient.
+ */
+#include <math.h>
 #include <string.h>
 
 #include "op/broadcast.h"
@@ -140,3 +143,56 @@ static const bli_attr_spec attrs[] = {{"axes", BL_ATTR_INTS, false},
     }
 REDUCE(reduce_sum, "ReduceSum", "sums over axes");
 REDUCE(reduce_mean, "ReduceMean", "means over axes");
+
+/* ---- the greatest ------------------------------------------------------------------------------------------- */
+
+static bl_status max_forward(const bli_call *c)
+{
+    bl_shape kept;
+    double count;
+    BLI_TRY(kept_shape(c, &c->in[0].shape, &kept, &count));
+    bli_walk w = bli_walk_start(&c->in[0].shape, &kept, NULL);
+    BLI_REAL_CALL(c->in[0].type, greatest, &w, c->in[0].data, bli_count(&c->out[0]), c->out[0].data);
+    return BL_OK;
+}
+
+static size_t max_scratch(const bli_call *c)
+{
+    return bli_count(&c->out[0]) * sizeof(double);
+}
+
+static bl_status max_backward(const bli_call *c)
+{
+    bl_shape kept;
+    double unused, *counts = c->scratch;
+    const bl_dtype type = c->in[0].type;
+    if (!c->grad_in[0].data)
+        return BL_OK;
+    BLI_TRY(kept_shape(c, &c->in[0].shape, &kept, &unused));
+    memset(counts, 0, bli_count(&c->out[0]) * sizeof *counts);
+    bli_walk w = bli_walk_start(&c->in[0].shape, &kept, NULL);
+    BLI_REAL_CALL(type, count_greatest, &w, c->in[0].data, c->out[0].data, counts);
+    w = bli_walk_start(&c->in[0].shape, &kept, NULL);
+    BLI_REAL_CALL(type, spread_greatest, &w, c->in[0].data, c->out[0].data, counts, c->grad_out[0].data,
+                  c->grad_in[0].data);
+    return BL_OK;
+}
+
+/* One of the elements; the greatest of none is -infinity. */
+static void max_range(bli_range_call *r)
+{
+    const bl_shape *x = &r->in[0]->shape;
+    for (int d = 0; d < x->rank; d++)
+        if (x->dim[d] == 0)
+            return;
+    r->range_out[0] = r->range_in[0];
+}
+
+const bli_op bli_op_reduce_max = {
+    .schema = {"ReduceMax", BLI_DOMAIN_ONNX, 1, 2, 1, attrs, infer_reduce, "greatest elements over axes"},
+    .flags = BLI_OP_NEEDS_IN | BLI_OP_NEEDS_OUT,
+    .forward = max_forward,
+    .backward = max_backward,
+    .range = max_range,
+    .scratch = max_scratch,
+};

@@ -19,6 +19,9 @@ typedef struct bli_chain {
 } bli_chain;
 int bli_chain_tensor(bli_chain *c, const char *word, const bl_shape *shape, const float *data);
 int bli_chain_number(bli_chain *c, const char *word, double value);
+int bli_chain_ints(bli_chain *c, const char *word, const int64_t *list, int count);
+/* Any node with one output of c->shape; -1 after a failure. */
+int bli_chain_add(bli_chain *c, const bl_node *spec, const char *word);
 /* b, d: -1 where absent. */
 int bli_chain_node(bli_chain *c, const char *word, const char *type, int a, int b, int d);
 int bli_chain_quant(bli_chain *c, const char *type, const int *inputs, int count, const bl_attr *attrs, int num_attrs);

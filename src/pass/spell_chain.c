@@ -34,7 +34,20 @@ int bli_chain_number(bli_chain *c, const char *word, double value)
     return bli_chain_tensor(c, word, &(bl_shape){.rank = 0}, &f);
 }
 
-static int add(bli_chain *c, const bl_node *spec, const char *word)
+int bli_chain_ints(bli_chain *c, const char *word, const int64_t *list, int count)
+{
+    int id = -1;
+    const char *name = c->status == BL_OK ? word_name(c, word) : NULL;
+    if (!name)
+        return -1;
+    if (bl_graph_find_value(c->g, name) >= 0)
+        name = NULL;
+    bl_tensor t = {BL_I64, {1, {count}}, (void *)list};
+    c->status = bl_graph_add_tensor(c->g, name, BL_ROLE_CONSTANT, "", &t, &id);
+    return id;
+}
+
+int bli_chain_add(bli_chain *c, const bl_node *spec, const char *word)
 {
     int out = -1;
     const char *name = c->status == BL_OK ? word_name(c, word) : NULL;
@@ -59,7 +72,7 @@ int bli_chain_node(bli_chain *c, const char *word, const char *type, int a, int 
     if (a < 0)
         return -1;
     bl_node n = {.type = type, .num_inputs = d >= 0 ? 3 : b >= 0 ? 2 : 1, .num_outputs = 1, .inputs = inputs};
-    return add(c, &n, word);
+    return bli_chain_add(c, &n, word);
 }
 
 int bli_chain_quant(bli_chain *c, const char *type, const int *inputs, int count, const bl_attr *attrs, int num_attrs)
@@ -74,13 +87,13 @@ int bli_chain_quant(bli_chain *c, const char *type, const int *inputs, int count
                  .num_attrs = num_attrs,
                  .inputs = inputs,
                  .attrs = attrs};
-    return add(c, &n, "quant");
+    return bli_chain_add(c, &n, "quant");
 }
 
 /* ---- hash --------------------------------------------------------------------------------------------------- */
 
-/* The longest spelling has about 20 nodes; a file may not make us walk more. */
-enum { DEEP = 32, MOST_VISITS = 400 };
+/* The longest spelling, that of blocks, has about 50 nodes on about 600 paths; a file may not make us walk more. */
+enum { DEEP = 64, MOST_VISITS = 2000 };
 
 static uint64_t mix(uint64_t h, const void *data, size_t size)
 {

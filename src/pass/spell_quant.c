@@ -316,9 +316,19 @@ static bool marked(const job *j)
     return bl_graph_meta(j->g, key) != NULL;
 }
 
+static bl_status refuse_because(const job *j, const char *why)
+{
+    char format[80] = "";
+    if (j->spec->has_format)
+        bl_format_print(&j->spec->format, format, sizeof format);
+    return bli_fail(j->ctx, BL_UNSUPPORTED,
+                    "quantizer %s %s of activations cannot be written in standard operators: %s",
+                    j->spec->quantizer->name, format, why ? why : "none of them gives the same values");
+}
+
 static bl_status refuse(const job *j)
 {
-    const char *why = "none of them gives the same values";
+    const char *why = NULL;
     if (j->spec->has_format) { /* ask again, on a graph of no importance, for what is missing */
         bl_graph *g;
         BLI_TRY(bl_graph_create(j->ctx, "", &g));
@@ -326,12 +336,24 @@ static bl_status refuse(const job *j)
         (void)bli_spell_activation(&c, -1, &j->spelling, &why);
         bl_graph_destroy(g);
     }
-    char format[80] = "";
-    if (j->spec->has_format)
-        bl_format_print(&j->spec->format, format, sizeof format);
-    return bli_fail(j->ctx, BL_UNSUPPORTED,
-                    "quantizer %s %s of activations cannot be written in standard operators: %s",
-                    j->spec->quantizer->name, format, why ? why : "none of them gives the same values");
+    return refuse_because(j, why);
+}
+
+static bl_status spell_blocks(job *j)
+{
+    bool same = false;
+    const char *why = NULL;
+    const int axis = j->spec->axis < 0 ? j->spec->axis + j->x->shape.rank : j->spec->axis;
+    const bli_blocks b = {.format = j->spec->format, .shape = j->x->shape, .axis = axis};
+    if (j->spec->scale != 1)
+        return refuse_because(j, "a scale beside those of the blocks");
+    BLI_TRY(bli_spell_probe_blocks(j->ctx, j->n, j->spec, &b, &same));
+    if (!same)
+        return refuse_because(j, NULL);
+    bli_chain c = {.g = j->g, .base = j->n->name, .anchor = j->node};
+    int made = bli_spell_blocks(&c, j->n->inputs[0], &b, &why);
+    BLI_TRY(c.status);
+    return made < 0 ? refuse_because(j, why) : replace_node(j, made, true);
 }
 
 /* A staircase along a line of slope `slope`: the stairs of x are wider than those of y. */
@@ -355,6 +377,8 @@ static bl_status spell_activation(job *j)
 {
     bool same = false, exactly = marked(j);
     bli_spell_fn words = activation_words;
+    if (j->spec->has_format && j->spec->format.kind == BL_FORMAT_MX)
+        return spell_blocks(j);
     if (strcmp(j->spec->quantizer->name, "dorefa") == 0) {
         words = dorefa_words;
         j->spelling.format = (bl_format){.kind = BL_FORMAT_INT, .bits = (int)bl_node_int(j->n, "bits", 8)};

@@ -36,6 +36,18 @@ typedef struct bli_squash {
 bool bli_spell_known(const bl_node *n, const char *quantizer, bli_known *k);
 int bli_spell_squash(bli_chain *c, int x, const void *arg);
 
+/* Blocks that share a scale (mx formats) along axis of a value of this shape. */
+typedef struct bli_blocks {
+    bl_format format;
+    bl_shape shape; /* dim[0] may be the batch */
+    int axis;       /* 0 or above */
+} bli_blocks;
+/* The nodes for x (arg: bli_blocks), -1 when the elements or the shape have no words (*why then says so). */
+int bli_spell_blocks(bli_chain *c, int x, const bli_blocks *b, const char **why);
+/* Whether they do what the quantizer does, on values of every size. */
+BL_MUST_CHECK bl_status bli_spell_probe_blocks(bl_context *ctx, const bl_node *n, const bli_quant_spec *spec,
+                                               const bli_blocks *b, bool *same);
+
 /* Before channels_first, while ranges can be inferred: notes in metadata which Quantize nodes read values on a grid on
  * which adding half a step is exact. */
 BL_MUST_CHECK bl_status bli_spell_mark(bl_graph *g);

@@ -222,6 +222,51 @@ def foreign(folder):
     return len(cases)
 
 
+def every_size(shape, seed=0):
+    """Rows whose greatest magnitudes have every exponent, others far below; zeros, infinities, the least and greatest."""
+    random = np.random.default_rng(seed)
+    x = (random.normal(size=shape) * 2.0 ** random.integers(-12, 1, size=shape)
+         * 2.0 ** random.uniform(-149, 128, size=shape[:1] + (1,) * (len(shape) - 1)))
+    x = np.clip(x, -3.4e38, 3.4e38).astype(np.float32)
+    for i in range(127):
+        x[10 + i] = np.float32(2.0) ** np.float32(i - 60) * random.integers(-300, 300, size=shape[1:]) / 256
+    flat = x.reshape(len(x), -1)
+    for i, v in enumerate([0.0, -0.0, np.inf, -np.inf, 3.4028234e38, 1e-45, 2.0 ** -127, -(2.0 ** 127)]):
+        flat[i] = v
+        flat[i, 1::3] = [0.0, v][i % 2]
+    return x
+
+
+def block_graph(attrs, shape):
+    """Between the quantizer and a convolution that does nothing, so that the layout turns."""
+    one = np.eye(shape[-1], dtype=np.float32).reshape(shape[-1], shape[-1], 1, 1)
+    return activation_graph(attrs, shape=shape).replace('"y" F32', '"q" F32').replace(
+        'output "y"', f'parameter "w" F32 {text(one.shape)} "weight" = {numbers(one)}\n'
+        'node "c" "Conv" "qonnx.custom_op.channels_last" ("q" "w") -> ("y" F32 ?) {}\noutput "y"')
+
+
+def blocks(folder):
+    count = 0
+    for f in ("e4m3,8", "e4m3,32", "e5m2,8", "e3m2,7", "e2m3,20", "e2m1,8", "int8,8", "int4,1", "int20,8", "int8,8,RND",
+              "e4m3,8,STOCHASTIC"):
+        compare(f"blocks {f}", activation_graph({"format": f"mx<{f}>"}, shape=(None, 20)), every_size((400, 20)), folder,
+                "ReduceMax")
+        count += 1
+    # a convolution's sums take no infinities, and its products round where there is more than one
+    x = every_size((200, 3, 4, 10), 1)
+    x[~(np.abs(x) < 1e38)] = 1
+    for attrs in ({"format": "mx<e4m3,4>"}, {"format": "mx<int8,3>", "axis": 1}, {"format": "mx<e2m1,32>", "axis": 2}):
+        compare(f"blocks {attrs}", block_graph(attrs, (None, 3, 4, 10)), x, folder, "ReduceMax")
+        here = run_here(folder / "g.onnx", x, folder)
+        bare = onnx.load(folder / "g.onnx")
+        assert any(p.key == "bitlathe.quantize.q" for p in bare.metadata_props), "the quantizer's description is missing"
+        del bare.metadata_props[:]
+        onnx.save(bare, folder / "bare.onnx")
+        assert np.array_equal(here, run_here(folder / "bare.onnx", x, folder)), f"blocks {attrs}: visible nodes differ"
+        count += 1
+    return count
+
+
 RECIPE = """name: tiny
 data: {{source: {folder}/data.npz, normalize: {{scale: 0.00390625}}}}
 network:
@@ -262,7 +307,7 @@ def main():
         folder = pathlib.Path(folder)
         trained(folder)
         print(foreign(folder), "nodes of other tools equal to qonnx's executor")
-        print(formats(folder) + scales(folder), "quantizers equal in qonnx and onnxruntime")
+        print(formats(folder) + scales(folder) + blocks(folder), "quantizers equal in qonnx and onnxruntime")
 
 
 main()

@@ -103,7 +103,7 @@ def transpose(rng, kind):
 
 MAKERS = [
     (40, pool, "MaxPool"), (40, pool, "AveragePool"), (20, pad, "Pad"), (20, slices, "Slice"),
-    (8, reduction, "ReduceSum"), (8, reduction, "ReduceMean"), (8, batchnorm, "BatchNormalization"),
+    (8, reduction, "ReduceSum"), (8, reduction, "ReduceMean"), (8, reduction, "ReduceMax"), (8, batchnorm, "BatchNormalization"),
     (6, transpose, "Transpose"), *[(5, arithmetic, k) for k in ("Add", "Sub", "Mul", "Div", "PRelu")],
     *[(2, activation, k) for k in ("Relu", "LeakyRelu", "Sigmoid", "Tanh", "HardSigmoid", "Elu", "Softplus", "Softmax")],
 ]

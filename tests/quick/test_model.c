@@ -211,6 +211,8 @@ static void test_quantizers_come_back(void **state)
                 round_trip_quantizer("ste", others[i], weight, "");
     round_trip_quantizer("ste", "po2<4>", true, "");
     round_trip_quantizer("ste", "mx<e4m3,2>", true, "");
+    round_trip_quantizer("ste", "mx<e4m3,2>", false, "");
+    round_trip_quantizer("ste", "mx<int8,32>", false, "");
     round_trip_quantizer("ste", "po2<4>", false, "node 'q': quantizer ste po2<4> of activations cannot be written");
     round_trip_quantizer("ste", "fixed<5,2,RND,WRAP_SM>", false, "no standard operator says this overflow");
     round_trip_quantizer("lsq", "int<4>", false, "");

@@ -90,6 +90,8 @@ static const op_case cases[] = {
     {"ReduceSum onnx x[N,5,3] i{-1} keepdims:0", false},
     {"ReduceMean onnx x[N,5,3,2] axes=1,2 keepdims:0", false},
     {"ReduceMean onnx x[N,5,3,2] axes=1,3", false},
+    {"ReduceMax onnx x[N,5,3,2] axes=1,3", false},
+    {"ReduceMax onnx x[N,5,3] axes=2 keepdims:0", false},
     {"ReduceSum onnx p[5,3]", false},
     {"ReduceSum onnx x[N,5,3] noop_with_empty_axes:1", false},
     {"Softmax onnx x[N,10]", false},
