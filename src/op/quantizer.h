@@ -115,5 +115,8 @@ typedef struct bli_relu_quantize {
 bli_relu_quantize bli_relu_quantize_init(const bli_quant_spec *s, bli_isa isa);
 void bli_relu_quantize_f32(const bli_relu_quantize *r, const float *z, float *q, size_t n);
 void bli_relu_quantize_backward_f32(const bli_relu_quantize *r, const float *z, const float *dq, float *dz, size_t n);
+/* The same as the operator of a step, for a Quantize node that reads what the Relu reads.  No node has this operator:
+ * plans put it in place of the two.  Its setup leaves state NULL where they must run apart; float32 only. */
+extern const bli_op bli_op_relu_quantize;
 
 #endif

@@ -8,6 +8,7 @@
 #include <limits.h>
 #include <string.h>
 
+#include "op/quantizer.h"
 #include "run/layout.h"
 
 static bool is_float(bl_dtype t)
@@ -104,7 +105,7 @@ static void use_storage(bli_plan *p, int v, int time)
 
 static bl_status add_output(bli_plan *p, bli_pstep *s, int out, bool batched, int time)
 {
-    const bl_node *n = bl_graph_node(p->graph, s->node);
+    const bl_node *n = s->run;
     bli_pvalue *pv = &p->values[out];
     if (!batched) {
         BLI_TRY(load_whole(p, out));
@@ -121,22 +122,60 @@ static bl_status add_output(bli_plan *p, bli_pstep *s, int out, bool batched, in
     return give_storage(p, out, time);
 }
 
+static bool is_node(const bl_node *n, const char *type, const char *domain)
+{
+    return strcmp(n->type, type) == 0 && strcmp(n->domain, domain) == 0;
+}
+
+/* A Relu whose only use is a Quantize that can do its work gets no step: the Quantize will read the Relu's input. */
+static bl_status fuse_relu(bli_plan *p, const bl_node *n, bool *fused)
+{
+    if (p->opt.all_global || p->real != BL_F32 || !is_node(n, "Relu", BLI_DOMAIN_ONNX) ||
+        !p->values[n->inputs[0]].batched || bli_graph_num_uses(p->graph, n->outputs[0]) != 1 ||
+        bli_graph_is_output(p->graph, n->outputs[0]))
+        return BL_OK;
+    const int user = bli_graph_first_user(p->graph, n->outputs[0]);
+    const bl_node *quantize = bl_graph_node(p->graph, user);
+    if (!is_node(quantize, "Quantize", BLI_DOMAIN_OWN))
+        return BL_OK;
+    for (int i = 1; i < quantize->num_inputs; i++)
+        if (quantize->inputs[i] >= 0)
+            return BL_OK;
+    bl_node *run = bli_arena_alloc(p->arena, sizeof *run);
+    int *inputs = bli_arena_array(p->arena, (size_t)quantize->num_inputs, sizeof *inputs);
+    if (!run || !inputs)
+        return BL_NO_MEMORY;
+    memcpy(inputs, quantize->inputs, (size_t)quantize->num_inputs * sizeof *inputs);
+    inputs[0] = n->inputs[0];
+    *run = *quantize;
+    run->inputs = inputs;
+    const void *state = NULL;
+    BLI_TRY(bli_within(p->ctx, bli_op_relu_quantize.setup(p->ctx, p->graph, run, p->arena, &state), "node '%s'",
+                       run->name));
+    p->fused[user] = state ? run : NULL;
+    *fused = state != NULL;
+    return BL_OK;
+}
+
 static bl_status add_node(bli_plan *p, int node)
 {
-    const bl_node *n = bl_graph_node(p->graph, node);
-    const bli_op *op = bli_op_find(n->type, n->domain);
+    const bl_node *n = p->fused[node] ? p->fused[node] : bl_graph_node(p->graph, node);
+    const bli_op *op = p->fused[node] ? &bli_op_relu_quantize : bli_op_find(n->type, n->domain);
     if (!op)
         return bli_fail(p->ctx, BL_UNSUPPORTED, "node '%s': operator '%s' of domain '%s' cannot be run", n->name,
                         n->type, n->domain);
-    bool batched = false, grad = false;
-    for (int i = 0; i < n->num_inputs; i++) {
+    bool batched = false, grad = false, fused = false;
+    BLI_TRY(fuse_relu(p, n, &fused));
+    for (int i = 0; !fused && i < n->num_inputs; i++) {
         if (n->inputs[i] < 0)
             continue;
         batched |= p->values[n->inputs[i]].batched;
         grad |= p->values[n->inputs[i]].needs_grad;
     }
+    if (fused)
+        return BL_OK;
     bli_pstep *s = batched ? &p->steps[p->num_steps++] : &p->whole_steps[p->num_whole_steps++];
-    *s = (bli_pstep){.node = node, .op = op, .view = (op->flags & BLI_OP_VIEW) != 0};
+    *s = (bli_pstep){.node = node, .run = n, .op = op, .view = (op->flags & BLI_OP_VIEW) != 0};
     if (!s->view && !op->forward)
         return bli_fail(p->ctx, BL_UNSUPPORTED, "node '%s': operator '%s' has no kernel for this layout", n->name,
                         n->type);
@@ -155,7 +194,7 @@ static bl_status add_node(bli_plan *p, int node)
 static bl_status setup_steps(bli_plan *p, bli_pstep *steps, int count)
 {
     for (int i = 0; i < count; i++) {
-        const bl_node *n = bl_graph_node(p->graph, steps[i].node);
+        const bl_node *n = steps[i].run;
         if (steps[i].op->setup)
             BLI_TRY(bli_within(p->ctx, steps[i].op->setup(p->ctx, p->graph, n, p->arena, &steps[i].state), "node '%s'",
                                n->name));
@@ -186,7 +225,8 @@ static bl_status analyse(bli_plan *p)
     const int nodes = bl_graph_num_nodes(p->graph);
     p->steps = bli_arena_array(p->arena, (size_t)nodes + 1, sizeof *p->steps);
     p->whole_steps = bli_arena_array(p->arena, (size_t)nodes + 1, sizeof *p->whole_steps);
-    if (!p->steps || !p->whole_steps)
+    p->fused = bli_arena_array(p->arena, (size_t)nodes + 1, sizeof *p->fused);
+    if (!p->steps || !p->whole_steps || !p->fused)
         return BL_NO_MEMORY;
     for (int i = 0; i < nodes; i++)
         BLI_TRY(add_node(p, i));
@@ -265,7 +305,7 @@ bl_tensor bli_plan_tensor(const bli_plan *p, int v, const bli_place *at)
 
 void bli_plan_call(const bli_plan *p, const bli_pstep *s, const bli_place *at, bli_call *c)
 {
-    const bl_node *n = bl_graph_node(p->graph, s->node);
+    const bl_node *n = s->run;
     c->ctx = p->ctx;
     c->node = n;
     c->training = at->training;
@@ -298,7 +338,7 @@ static bl_status name_node(const bli_plan *p, bl_status s, const bli_pstep *step
 {
     if (s == BL_OK)
         return s;
-    return bli_within(p->ctx, s, "node '%s'", bl_graph_node(p->graph, step->node)->name);
+    return bli_within(p->ctx, s, "node '%s'", step->run->name);
 }
 
 bl_status bli_plan_forward_whole_step(bli_plan *p, int i, const bli_place *at)

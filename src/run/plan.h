@@ -5,8 +5,9 @@
  *              copy in the carrier type; "whole" nodes run once a step;
  *   - batched: rows x elements.  Its storage is *global* (all rows of the batch, one buffer) or *local* (the rows of
  * one slice, in a thread's own arena, so that a slice passes through the network without leaving the cache). Views
- * share the storage of their root.  Storages that are never alive together share bytes: lifetimes are intervals of a
- * time line that the owner of the plan lays out (forward steps, loss, backward steps).
+ * share the storage of their root.  The value between two nodes that run as one step (a Relu and its Quantize) has no
+ * storage, unless all values are to be kept.  Storages that are never alive together share bytes: lifetimes are
+ * intervals of a time line that the owner of the plan lays out (forward steps, loss, backward steps).
  *
  * Building: bli_plan_create analyses; the owner may lengthen lifetimes, add storages and mark them global; then
  * bli_plan_layout fixes offsets and allocates.
@@ -37,6 +38,7 @@ typedef struct bli_pvalue {
 
 typedef struct bli_pstep {
     int node;
+    const bl_node *run; /* that node as it is run: of a fused pair with the inputs of its first node */
     const bli_op *op;
     bool view;
     size_t reduce_count; /* doubles of whole-batch statistics, 0 if none */
@@ -63,6 +65,7 @@ typedef struct bli_plan {
     bli_arena *arena;
     int num_values, num_whole_steps, num_steps, num_storages, max_storages;
     bli_pvalue *values;
+    const bl_node **fused; /* per node: how a node runs whose predecessor is fused into it and has no step; else NULL */
     bli_pstep *whole_steps; /* in order */
     bli_pstep *steps;       /* batched, in order */
     bli_storage *storages;

@@ -129,7 +129,7 @@ bl_status bli_plan_find_wide(bli_plan *p)
         return BL_NO_MEMORY;
     BLI_TRY(bli_infer_ranges(p->ctx, g, ranges, accumulators));
     for (int i = 0; i < p->num_steps; i++) {
-        const bl_node *n = bl_graph_node(g, p->steps[i].node);
+        const bl_node *n = p->steps[i].run;
         if (accumulators[p->steps[i].node] <= 0x1p53)
             continue;
         int *steps = bli_arena_array(p->arena, BLI_MAX_IN, sizeof *steps);

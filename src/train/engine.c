@@ -52,7 +52,7 @@ static bl_status find_errors(bli_engine *e, char *wants)
 {
     const bli_plan *p = e->plan;
     for (int i = 0; i < p->num_steps; i++) {
-        const bl_node *n = bl_graph_node(p->graph, p->steps[i].node);
+        const bl_node *n = p->steps[i].run;
         bool own = false;
         for (int k = 0; k < n->num_inputs; k++)
             own |= n->inputs[k] >= 0 && !p->values[n->inputs[k]].batched && p->values[n->inputs[k]].needs_grad;
@@ -132,7 +132,7 @@ static bl_status find_params(bli_engine *e)
 static bool whole_is_flat(const bli_plan *p)
 {
     for (int i = 0; i < p->num_whole_steps; i++) {
-        const bl_node *n = bl_graph_node(p->graph, p->whole_steps[i].node);
+        const bl_node *n = p->whole_steps[i].run;
         for (int k = 0; k < n->num_inputs; k++)
             if (n->inputs[k] >= 0 && bl_graph_value(p->graph, n->inputs[k])->producer >= 0)
                 return false;

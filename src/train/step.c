@@ -124,7 +124,7 @@ static bl_status loss(bli_engine *e, int slice, const bli_place *at)
 static void quantize_error(bli_engine *e, int step, const bli_place *at)
 {
     const bli_place_format *f = &e->error[step];
-    const bl_node *n = bl_graph_node(e->plan->graph, e->plan->steps[step].node);
+    const bl_node *n = e->plan->steps[step].run;
     const bl_tensor g = bli_tape_grad(&e->tape, n->outputs[0], at);
     const size_t elements = e->plan->values[n->outputs[0]].elements, count = elements * (size_t)at->rows;
     const size_t row = g.shape.rank > 1 && count ? (size_t)g.shape.dim[g.shape.rank - 1] : 1;

@@ -18,11 +18,6 @@ static int end_time(const bli_plan *p)
     return 2 * p->num_steps + 2;
 }
 
-static const bl_node *node_of(const bli_plan *p, const bli_pstep *s)
-{
-    return bl_graph_node(p->graph, s->node);
-}
-
 static void keep(bli_plan *p, int v, int time)
 {
     const int st = v < 0 ? -1 : p->values[p->values[v].root].storage;
@@ -33,7 +28,7 @@ static void keep(bli_plan *p, int v, int time)
 /* A step's gradient is wanted when one of its outputs receives one and one of its inputs leads to a parameter. */
 static bool step_live(const bli_tape *t, const bli_pstep *s)
 {
-    const bl_node *n = node_of(t->plan, s);
+    const bl_node *n = s->run;
     for (int o = 0; o < n->num_outputs; o++)
         if (t->live[t->plan->values[n->outputs[o]].root])
             return true;
@@ -51,13 +46,13 @@ static void mark_live(bli_tape *t)
         const bli_pstep *s = &p->steps[i];
         if (s->view || !s->op->backward || !step_live(t, s))
             continue;
-        const bl_node *n = node_of(p, s);
+        const bl_node *n = s->run;
         for (int k = 0; k < n->num_inputs; k++)
             if (n->inputs[k] >= 0 && p->values[n->inputs[k]].needs_grad)
                 t->live[p->values[n->inputs[k]].root] = true;
     }
     for (int i = p->num_whole_steps - 1; i >= 0; i--) {
-        const bl_node *n = node_of(p, &p->whole_steps[i]);
+        const bl_node *n = p->whole_steps[i].run;
         for (int k = 0; k < n->num_inputs; k++)
             if (t->live[n->outputs[0]] && n->inputs[k] >= 0 && p->values[n->inputs[k]].needs_grad)
                 t->live[n->inputs[k]] = true;
@@ -113,7 +108,7 @@ static bl_status plan_step_backward(bli_tape *t, int i)
 {
     bli_plan *p = t->plan;
     const bli_pstep *s = &p->steps[i];
-    const bl_node *n = node_of(p, s);
+    const bl_node *n = s->run;
     const int time = backward_time(p, i);
     for (int k = 0; k < n->num_inputs; k++) {
         const int v = n->inputs[k];
@@ -149,7 +144,7 @@ static void keep_for_tiles(bli_tape *t)
     for (int c = 0; c < t->num_contributions; c++) {
         if (!t->contributions[c].tiled)
             continue;
-        const bl_node *n = node_of(p, &p->steps[t->contributions[c].step]);
+        const bl_node *n = p->steps[t->contributions[c].step].run;
         const int y = t->grad_storage[p->values[n->outputs[0]].root];
         p->storages[y].global = true;
         p->storages[y].last = end_time(p);
@@ -221,7 +216,7 @@ static bl_status whole_gradients(bli_tape *t)
 {
     bli_plan *p = t->plan;
     for (int i = p->num_whole_steps - 1; i >= 0; i--) {
-        const bl_node *n = node_of(p, &p->whole_steps[i]);
+        const bl_node *n = p->whole_steps[i].run;
         for (int k = 0; t->live[n->outputs[0]] && k < n->num_inputs; k++) {
             const int v = n->inputs[k];
             if (v < 0 || !t->live[v])

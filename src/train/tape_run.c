@@ -66,7 +66,7 @@ static void add_temps(const bli_tape *t, const bl_node *n, int step, const bli_p
 static bl_status backward(const bli_tape *t, int step, int slice, const bli_place *at)
 {
     const bli_pstep *s = &t->plan->steps[step];
-    const bl_node *n = bl_graph_node(t->plan->graph, s->node);
+    const bl_node *n = s->run;
     bli_call c;
     bli_plan_call(t->plan, s, at, &c);
     c.reduced = t->reduced + t->reduced_at[step];
@@ -85,7 +85,7 @@ static double *partial(const bli_tape *t, int slice)
 static bl_status reduce(const bli_tape *t, const bli_move *m, int slice, const bli_place *at)
 {
     const bli_pstep *s = &t->plan->steps[m->step];
-    const bl_node *n = bl_graph_node(t->plan->graph, s->node);
+    const bl_node *n = s->run;
     bli_call c;
     bli_plan_call(t->plan, s, at, &c);
     c.reduced = t->reduced + t->reduced_at[m->step];
@@ -97,7 +97,7 @@ static bl_status reduce(const bli_tape *t, const bli_move *m, int slice, const b
 
 static void error_max(const bli_tape *t, const bli_move *m, int slice, const bli_place *at)
 {
-    const bl_node *n = bl_graph_node(t->plan->graph, t->plan->steps[m->step].node);
+    const bl_node *n = t->plan->steps[m->step].run;
     const bl_tensor g = bli_tape_grad(t, n->outputs[0], at);
     const size_t count = (size_t)bl_shape_count(&g.shape);
     double most = 0;
@@ -164,7 +164,7 @@ bl_status bli_tape_tile(const bli_tape *t, int index, const bli_place *whole, in
 {
     const bli_contribution *con = &t->contributions[index];
     const bli_pstep *s = &t->plan->steps[con->step];
-    const bl_node *n = bl_graph_node(t->plan->graph, s->node);
+    const bl_node *n = s->run;
     bli_call c;
     bli_plan_call(t->plan, s, whole, &c);
     set_grad_out(t, n, whole, &c);
@@ -201,7 +201,7 @@ bl_status bli_tape_backward_whole(const bli_tape *t, int i, const bli_place *at)
 {
     const bli_plan *p = t->plan;
     const bli_pstep *s = &p->whole_steps[i];
-    const bl_node *n = bl_graph_node(p->graph, s->node);
+    const bl_node *n = s->run;
     bli_call c;
     if (!t->live[n->outputs[0]])
         return BL_OK;

@@ -104,6 +104,41 @@ static void threads_change_no_bit(void **state)
     }
 }
 
+static uint64_t train_quantized(bool apart, bool small)
+{
+    static const int widths[] = {17, 8, CLASSES};
+    bl_context *ctx = new_context(2);
+    toy_data d = toy_make(ctx, ROWS, INPUTS, CLASSES, 1);
+    bl_train_options o = small_options();
+    bl_graph *m, *g = net_build(ctx, &(net_spec){.inputs = INPUTS,
+                                                 .layers = 3,
+                                                 .widths = widths,
+                                                 .seed = 3,
+                                                 .weight = "fixed<6,1,RND_CONV,SAT_SYM>",
+                                                 .activation = small ? "fixed<3,0,TRN,SAT>" : "ufixed<4,1,RND,SAT>",
+                                                 .apart = apart});
+    bl_trainer *t;
+    assert_ok(ctx, bl_trainer_create(ctx, g, d.set, &o, &t));
+    assert_ok(ctx, bl_trainer_run(t, NULL, NULL));
+    assert_ok(ctx, bl_trainer_model(t, &m));
+    const uint64_t h = fingerprint(m);
+    bl_graph_destroy(m);
+    bl_trainer_destroy(t);
+    bl_graph_destroy(g);
+    toy_free(ctx, &d);
+    bl_context_destroy(ctx);
+    return h;
+}
+
+static void relu_and_quantizer_in_one_step_change_no_bit(void **state)
+{
+    (void)state;
+    const uint64_t wide = train_quantized(true, false), small = train_quantized(true, true);
+    assert_true(wide != small);
+    assert_int_equal(train_quantized(false, false), wide);
+    assert_int_equal(train_quantized(false, true), small);
+}
+
 static void seeds_and_slices_do_change_bits(void **state)
 {
     (void)state;
@@ -354,6 +389,7 @@ int main(void)
         cmocka_unit_test(learns_a_toy_problem),
         cmocka_unit_test_prestate(threads_change_no_bit, NULL),
         cmocka_unit_test_prestate(threads_change_no_bit, &with_batch_norm),
+        cmocka_unit_test(relu_and_quantizer_in_one_step_change_no_bit),
         cmocka_unit_test(seeds_and_slices_do_change_bits),
         cmocka_unit_test(last_batch_may_have_fewer_rows_than_slices),
         cmocka_unit_test(a_process_that_dies_anywhere_goes_on_to_the_same_model),

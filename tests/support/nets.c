@@ -109,6 +109,8 @@ bl_graph *net_build(bl_context *ctx, const net_spec *s)
             x = batch_norm(g, x, width, l + 1);
         snprintf(name, sizeof name, "relu%d", l + 1);
         x = add_node(g, "Relu", "", name, &x, 1, NULL, 0);
+        snprintf(name, sizeof name, "same%d", l + 1);
+        x = s->apart ? add_node(g, "Identity", "", name, &x, 1, NULL, 0) : x;
         snprintf(name, sizeof name, "relu%d/activation_quant", l + 1);
         x = quantize(g, x, s->activation, "activation", name);
     }

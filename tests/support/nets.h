@@ -12,6 +12,7 @@ typedef struct net_spec {
     const char *input, *weight, *bias, *activation; /* formats */
     uint64_t seed;
     bool batch_norm;
+    bool apart; /* an Identity between each Relu and what follows it */
 } net_spec;
 bl_graph *net_build(bl_context *ctx, const net_spec *s);
 

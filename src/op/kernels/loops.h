@@ -50,6 +50,8 @@ typedef struct bli_loops {
     bli_scaled_back *grid_back;
     /* A learned clip to [0, scale] (PACT); g is not read.  dy where x >= scale. */
     bli_scaled_back *clip_back;
+    /* dx = dy where above < x <= most, else 0 */
+    void (*range_back)(const void *x, double above, double most, const void *dy, void *dx, size_t n);
     /* y = scale for x >= 0 and NaN, low * scale for x < 0 */
     void (*sign)(const void *x, double low, const void *scale, bool one, void *y, size_t n);
     /* y = round(clip(x, 0, 1) * levels) * step, ties to even, levels below 2^22; NaN: 0 */

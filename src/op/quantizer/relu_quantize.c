@@ -59,19 +59,56 @@ void bli_relu_quantize_f32(const bli_relu_quantize *r, const float *z, float *q,
         bli_quantize_f32(&r->format, r->scale, 0, NULL, 0, z, q, n, r->isa);
         return;
     }
+    const bli_loops *loops = bli_loops_get(r->isa, BL_F32);
     for (size_t at = 0; at < n; at += PIECE) {
-        size_t end = n - at < PIECE ? n : at + PIECE;
-        for (size_t i = at; i < end; i++)
-            q[i] = z[i] > 0 ? z[i] : 0.0f;
-        bli_quantize_f32(&r->format, r->scale, 0, NULL, 0, q + at, q + at, end - at, r->isa);
+        size_t m = n - at < PIECE ? n - at : PIECE;
+        loops->relu(z + at, q + at, m);
+        bli_quantize_f32(&r->format, r->scale, 0, NULL, 0, q + at, q + at, m, r->isa);
     }
 }
 
 void bli_relu_quantize_backward_f32(const bli_relu_quantize *r, const float *z, const float *dq, float *dz, size_t n)
 {
-    float hi = r->hi;
-    for (size_t i = 0; i < n; i++) {
-        float v = dq[i]; /* loaded in any case, so that the loop has no branch */
-        dz[i] = ((z[i] > 0) & (z[i] <= hi)) ? v : 0.0f;
-    }
+    bli_loops_get(r->isa, BL_F32)->range_back(z, 0, (double)r->hi, dq, dz, n);
 }
+
+/* ---- the two as one step of a plan ---------------------------------------------------------------------------- */
+static bl_status setup(bl_context *ctx, const bl_graph *g, const bl_node *node, bli_arena *arena, const void **state)
+{
+    bli_quant_spec *s;
+    bool batched = bl_graph_value(g, node->inputs[0])->shape.dim[0] < 0;
+    *state = NULL;
+    BLI_TRY(bli_quant_spec_parse(ctx, node, batched, arena, &s));
+    bli_relu_quantize *r = bli_arena_alloc(arena, sizeof(*r));
+    if (!r)
+        return BL_NO_MEMORY;
+    *r = bli_relu_quantize_init(s, bli_cpu_isa());
+    *state = r->ok ? r : NULL;
+    return BL_OK;
+}
+
+static bl_status forward(const bli_call *c)
+{
+    bli_relu_quantize r = *(const bli_relu_quantize *)c->state;
+    r.isa = c->isa;
+    bli_relu_quantize_f32(&r, c->in[0].data, c->out[0].data, bli_tensor_count(&c->in[0]));
+    return BL_OK;
+}
+
+static bl_status backward(const bli_call *c)
+{
+    bli_relu_quantize r = *(const bli_relu_quantize *)c->state;
+    r.isa = c->isa;
+    if (c->grad_in[0].data)
+        bli_relu_quantize_backward_f32(&r, c->in[0].data, c->grad_out[0].data, c->grad_in[0].data,
+                                       bli_tensor_count(&c->in[0]));
+    return BL_OK;
+}
+
+const bli_op bli_op_relu_quantize = {
+    .schema = {.type = "Relu and Quantize", .domain = BLI_DOMAIN_OWN, .min_inputs = 1, .max_inputs = 3},
+    .flags = BLI_OP_NEEDS_IN | BLI_OP_INPLACE,
+    .forward = forward,
+    .backward = backward,
+    .setup = setup,
+};
