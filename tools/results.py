@@ -106,7 +106,7 @@ def load(path):
 
 def run(words, threads):
     out = os.path.join(OUT, 'model')
-    extra = ['--json', '--quiet', '--threads', str(threads), '--out', out + '.onnx', '--set', f'output.log={out}.jsonl',
+    extra = ['--json', '--quiet', '--threads', str(threads), '--no-model', '--set', f'output.log={out}.jsonl',
              '--set', f'output.checkpoint={out}.ckpt.npz']
     if os.path.exists(out + '.ckpt.npz'):
         os.remove(out + '.ckpt.npz')
