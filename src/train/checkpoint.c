@@ -42,7 +42,7 @@ static bl_status add_text(entries *e, const char *name, const char *text)
     return add(e, "", name, BL_U8, strlen(text), text);
 }
 
-static void digest(const bl_npz_entry *list, size_t count, char text[BLI_SHA256_TEXT])
+void bli_checkpoint_digest(const bl_npz_entry *list, size_t count, char *text)
 {
     bli_sha256 s;
     uint8_t out[BLI_SHA256_BYTES];
@@ -106,7 +106,7 @@ static bl_status save(const bl_trainer *t, entries *e, const char *path)
         return BL_NO_MEMORY;
     BLI_TRY(add_counters(e, t));
     BLI_TRY(add_tensors(e, t));
-    digest(e->list, e->count, sha);
+    bli_checkpoint_digest(e->list, e->count, sha);
     BLI_TRY(add_text(e, "sha256", sha));
     return bl_npz_write(t->ctx, path, e->list, e->count);
 }
@@ -140,7 +140,7 @@ static bl_status check_digest(bl_context *ctx, const bl_npz *z, const char *path
         return BL_NO_MEMORY;
     for (size_t i = 0; i < n; i++)
         list[i] = (bl_npz_entry){bl_npz_name(z, i), *bl_npz_tensor(z, i)};
-    digest(list, n - 1, sha);
+    bli_checkpoint_digest(list, n - 1, sha);
     bli_free(ctx, list);
     if (strcmp(bl_npz_name(z, n - 1), "sha256") != 0 || !text_is(z, "sha256", sha))
         return bli_fail(ctx, BL_BAD_FILE, "%s: its content does not match its SHA-256: torn or altered", path);

@@ -10,6 +10,9 @@
 
 #include "train/trainer.h"
 
+/* The SHA-256 of the first count entries, as text; room for BLI_SHA256_TEXT. */
+void bli_checkpoint_digest(const bl_npz_entry *list, size_t count, char *text);
+
 /* One fact, one line: member of struct bl_trainer (or its engine) -> npz name. */
 #define BLI_CHECKPOINT_COUNTERS(X)                                                                                     \
     X(t->epoch, "epoch")                                                                                               \

@@ -3,10 +3,12 @@
 
 #include <math.h>
 
+#include "base/sha256.h"
 #include "support/faults.h"
 #include "support/folder.h"
 #include "support/memory.h"
 #include "support/nets.h"
+#include "train/checkpoint.h"
 
 enum { ROWS = 600, INPUTS = 6, CLASSES = 3 };
 
@@ -294,6 +296,57 @@ static void torn_and_foreign_checkpoints_are_refused(void **state)
     bl_context_destroy(ctx);
 }
 
+/* A checkpoint with a right hash and a wrong member: drop one, or cut it, or give it another type. */
+static bl_status resume_altered(bl_trainer *t, const bl_npz *z, size_t member, int how)
+{
+    const size_t n = bl_npz_count(z);
+    bl_npz_entry *list = calloc(n, sizeof *list);
+    char sha[BLI_SHA256_TEXT];
+    size_t count = 0;
+    for (size_t i = 0; i + 1 < n; i++) {
+        if (i == member && how == 0)
+            continue;
+        list[count] = (bl_npz_entry){bl_npz_name(z, i), *bl_npz_tensor(z, i)};
+        if (i == member && how == 1)
+            list[count].tensor.shape.dim[0] -= list[count].tensor.shape.dim[0] > 0;
+        if (i == member && how == 2)
+            list[count].tensor.type = BL_U16;
+        count++;
+    }
+    bli_checkpoint_digest(list, count, sha);
+    list[count++] = (bl_npz_entry){"sha256", {BL_U8, {1, {BLI_SHA256_TEXT - 1}}, sha}};
+    assert_ok(t->ctx, bl_npz_write(t->ctx, temp_path("altered.npz"), list, count));
+    free(list);
+    return bl_trainer_resume(t, temp_path("altered.npz"));
+}
+
+static void every_member_of_a_checkpoint_is_checked(void **state)
+{
+    (void)state;
+    bl_context *ctx = new_context(1);
+    const bl_train_options o = resume_options(temp_path("members.npz"));
+    toy_data d = toy_make(ctx, ROWS, INPUTS, CLASSES, 1);
+    bl_graph *g = small_net(ctx, true);
+    bl_trainer *t;
+    bl_npz *z;
+    assert_ok(ctx, bl_trainer_create(ctx, g, d.set, &o, &t));
+    for (int i = 0; i < 3; i++)
+        assert_ok(ctx, bl_trainer_step(t));
+    assert_ok(ctx, bl_trainer_save(t, o.checkpoint));
+    assert_ok(ctx, bl_npz_read(ctx, o.checkpoint, &z));
+    for (size_t m = 0; m + 1 < bl_npz_count(z); m++)
+        for (int how = 0; how < 3; how++)
+            if (resume_altered(t, z, m, how) != BL_BAD_FILE) {
+                print_error("member %s, change %d: not refused\n", bl_npz_name(z, m), how);
+                fail();
+            }
+    bl_npz_free(z);
+    bl_trainer_destroy(t);
+    bl_graph_destroy(g);
+    toy_free(ctx, &d);
+    bl_context_destroy(ctx);
+}
+
 static void an_interrupt_saves_and_says_where(void **state)
 {
     (void)state;
@@ -395,6 +448,7 @@ int main(void)
         cmocka_unit_test(a_process_that_dies_anywhere_goes_on_to_the_same_model),
         cmocka_unit_test(a_full_disk_leaves_the_previous_checkpoint),
         cmocka_unit_test(torn_and_foreign_checkpoints_are_refused),
+        cmocka_unit_test(every_member_of_a_checkpoint_is_checked),
         cmocka_unit_test(an_interrupt_saves_and_says_where),
         cmocka_unit_test(bad_options_are_named),
         cmocka_unit_test(every_allocation_may_fail),
