@@ -1,4 +1,4 @@
-/* Training: it learns, it does not depend on threads, a checkpoint goes on byte for byte. */
+/* Training: it learns, it does not depend on threads, a checkpoint goes on byte for byte. Run under TSan too. */
 #include "support/test.h"
 
 #include <math.h>
