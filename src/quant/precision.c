@@ -299,6 +299,79 @@ bl_status bli_precision_set_axis(bl_context *ctx, bli_precision *p, int axis)
     return BL_OK;
 }
 
+/* ---- widths -------------------------------------------------------------------------------------------------- */
+static bl_status check_has_widths(bl_context *ctx, bli_arena *arena, const bli_precision *p)
+{
+    const bl_node node = {
+        .name = "", .type = "Quantize", .domain = BLI_DOMAIN_OWN, .attrs = p->attrs, .num_attrs = p->num_attrs};
+    bli_quant_spec *s;
+    if (p->none)
+        return bli_fail(ctx, BL_BAD_VALUE, "option widths: float32 has no widths");
+    BLI_TRY(bli_quant_spec_parse(ctx, &node, false, arena, &s));
+    if (strcmp(s->quantizer->name, "ste") != 0)
+        return bli_fail(ctx, BL_BAD_VALUE, "option widths: quantizer %s takes none, only ste does", s->quantizer->name);
+    const bl_format_kind kind = s->format.kind;
+    if (kind != BL_FORMAT_FIXED && kind != BL_FORMAT_INT && kind != BL_FORMAT_AFFINE)
+        return bli_fail(ctx, BL_BAD_VALUE, "option widths: only fixed, int and affine formats take them");
+    return BL_OK;
+}
+
+static bl_status to_width(bl_context *ctx, const bl_tensor *t, size_t i, float *out)
+{
+    double w = 0;
+    switch (t->type) {
+#define WIDTH(name, ctype, npy, onnx)                                                                                  \
+    case BL_##name:                                                                                                    \
+        w = (double)((const ctype *)t->data)[i];                                                                       \
+        break;
+        BL_DTYPE_LIST(WIDTH)
+#undef WIDTH
+    case BL_DTYPE_COUNT:
+        break;
+    }
+    if (!(w >= 1 && w <= 32) || w != (double)(int)w)
+        return bli_fail(ctx, BL_BAD_VALUE, "option widths: number %zu is %g, expected a whole number from 1 to 32", i,
+                        w);
+    *out = (float)w;
+    return BL_OK;
+}
+
+bl_status bli_precision_set_widths(bl_context *ctx, bli_arena *arena, const bl_tensor *widths, bli_precision *p)
+{
+    BLI_TRY(check_has_widths(ctx, arena, p));
+    size_t n = (size_t)bl_shape_count(&widths->shape);
+    if (n == 0)
+        return bli_fail(ctx, BL_BAD_VALUE, "option widths: there are none");
+    bl_tensor *copy = bli_arena_alloc(arena, sizeof *copy);
+    float *w = bli_arena_array(arena, n, sizeof *w);
+    if (!copy || !w)
+        return BL_NO_MEMORY;
+    for (size_t i = 0; i < n; i++)
+        BLI_TRY(to_width(ctx, widths, i, &w[i]));
+    *copy = (bl_tensor){.type = BL_F32, .shape = widths->shape, .data = w}; /* the type that model files have */
+    p->widths = copy;
+    return BL_OK;
+}
+
+bl_status bli_precision_widths_shape(bl_context *ctx, const bli_precision *p, const bl_shape *x, bl_shape *out)
+{
+    *out = p->widths->shape;
+    if (out->rank != 1 || out->dim[0] == 1)
+        return BL_OK;
+    int axis = p->axis < 0 ? p->axis + x->rank : p->axis;
+    int64_t widths = out->dim[0];
+    if (axis < 0 || axis >= x->rank || x->dim[axis] < 0)
+        return bli_fail(ctx, BL_BAD_VALUE, "option widths: axis %d is no channel of a tensor of rank %d", p->axis,
+                        x->rank);
+    if (x->dim[axis] != widths)
+        return bli_fail(ctx, BL_BAD_VALUE, "option widths: %lld for %lld channels (axis %d)", (long long)widths,
+                        (long long)x->dim[axis], axis);
+    out->rank = x->rank - axis;
+    for (int d = 1; d < out->rank; d++)
+        out->dim[d] = 1;
+    return BL_OK;
+}
+
 /* ---- first scales -------------------------------------------------------------------------------------------- */
 static bl_status init_groups(bl_context *ctx, bli_arena *arena, const bl_node *node, const bl_tensor *x, float *scale,
                              size_t count)

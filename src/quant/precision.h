@@ -30,8 +30,9 @@ typedef struct bli_precision {
     bool scale_per_channel; /* of dim[axis] elements; else a scalar (per element: x's shape) */
     bool scale_per_element;
     int axis;
-    bool whole_tensor; /* takes its scale from all of the data: for parameters only */
-    bool is_mx;        /* axis: where blocks run; products want the axis that they sum over */
+    bool whole_tensor;       /* takes its scale from all of the data: for parameters only */
+    bool is_mx;              /* axis: where blocks run; products want the axis that they sum over */
+    const bl_tensor *widths; /* float32, or NULL; see bli_precision_set_widths */
 } bli_precision;
 
 /* text: the one-text form.  place: "input", "weight", "bias", "activation", ... */
@@ -42,6 +43,16 @@ BL_MUST_CHECK bl_status bli_precision_resolve(bl_context *ctx, bli_arena *arena,
 /* Another axis (channel, or mx blocks) than the entry gave; for a layer that knows where its channels are.  Does
  * nothing when the entry named one. */
 BL_MUST_CHECK bl_status bli_precision_set_axis(bl_context *ctx, bli_precision *p, int axis);
+
+/* Widths of its own for each channel or element: whole numbers from 1 to 32 in any type, copied into arena.  Of rank 1
+ * they are one per channel (along the axis), otherwise they broadcast to x as NumPy has it.  Refused unless p has
+ * quantizer ste and a fixed, int or affine format. */
+BL_MUST_CHECK bl_status bli_precision_set_widths(bl_context *ctx, bli_arena *arena, const bl_tensor *widths,
+                                                 bli_precision *p);
+/* The shape that p's widths have beside an x of this shape (dim[0] < 0: the batch); fails if they are not one per
+ * channel. */
+BL_MUST_CHECK bl_status bli_precision_widths_shape(bl_context *ctx, const bli_precision *p, const bl_shape *x,
+                                                   bl_shape *out);
 
 /* First values of a learned scale from data: for a parameter, its values; for activations there is none yet, and data
  * NULL gives what suits values of about one in magnitude (LSQ: 2 * sqrt(2/pi) / sqrt(qmax); pact: 6).  x is a float32

@@ -383,6 +383,19 @@ static const refusal refusals[] = {
     {NET "precision: {default: {weight: {quantizer: lsk, bits: 4}}}\n", NULL, "lsk"},
     {NET "precision: {default: {weight: {quantizer: lsq, bits: 99}}}\n", NULL, "99"},
     {NET "precision: {default: {weight: {quantizer: lsq, bits: 4, granulrity: channel}}}\n", NULL, "granularity"},
+    {NET "precision: {default: {weight: {quantizer: lsq, bits: 4, widths: [3]}}}\n", NULL,
+     "r.yaml:5: option widths: quantizer lsq takes none, only ste does"},
+    {NET "precision: {default: {weight: {format: \"float<e4m3>\", widths: [3]}}}\n", NULL,
+     "only fixed, int and affine"},
+    {NET "precision: {default: {weight: {format: float32, widths: [3]}}}\n", NULL, "float32 has no widths"},
+    {NET "precision: {default: {weight: {format: int<4>, widths: [3, 33]}}}\n", NULL,
+     "number 1 is 33, expected a whole"},
+    {NET "precision: {default: {weight: {format: int<4>, widths: [2.5]}}}\n", NULL, "number 0 is 2.5"},
+    {NET "precision: {default: {weight: {format: int<4>, widths: [four]}}}\n", NULL,
+     "expected a list of whole numbers"},
+    {NET "precision: {default: {weight: {format: int<4>, widths: []}}}\n", NULL, "option widths: there are none"},
+    {NET "precision: {default: {weight: {format: int<4>, widths: 3}}}\n", NULL, "or the name of a .npy file"},
+    {NET "precision: {default: {weight: {format: int<4>, widths: none/such.npy}}}\n", NULL, "none/such.npy"},
     {NET "precision: {default: {error: {format: \"float<e5m2>\", scale: dinamic}}}\n", NULL,
      "(did you mean 'dynamic'?)"},
     {NET "precision: {default: {error: \"float<e9>\"}}\n", NULL, "r.yaml:5: "},
@@ -859,6 +872,70 @@ static void test_channel_scales_follow_the_output_channels(void **state)
     bl_graph_destroy(g);
 }
 
+static void assert_widths(const bl_graph *g, const char *node, bl_shape want, float first, float last)
+{
+    const bl_node *q = bl_graph_node(g, bl_graph_find_node(g, node));
+    assert_int_equal(q->num_inputs, 3);
+    const bl_value *w = bl_graph_value(g, q->inputs[2]);
+    assert_int_equal(w->type, BL_F32); /* which model files hold */
+    assert_int_equal(w->shape.rank, want.rank);
+    for (int d = 0; d < want.rank; d++)
+        assert_int_equal(w->shape.dim[d], want.dim[d]);
+    const float *n = w->data;
+    assert_true(n[0] == first);
+    assert_true(n[bl_shape_count(&want) - 1] == last);
+}
+
+static void test_listed_widths_follow_the_channels(void **state)
+{
+    (void)state;
+    bl_graph *g;
+    assert_ok(ctx,
+              build_on(CNN "precision:\n  name:\n"
+                           "    c1: {weight: {format: \"fixed<8,1>\", widths: [2, 3, 4, 5]},\n"
+                           "         activation: {format: \"ufixed<8,3>\", widths: [6, 6, 6, 7]}}\n"
+                           "    fc1: {weight: {format: int<8>, scale: learned, widths: [1, 2, 3, 4, 5, 6, 7, 8]}}\n"
+                           "    fc2: {weight: {format: int<8>, widths: [5]}}\n",
+                       image, &g));
+    assert_widths(g, "c1/weight_quant", (bl_shape){4, {4, 1, 1, 1}}, 2, 5);
+    assert_widths(g, "c1/activation_quant", (bl_shape){1, {4}}, 6, 7);
+    assert_widths(g, "fc1/weight_quant", (bl_shape){1, {8}}, 1, 8);
+    assert_widths(g, "fc2/weight_quant", (bl_shape){1, {1}}, 5, 5);
+    bl_graph_destroy(g);
+    assert_int_equal(build_on(CNN "precision: {default: {weight: {format: int<8>, widths: [5, 6]}}}\n", image, &g),
+                     BL_BAD_VALUE);
+    assert_non_null(strstr(bl_context_message(ctx), "'c1/weight_quant'"));
+    assert_non_null(strstr(bl_context_message(ctx), "2 for 4 channels (axis 0)"));
+}
+
+/* Read, built, and trained for an epoch: widths above 24 bits take the float64 carrier. */
+static void test_widths_of_elements_come_from_beside_the_recipe(void **state)
+{
+    (void)state;
+    int32_t widths[8 * 10];
+    for (int i = 0; i < 80; i++)
+        widths[i] = 1 + i % 30;
+    const bl_tensor t = {.type = BL_I32, .shape = {2, {8, 10}}, .data = widths};
+    assert_ok(ctx, bl_npy_write(ctx, temp_path("widths.npy"), &t));
+    const char *text = CNN "precision: {name: {fc2: {weight: {format: \"fixed<8,1>\", widths: widths.npy}}}}\n";
+    put_file(temp_path("widths.yaml"), text, strlen(text));
+    bl_recipe *r;
+    bl_graph *g;
+    rows d = rows_of(image);
+    assert_ok(ctx, bl_recipe_read(ctx, temp_path("widths.yaml"), NULL, 0, &r));
+    assert_ok(ctx, bl_recipe_graph(r, d.set, &g));
+    assert_widths(g, "fc2/weight_quant", (bl_shape){2, {8, 10}}, 1, 1 + 79 % 30);
+    bl_train_options o = *bl_recipe_options(r);
+    bl_trainer *trainer;
+    o.epochs = 1;
+    assert_ok(ctx, bl_trainer_create(ctx, g, d.set, &o, &trainer));
+    assert_ok(ctx, bl_trainer_run(trainer, NULL, NULL));
+    bl_trainer_destroy(trainer);
+    bl_graph_destroy(g);
+    bl_recipe_free(r);
+    rows_free(&d);
+}
+
 static void test_every_preset_builds_and_gives_way(void **state)
 {
     (void)state;
@@ -990,6 +1067,8 @@ int main(void)
         TEST(test_rules_of_the_step_name_their_layers_in_order_of_force),
         TEST(test_sums_are_quantized_behind_their_bias),
         TEST(test_channel_scales_follow_the_output_channels),
+        TEST(test_listed_widths_follow_the_channels),
+        TEST(test_widths_of_elements_come_from_beside_the_recipe),
         TEST(test_every_preset_builds_and_gives_way),
         TEST(test_the_fingerprint_is_the_recipe_s_without_its_outputs),
         TEST(test_lists_are_whole),

@@ -4,6 +4,7 @@
  * quant/precision.h; a place of the step takes a format and how it is scaled.
  */
 #include <stddef.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "train/recipe/recipe.h"
@@ -15,13 +16,68 @@ static bool of_layer(const bli_yaml *entry, const bli_yaml *option)
     return in_layer && (strcmp(option->key, "name") == 0 || strcmp(option->key, "input") == 0);
 }
 
+/* ---- widths ------------------------------------------------------------------------------------------------------ */
+static bl_status listed_widths(bl_context *ctx, bli_arena *arena, const bli_yaml *n, bl_tensor *out)
+{
+    double *w = bli_arena_array(arena, (size_t)n->count + 1, sizeof *w);
+    if (!w)
+        return BL_NO_MEMORY;
+    size_t i = 0;
+    for (const bli_yaml *e = n->first; e; e = e->next) {
+        char *end = NULL;
+        w[i++] = e->kind == BLI_YAML_SCALAR ? strtod(e->text, &end) : 0;
+        if (!end || end == e->text || *end)
+            return bli_yaml_fail(ctx, e, BL_BAD_VALUE, "option widths: expected a list of whole numbers");
+    }
+    *out = (bl_tensor){.type = BL_F64, .shape = {1, {n->count}}, .data = w};
+    return BL_OK;
+}
+
+/* A file's name, from the folder that the recipe is in unless it starts at the root. */
+static bl_status beside_recipe(bl_context *ctx, const bli_yaml *n, bli_buf *path)
+{
+    const char *slash = n->line > 0 ? strrchr(n->origin, '/') : NULL;
+    int folder = slash && n->text[0] != '/' ? (int)(slash - n->origin) + 1 : 0;
+    bli_buf_init(path, ctx, 1 << 16);
+    return bli_buf_printf(path, "%.*s%s", folder, n->origin, n->text);
+}
+
+static bl_status file_widths(bl_context *ctx, bli_arena *arena, const bli_yaml *n, bli_precision *p)
+{
+    size_t length = strlen(n->text);
+    if (n->kind != BLI_YAML_SCALAR || length < 4 || strcmp(n->text + length - 4, ".npy") != 0)
+        return bli_fail(ctx, BL_BAD_VALUE,
+                        "option widths: expected a list of whole numbers or the name of a .npy file");
+    bli_buf path;
+    bl_tensor t = {0};
+    bl_status s = beside_recipe(ctx, n, &path);
+    if (s == BL_OK)
+        s = bl_npy_read(ctx, path.data, &t);
+    if (s == BL_OK)
+        s = bli_within(ctx, bli_precision_set_widths(ctx, arena, &t, p), "%s", path.data);
+    bl_tensor_free(ctx, &t);
+    bli_buf_free(&path);
+    return s;
+}
+
+static bl_status read_widths(bl_context *ctx, bli_arena *arena, const bli_yaml *n, bli_precision *p)
+{
+    bl_tensor t;
+    if (!n || n->kind == BLI_YAML_NULL)
+        return BL_OK;
+    if (n->kind != BLI_YAML_LIST)
+        return bli_yaml_within(ctx, n, file_widths(ctx, arena, n, p));
+    BLI_TRY(listed_widths(ctx, arena, n, &t));
+    return bli_yaml_within(ctx, n, bli_precision_set_widths(ctx, arena, &t, p));
+}
+
 static bl_status resolve_map(bl_context *ctx, bli_arena *arena, const bli_yaml *n, const char *place,
                              bli_precision *out)
 {
     bli_precision_entry entries[BLI_PRECISION_ATTRS];
     size_t count = 0;
     for (const bli_yaml *o = n->first; o; o = o->next) {
-        if (of_layer(n, o) || o->kind == BLI_YAML_NULL)
+        if (of_layer(n, o) || o->kind == BLI_YAML_NULL || strcmp(o->key, "widths") == 0)
             continue;
         if (o->kind != BLI_YAML_SCALAR)
             return bli_yaml_fail(ctx, o, BL_BAD_VALUE, "option %s: expected one value", o->key);
@@ -31,7 +87,8 @@ static bl_status resolve_map(bl_context *ctx, bli_arena *arena, const bli_yaml *
     }
     if (count == 0)
         return bli_yaml_fail(ctx, n, BL_BAD_VALUE, "expected a format or a quantizer");
-    return bli_yaml_within(ctx, n, bli_precision_resolve(ctx, arena, place, entries, count, out));
+    BLI_TRY(bli_yaml_within(ctx, n, bli_precision_resolve(ctx, arena, place, entries, count, out)));
+    return read_widths(ctx, arena, bli_yaml_find(n, "widths"), out);
 }
 
 static bl_status read_forward(bl_context *ctx, bli_arena *arena, const bli_yaml *n, const char *place,

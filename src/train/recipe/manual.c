@@ -61,7 +61,9 @@ static bl_status put_precision(bli_buf *out)
         "is a "
         "map from\nplaces to formats. `all`, `forward` and `step` stand for groups of places, and `default: "
         "\"fixed<16,4,RND,SAT>\"` is `default:\n{all: ...}`. A format is one text, or a map with a quantizer and its "
-        "options; quote it inside of `{}`, since it has commas.\n\n| place | | |\n|---|---|---|\n"));
+        "options; quote it inside of `{}`, since it has commas.\n"
+        "With `widths: [4, 6, 8]` in such a map each channel has a width of its own; `widths: name.npy`, from the\n"
+        "recipe's folder, gives one for each channel or element.\n\n| place | | |\n|---|---|---|\n"));
     for (int i = 0; i < bli_place_count(); i++)
         BLI_TRY(bli_buf_printf(out, "| `%s` | %s | %s |\n", bli_places[i].name,
                                bli_places[i].forward ? "forward" : "step", bli_places[i].help));

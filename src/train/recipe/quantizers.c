@@ -66,11 +66,22 @@ static bl_status add_scale(bl_graph *g, const bli_precision *p, const bl_node *n
     return s;
 }
 
+/* The constant "<node's name>/widths". */
+static bl_status add_widths(bl_graph *g, const bli_precision *p, const char *name, const bl_shape *shape, int *id)
+{
+    char widths[NAME_SIZE + 8];
+    bl_tensor t = *p->widths;
+    snprintf(widths, sizeof widths, "%s/widths", name);
+    BLI_TRY(bli_within(bl_graph_context(g), bli_precision_widths_shape(bl_graph_context(g), p, shape, &t.shape),
+                       "node '%s'", name));
+    return bl_graph_add_tensor(g, widths, BL_ROLE_CONSTANT, "", &t, id);
+}
+
 /* Node `name` on value; *out is its output.  scale_name: of a learned scale. */
 bl_status bli_quantize_node(bl_graph *g, const bli_precision *p, const char *name, const char *scale_name, int value,
                             const bl_shape *shape, int *out)
 {
-    int in[2] = {value, -1};
+    int in[3] = {value, -1, -1};
     bl_node spec = {.name = name,
                     .type = "Quantize",
                     .domain = BLI_DOMAIN_OWN,
@@ -82,6 +93,10 @@ bl_status bli_quantize_node(bl_graph *g, const bli_precision *p, const char *nam
     if (p->needs_scale) {
         BLI_TRY(add_scale(g, p, &spec, scale_name, value, shape, &in[1]));
         spec.num_inputs = 2;
+    }
+    if (p->widths) {
+        BLI_TRY(add_widths(g, p, name, shape, &in[2]));
+        spec.num_inputs = 3;
     }
     return bl_graph_add_node(g, &spec, &name, out);
 }
