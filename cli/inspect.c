@@ -49,10 +49,26 @@ static const char *quantizer_format(const bl_node *n)
     return bl_node_string(n, "format", bl_node_string(n, "quantizer", ""));
 }
 
+/* The mean of a node's tensor of widths, each of which stands for as many elements; 0 without one. */
+static double mean_width(const job *j, const bl_node *n)
+{
+    const bl_value *w = n->num_inputs > 2 && n->inputs[2] >= 0 ? bl_graph_value(j->g, n->inputs[2]) : NULL;
+    if (!w || !w->data || w->type != BL_F32)
+        return 0;
+    double sum = 0;
+    int64_t count = bl_shape_count(&w->shape);
+    for (int64_t i = 0; i < count; i++)
+        sum += (double)((const float *)w->data)[i];
+    return count > 0 ? sum / (double)count : 0;
+}
+
 /* Bits of one value of a quantizer's output; 0 when its text does not say. */
 static double bits_of(const job *j, const bl_node *n)
 {
     bl_format f;
+    double widths = mean_width(j, n);
+    if (widths > 0)
+        return widths;
     const char *text = bl_node_string(n, "format", NULL);
     if (text && bl_format_parse(j->c->ctx, text, &f) == BL_OK) {
         if (f.kind == BL_FORMAT_BINARY)

@@ -138,6 +138,9 @@ train: {epochs: 20, batch: 16, loss: mse, optimizer: {lr: 0.02}}
 Y
 expect 0 "epoch 20/20  loss 0.0" "$cli" train slope.yaml --out slope.onnx
 grep -q accuracy err && { echo "FAILED: regression has an accuracy"; failures=$((failures + 1)); }
+expect 0 "model: wide.onnx" "$cli" train slope.yaml --quiet --set train.epochs=1 \
+    --set 'precision={name: {dense_2: {weight: {format: "fixed<8,2>", widths: [3]}}}}' --out wide.onnx
+expect 0 "48 bits" "$cli" inspect wide.onnx
 
 # a model's use
 expect 0 "accuracy " "$cli" eval plane.onnx --data plane.csv --split train --target label
