@@ -50,7 +50,16 @@ static int greatest(bli_chain *c, const char *word, int x)
     return with_ints(c, word, "ReduceMax", x, "axes", &last, 1);
 }
 
-static int power_below(bli_chain *c, int m, int first, int stride, int count)
+/* The words of one search, so that every node and constant has a name of its own. */
+typedef struct search {
+    const char *inverses, *ratio, *floor, *reached, *powers, *below, *result;
+} search;
+static const search of_top = {"top/inverses", "top/ratio", "top/floor", "top/reached",
+                              "top/powers",   "top/below", "top"};
+static const search of_fine = {"fine/inverses", "fine/ratio", "fine/floor", "fine/reached",
+                               "fine/powers",   "fine/below", "fine"};
+
+static int power_below(bli_chain *c, const search *w, int m, int first, int stride, int count)
 {
     float power[STEPS], inverse[STEPS];
     const bl_shape list = {1, {count}};
@@ -59,12 +68,12 @@ static int power_below(bli_chain *c, int m, int first, int stride, int count)
         inverse[i] = ldexpf(1, -(first + stride * i));
     }
     c->shape.dim[2] = count;
-    int t = bli_chain_node(c, "ratio", "Mul", m, bli_chain_tensor(c, "inverses", &list, inverse), -1);
-    t = bli_chain_node(c, "floor", "Floor", t, -1, -1);
+    int t = bli_chain_node(c, w->ratio, "Mul", m, bli_chain_tensor(c, w->inverses, &list, inverse), -1);
+    t = bli_chain_node(c, w->floor, "Floor", t, -1, -1);
     int zero = bli_chain_number(c, "zero", 0), one = bli_chain_number(c, "one", 1);
-    t = bli_chain_node(c, "reached", "Clip", t, zero, one);
-    t = bli_chain_node(c, "below", "Mul", t, bli_chain_tensor(c, "powers", &list, power), -1);
-    return greatest(c, "power", t);
+    t = bli_chain_node(c, w->reached, "Clip", t, zero, one);
+    t = bli_chain_node(c, w->below, "Mul", t, bli_chain_tensor(c, w->powers, &list, power), -1);
+    return greatest(c, w->result, t);
 }
 
 /* |x| where it is finite, else 0. */
@@ -83,10 +92,10 @@ static int scale_of(bli_chain *c, int x, const bli_blocks *b)
     const int emax = -bli_mx_exponent(&b->format, 1), least = LEAST_EXP + emax;
     int count = (GREATEST_EXP - least) / STEPS + 1;
     int m = greatest(c, "greatest", finite_part(c, x));
-    m = bli_chain_node(c, "bounded", "Max", m, bli_chain_number(c, "least", ldexp(1, least)), -1);
-    int top = power_below(c, m, least, STEPS, count);
+    m = bli_chain_node(c, "bounded", "Max", m, bli_chain_number(c, "least_power", ldexp(1, least)), -1);
+    int top = power_below(c, &of_top, m, least, STEPS, count);
     int rest = bli_chain_node(c, "rest", "Div", m, top, -1);
-    int fine = power_below(c, rest, 0, 1, STEPS);
+    int fine = power_below(c, &of_fine, rest, 0, 1, STEPS);
     int power = bli_chain_node(c, "leading", "Mul", top, fine, -1);
     return bli_chain_node(c, "scale", "Mul", power, bli_chain_number(c, "by", ldexp(1, -emax)), -1);
 }
@@ -108,13 +117,13 @@ static int elements(bli_chain *c, int x, const bli_blocks *b, const char **why)
     return bli_chain_node(c, "blocks", "Mul", t, scale, -1);
 }
 
-static int reshape(bli_chain *c, const char *word, int x, const bl_shape *shape)
+int bli_spell_reshape(bli_chain *c, const char *word, const char *list, int x, const bl_shape *shape)
 {
     int64_t target[BL_MAX_RANK] = {0}; /* 0: the batch as it is */
     for (int i = 1; i < shape->rank; i++)
         target[i] = shape->dim[i];
     c->shape = *shape;
-    return bli_chain_node(c, word, "Reshape", x, bli_chain_ints(c, "shape", target, shape->rank), -1);
+    return bli_chain_node(c, word, "Reshape", x, bli_chain_ints(c, list, target, shape->rank), -1);
 }
 
 static int pad(bli_chain *c, int x, int64_t more)
@@ -148,8 +157,8 @@ static int along_last(bli_chain *c, int x, const bli_blocks *b, const char **why
     for (int i = 1; i < rank; i++)
         blocks.dim[1] *= lines.dim[i];
     blocks.dim[1] /= k;
-    int t = elements(c, reshape(c, "rows", x, &blocks), b, why);
-    t = reshape(c, "lines", t, &lines);
+    int t = elements(c, bli_spell_reshape(c, "rows", "rows/shape", x, &blocks), b, why);
+    t = bli_spell_reshape(c, "lines", "lines/shape", t, &lines);
     return more > 0 ? cut(c, t, length) : t;
 }
 
@@ -173,7 +182,7 @@ int bli_spell_blocks(bli_chain *c, int x, const bli_blocks *b, const char **why)
     if (turned)
         x = turn(c, "turned", x, b->axis, false);
     x = along_last(c, x, b, why);
-    return turned ? turn(c, "quant", x, b->axis, true) : x;
+    return turned ? turn(c, "back", x, b->axis, true) : x;
 }
 
 /* ---- trying them -------------------------------------------------------------------------------------------- */
@@ -210,21 +219,6 @@ static void fill(float *x, int64_t line)
     }
 }
 
-static bl_status reference(bl_context *ctx, const bl_node *n, const bli_quant_spec *spec, const bl_tensor *x,
-                           const bl_tensor *y)
-{
-    const bli_op *op = bli_op_find("Quantize", BLI_DOMAIN_OWN);
-    bli_call c = {.ctx = ctx, .node = n, .isa = bli_cpu_isa(), .state = spec};
-    c.in[0] = *x;
-    c.out[0] = *y;
-    c.scratch = bli_alloc(ctx, op->scratch ? op->scratch(&c) : 0);
-    if (!c.scratch)
-        return BL_NO_MEMORY;
-    bl_status s = op->forward(&c);
-    bli_free(ctx, c.scratch);
-    return s;
-}
-
 bl_status bli_spell_probe_blocks(bl_context *ctx, const bl_node *n, const bli_quant_spec *spec, const bli_blocks *b,
                                  bool *same)
 {
@@ -242,7 +236,7 @@ bl_status bli_spell_probe_blocks(bl_context *ctx, const bl_node *n, const bli_qu
     fill(x.data, shape.dim[1]);
     bl_status s = bl_tensor_create(ctx, BL_F32, &shape, &ours);
     if (s == BL_OK)
-        s = reference(ctx, n, &one, &x, &ours);
+        s = bli_spell_reference(ctx, n, &one, NULL, &x, &ours);
     if (s == BL_OK)
         s = bli_spell_evaluate(ctx, &x, trial_words, &t, &theirs);
     *same = s == BL_OK && bli_spell_same(&ours, &theirs);

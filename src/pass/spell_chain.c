@@ -28,9 +28,24 @@ int bli_chain_tensor(bli_chain *c, const char *word, const bl_shape *shape, cons
     return id;
 }
 
+/* The constant that this node's words have under this name already, if it is this number. */
+static int same_number(bli_chain *c, const char *word, float f)
+{
+    const char *name = c->status == BL_OK ? word_name(c, word) : NULL;
+    int id = name ? bl_graph_find_value(c->g, name) : -1;
+    if (id < 0)
+        return -1;
+    const bl_value *v = bl_graph_value(c->g, id);
+    bool same = v->role == BL_ROLE_CONSTANT && v->data && v->type == BL_F32 && v->shape.rank == 0;
+    return same && memcmp(v->data, &f, sizeof f) == 0 ? id : -1;
+}
+
 int bli_chain_number(bli_chain *c, const char *word, double value)
 {
     float f = (float)value;
+    int there = same_number(c, word, f);
+    if (there >= 0)
+        return there;
     return bli_chain_tensor(c, word, &(bl_shape){.rank = 0}, &f);
 }
 

@@ -78,16 +78,16 @@ static bool make_points(bl_context *ctx, const bli_spelling *s, bool exactly, po
     return true;
 }
 
-/* The quantizer itself, as it treats an activation, on the points. */
-static bl_status reference(bl_context *ctx, const bl_node *n, const bli_quant_spec *spec, const bl_tensor *scale,
-                           const bl_tensor *x, const bl_tensor *y)
+bl_status bli_spell_reference(bl_context *ctx, const bl_node *n, const bli_quant_spec *spec, const bl_tensor *scale,
+                              const bl_tensor *x, const bl_tensor *y)
 {
     const bli_op *op = bli_op_find("Quantize", BLI_DOMAIN_OWN);
     bli_quant_spec one = *spec;
     one.granularity = BLI_PER_TENSOR;
     bli_call c = {.ctx = ctx, .node = n, .isa = bli_cpu_isa(), .state = &one};
     c.in[0] = *x;
-    c.in[1] = *scale;
+    if (scale)
+        c.in[1] = *scale;
     c.out[0] = *y;
     c.scratch = bli_alloc(ctx, op->scratch ? op->scratch(&c) : 0);
     if (!c.scratch)
@@ -147,7 +147,7 @@ bl_status bli_spell_probe(bl_context *ctx, const bl_node *n, const bli_quant_spe
     bl_tensor x = {BL_F32, {2, {(int64_t)p.count, 1}}, p.v}, ours = {.data = NULL}, theirs = {.data = NULL};
     bl_status status = bl_tensor_create(ctx, BL_F32, &x.shape, &ours);
     if (status == BL_OK)
-        status = reference(ctx, n, spec, scale, &x, &ours);
+        status = bli_spell_reference(ctx, n, spec, scale, &x, &ours);
     if (status == BL_OK)
         status = bli_spell_evaluate(ctx, &x, spell, s, &theirs);
     *same = status == BL_OK && bli_spell_same(&ours, &theirs);

@@ -356,6 +356,22 @@ static bl_status spell_blocks(job *j)
     return made < 0 ? refuse_because(j, why) : replace_node(j, made, true);
 }
 
+/* The last resort: a table of the quantizer's steps. */
+static bl_status spell_stairs(job *j)
+{
+    bli_stairs stairs = {.count = 0};
+    const bl_tensor scale = input_tensor(j, 1);
+    if (j->spelling.steps != 1 || j->spelling.bits)
+        return refuse(j);
+    BLI_TRY(bli_spell_find_stairs(j->ctx, j->n, j->spec, &scale, &j->x->shape, j->arena, &stairs));
+    if (stairs.count == 0)
+        return refuse(j);
+    bli_chain c = {.g = j->g, .base = j->n->name, .anchor = j->node};
+    int made = bli_spell_stairs(&c, j->n->inputs[0], &stairs);
+    BLI_TRY(c.status);
+    return replace_node(j, made, true);
+}
+
 /* A staircase along a line of slope `slope`: the stairs of x are wider than those of y. */
 static bl_status spell_squash(job *j)
 {
@@ -366,7 +382,7 @@ static bl_status spell_squash(job *j)
     bl_tensor none = {.data = NULL};
     BLI_TRY(bli_spell_probe(j->ctx, j->n, j->spec, &none, &words.spelling, bli_spell_squash, false, &same));
     if (!same)
-        return refuse(j);
+        return spell_stairs(j);
     bli_chain c = {.g = j->g, .base = j->n->name, .anchor = j->node, .shape = j->x->shape};
     int made = bli_spell_squash(&c, j->n->inputs[0], &words);
     BLI_TRY(c.status);
@@ -383,7 +399,7 @@ static bl_status spell_activation(job *j)
         words = dorefa_words;
         j->spelling.format = (bl_format){.kind = BL_FORMAT_INT, .bits = (int)bl_node_int(j->n, "bits", 8)};
     } else if (!j->has_words) {
-        return refuse(j);
+        return spell_stairs(j);
     } else if (j->known.slope > 0) {
         return spell_squash(j);
     } else if (j->known.alpha && j->spelling.step[0] != (float)j->known.unit && !j->spec->has_format) {
@@ -407,7 +423,7 @@ static bl_status spell_activation(job *j)
         if (same)
             return emit(j, words);
     }
-    return refuse(j);
+    return spell_stairs(j);
 }
 
 /* ---- the pass ----------------------------------------------------------------------------------------------- */

@@ -18,6 +18,10 @@ BL_MUST_CHECK bl_status bli_spell_probe(bl_context *ctx, const bl_node *n, const
                                         const bl_tensor *scale, const bli_spelling *s, bli_spell_fn spell, bool exactly,
                                         bool *same);
 
+/* The quantizer itself, one group for all of x, as it treats an activation.  scale: input 1, NULL if none. */
+BL_MUST_CHECK bl_status bli_spell_reference(bl_context *ctx, const bl_node *n, const bli_quant_spec *spec,
+                                            const bl_tensor *scale, const bl_tensor *x, const bl_tensor *y);
+
 /* What a QKeras quantizer amounts to, as a proposal to be tried. */
 typedef struct bli_known {
     bl_format format;
@@ -47,6 +51,21 @@ int bli_spell_blocks(bli_chain *c, int x, const bli_blocks *b, const char **why)
 /* Whether they do what the quantizer does, on values of every size. */
 BL_MUST_CHECK bl_status bli_spell_probe_blocks(bl_context *ctx, const bl_node *n, const bli_quant_spec *spec,
                                                const bli_blocks *b, bool *same);
+
+/* x as shape, whose dim[0] is that of x; list names the constant. */
+int bli_spell_reshape(bli_chain *c, const char *word, const char *list, int x, const bl_shape *shape);
+
+/* Any quantizer that is a staircase of few steps, as a table found by trying. */
+typedef struct bli_stairs {
+    bl_shape shape; /* of x */
+    int count;
+    float *divisor, *if_reached, *if_not; /* spell_stairs.c */
+} bli_stairs;
+/* s->count is 0 when it is no such staircase. */
+BL_MUST_CHECK bl_status bli_spell_find_stairs(bl_context *ctx, const bl_node *n, const bli_quant_spec *spec,
+                                              const bl_tensor *scale, const bl_shape *shape, bli_arena *arena,
+                                              bli_stairs *s);
+int bli_spell_stairs(bli_chain *c, int x, const void *arg);
 
 /* Before channels_first, while ranges can be inferred: notes in metadata which Quantize nodes read values on a grid on
  * which adding half a step is exact. */

@@ -92,8 +92,8 @@ expect 2 "no output.model" "$cli" train plane.yaml --set output=
 expect 1 "nowhere/x.onnx: nothing can be written into nowhere: No such file" "$cli" train plane.yaml --out nowhere/x.onnx
 expect_json error.status NOT_FOUND "$cli" train nowhere.yaml --json
 expect 1 "no model file can hold this network (--no-model trains it all the same)" \
-    "$cli" train plane.yaml --set 'precision={default: {activation: "po2<4>"}}'
-expect 0 "epoch 4/4" "$cli" train plane.yaml --set 'precision={default: {activation: "po2<4>"}}' --no-model
+    "$cli" train plane.yaml --set 'precision={default: {activation: "fixed<5,2,RND,WRAP_SM>"}}'
+expect 0 "epoch 4/4" "$cli" train plane.yaml --set 'precision={default: {activation: "fixed<5,2,RND,WRAP_SM>"}}' --no-model
 expect 0 "plane.yaml: in order" "$cli" train plane.yaml --check
 expect_json parameters 82 "$cli" train plane.yaml --check --json
 

@@ -267,6 +267,19 @@ def blocks(folder):
     return count
 
 
+def staircases(folder):
+    """What has no operator of its own: a table of the steps."""
+    x = np.concatenate([every_size((400, 8)), probe(0.25), probe(0.33), probe(2.0 ** -6)])
+    cases = ({"format": "po2<4>"}, {"format": "po2<6>"}, {"format": "upo2<3>"}, {"quantizer": "ternary"},
+             {"quantizer": "bernoulli"}, {"quantizer": "quantized_po2", "bits": 4}, {"quantizer": "quantized_po2"},
+             {"quantizer": "quantized_relu_po2", "bits": 4}, {"quantizer": "quantized_sigmoid", "bits": 5, "sigmoid": "real"},
+             {"quantizer": "quantized_tanh", "bits": 5, "use_real_tanh": 1}, {"quantizer": "binary", "use_01": 1},
+             {"format": "float<e4m3,STOCHASTIC>"}, {"format": "float<e2m1,TRN>"})
+    for attrs in cases:
+        compare(f"staircase {attrs}", activation_graph(attrs), x, folder, "ReduceMax")
+    return len(cases)
+
+
 RECIPE = """name: tiny
 data: {{source: {folder}/data.npz, normalize: {{scale: 0.00390625}}}}
 network:
@@ -307,7 +320,7 @@ def main():
         folder = pathlib.Path(folder)
         trained(folder)
         print(foreign(folder), "nodes of other tools equal to qonnx's executor")
-        print(formats(folder) + scales(folder) + blocks(folder), "quantizers equal in qonnx and onnxruntime")
+        print(formats(folder) + scales(folder) + blocks(folder) + staircases(folder), "quantizers equal in qonnx and onnxruntime")
 
 
 main()
