@@ -10,6 +10,7 @@
 #include "model/onnx.h"
 #include "pass/pass.h"
 #include "pass/spell_quant.h"
+#include "pass/wide.h"
 
 /* Protobuf's limit for the model itself; tensors beyond it live in external files. */
 static const size_t most_bytes = ((size_t)1 << 31) - 1;
@@ -144,9 +145,30 @@ bl_status bl_model_read_memory(bl_context *ctx, const void *data, size_t size, b
 
 /* ---- writing ------------------------------------------------------------------------------------------------ */
 
+static bool takes_double(const bl_graph *g)
+{
+    for (int i = 0; i < bl_graph_num_inputs(g); i++)
+        if (bl_graph_value(g, bl_graph_input(g, i))->type == BL_F64)
+            return true;
+    return false;
+}
+
+/* The whole file is of one floating type: the input's. */
+static bl_status choose_type(bl_graph *g)
+{
+    const char *wide = NULL;
+    if (takes_double(g))
+        return bli_wide_retype(g, BL_F64);
+    BLI_TRY(bli_wide_find(g, &wide));
+    if (wide)
+        return bli_fail(bl_graph_context(g), BL_UNSUPPORTED,
+                        "'%s' has values that float32 does not hold: the file would round them", wide);
+    return bli_wide_retype(g, BL_F32);
+}
+
 static bl_status prepare(bl_graph *g)
 {
-    BLI_TRY(bl_graph_infer(g));
+    BLI_TRY(choose_type(g));
     BLI_TRY(bli_spell_mark(g));
     BLI_TRY(bli_pass_run(g, "channels_first"));
     BLI_TRY(bli_pass_run(g, "spell_quant"));

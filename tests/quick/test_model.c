@@ -223,6 +223,41 @@ static void test_quantizers_come_back(void **state)
     round_trip_quantizer("dorefa", "", false, "");
 }
 
+static const char wide_model[] =
+    "graph \"g\"\n"
+    "input \"x\" F32 [N, 2]\n"
+    "parameter \"w\" F32 [2, 2] \"weight\" = %s\n"
+    "node \"q\" \"Quantize\" \"bitlathe\" (\"w\") -> (\"wq\" F32 ?) {\"format\" string \"%s\"}\n"
+    "node \"fc\" \"MatMul\" \"\" (\"x\" \"wq\") -> (\"y\" F32 ?) {}\n"
+    "output \"y\"\n";
+
+/* What a file would hold of a wide format: nothing else than the values. */
+static void test_values_beyond_float32(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *weights, *format;
+        bool fits;
+    } cases[] = {
+        {"0.5 0.25 1 -2", "fixed<30,4,RND,SAT>", true},
+        {"0.3 0.7 1 -2", "fixed<30,4,RND,SAT>", true},  /* floats on a grid finer than they are */
+        {"100 0.3 1 -2", "fixed<30,4,RND,SAT>", false}, /* 2^3 - 2^-26 */
+        {"100 0.3 1 -2", "fixed<24,4,RND,SAT>", true},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        char text[1024];
+        bl_graph *g;
+        snprintf(text, sizeof text, wide_model, cases[i].weights, cases[i].format);
+        assert_int_equal(bl_graph_parse(ctx, text, strlen(text), &g), BL_OK);
+        bl_status s = bl_model_check(g);
+        assert_int_equal(s, cases[i].fits ? BL_OK : BL_UNSUPPORTED);
+        if (!cases[i].fits)
+            assert_string_equal(bl_context_message(ctx),
+                                "'q' has values that float32 does not hold: the file would round them");
+        bl_graph_destroy(g);
+    }
+}
+
 static void test_passes_are_listed(void **state)
 {
     (void)state;
@@ -240,6 +275,7 @@ static void test_passes_are_listed(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {cmocka_unit_test(test_round_trip), cmocka_unit_test(test_passes_are_listed),
-                                       cmocka_unit_test(test_quantizers_come_back)};
+                                       cmocka_unit_test(test_quantizers_come_back),
+                                       cmocka_unit_test(test_values_beyond_float32)};
     return cmocka_run_group_tests_name("model", tests, set_up, tear_down);
 }
