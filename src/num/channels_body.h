@@ -1,8 +1,8 @@
 /* channels_body.h: one scale per channel, for one real type; included by quantize.c after quantize_body.h.
  *
- * With channels last, step and ends are laid out for a tile of several rows.  Codes that saturate take the loops that
- * have all of them per element; other kinds with a loop are divided by the steps, quantized with scale 1, and
- * multiplied again.  Everything else is one call per channel.
+ * With channels last, step and ends are laid out for a tile of several rows, or of part of a long one.  Codes that
+ * saturate take the loops that have all of them per element; other kinds with a loop are divided by the steps,
+ * quantized with scale 1, and multiplied again.  Everything else is one call per channel.
  */
 
 enum { NAME(TILE) = 1024 };
@@ -101,6 +101,15 @@ void NAME(bli_quantize_channels)(const bl_format *f, const REAL *scale, const in
                                  uint64_t first, const REAL *x, REAL *y, size_t outer, size_t channels, size_t inner,
                                  bli_isa isa)
 {
+    if (inner == 1 && channels > NAME(TILE)) {
+        for (size_t at = 0, n; at < outer * channels; at += n) {
+            const size_t c = at % channels;
+            n = channels - c < NAME(TILE) ? channels - c : NAME(TILE);
+            NAME(bli_quantize_channels)
+            (f, scale + c, zero != NULL ? zero + c : NULL, rng, first + at, x + at, y + at, 1, n, 1, isa);
+        }
+        return;
+    }
     NAME(tile) t;
     t.way = NAME(CALLS);
     if (inner == 1)
@@ -123,6 +132,15 @@ void NAME(bli_quantize_grad_channels)(const bl_format *f, const REAL *scale, con
                                       uint64_t first, const REAL *x, const REAL *dy, REAL *dx, size_t outer,
                                       size_t channels, size_t inner, bli_isa isa)
 {
+    if (inner == 1 && channels > NAME(TILE)) {
+        for (size_t at = 0, n; at < outer * channels; at += n) {
+            const size_t c = at % channels;
+            n = channels - c < NAME(TILE) ? channels - c : NAME(TILE);
+            NAME(bli_quantize_grad_channels)
+            (f, scale + c, zero != NULL ? zero + c : NULL, rng, first + at, x + at, dy + at, dx + at, 1, n, 1, isa);
+        }
+        return;
+    }
     NAME(tile) t;
     t.way = NAME(CALLS);
     if (inner == 1)
