@@ -110,7 +110,7 @@ static bl_status read_shape(bl_context *ctx, bli_reader *r, bl_shape *out)
 
 static bl_status read_descr(bl_context *ctx, bli_reader *r, bli_npy_header *h)
 {
-    char descr[32];
+    char descr[32] = "";
     skip_space(r);
     if (peek(r) == '[')
         return bli_fail(ctx, BL_UNSUPPORTED, "npy header: arrays of records are not supported");
@@ -213,7 +213,8 @@ size_t bli_npy_header_print(const bl_tensor *t, char header[BLI_NPY_HEADER_ROOM]
     size_t end = 10 + (size_t)n + 1, length = (end + 63) / 64 * 64;
     memset(header + end - 1, ' ', length - end);
     header[length - 1] = '\n';
-    memcpy(header, "\x93NUMPY\x01\x00", 8);
+    static const char magic_1_0[8] = {'\x93', 'N', 'U', 'M', 'P', 'Y', 1, 0};
+    memcpy(header, magic_1_0, sizeof magic_1_0);
     header[8] = (char)((length - 10) & 0xff);
     header[9] = (char)((length - 10) >> 8);
     return length;

@@ -1,5 +1,5 @@
-/* test_data_threads.c: one set read by many threads at once gives each of them its rows, and its failures. Run under
- * TSan too. */
+/* test_data_threads.c: one set read by many threads at once gives each of them its rows, and its failures.
+ * Run under TSan too. */
 #include <pthread.h>
 
 #include "bitlathe/dataset.h"

@@ -1,5 +1,5 @@
-/* Running a graph: any number of rows, threads and pieces give the same bits; traces; exact sums on a grid. Run under
- * TSan too. */
+/* Running a graph: any number of rows, threads and pieces give the same bits; traces; exact sums on a grid.
+ * Run under TSan too. */
 #include "support/test.h"
 
 #include "base/random.h"
