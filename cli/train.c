@@ -1,5 +1,4 @@
 /* train.c: a recipe becomes a model. */
-#include <errno.h>
 #include <math.h>
 #include <stddef.h>
 #include <stdlib.h>
@@ -74,21 +73,16 @@ static bl_status check_writable(job *j)
                     bl_context_message(j->c->ctx));
 }
 
-static bl_status check_folder(job *j)
+static bl_status check_paths(job *j)
 {
-    char folder[4096];
-    const char *slash = strrchr(j->out, '/');
-    size_t n = slash == j->out ? 1 : slash ? (size_t)(slash - j->out) : 0;
-    snprintf(folder, sizeof folder, "%.*s", (int)n, slash ? j->out : "");
-    if (access(n ? folder : ".", W_OK | X_OK) == 0)
-        return BL_OK;
-    return cli_fail(j->c, BL_IO, "%s: nothing can be written into %s: %s", j->out, n ? folder : "this folder",
-                    strerror(errno));
+    const char *checkpoint = bl_recipe_output(j->recipe, "checkpoint");
+    bl_status s = j->out ? bl_file_check(j->c->ctx, j->out) : BL_OK;
+    return s == BL_OK && checkpoint && !j->c->o.check ? bl_file_check(j->c->ctx, checkpoint) : s;
 }
 
 static bl_status build(job *j)
 {
-    bl_status s = j->out ? check_folder(j) : BL_OK;
+    bl_status s = check_paths(j);
     if (s == BL_OK)
         s = bl_recipe_dataset(j->recipe, "train", &j->data);
     if (s == BL_OK)

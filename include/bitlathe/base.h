@@ -76,6 +76,9 @@ void bl_context_destroy(bl_context *ctx); /* NULL is fine */
 
 /* The message of the last failed call; "" if none.  Owned by the context, valid until the next failing call. */
 const char *bl_context_message(const bl_context *ctx);
+/* BL_OK if a file could be written at path now: its folder is there and takes one, and path is no folder itself.
+ * Nothing is left behind, and a file that is there stays as it is. */
+BL_MUST_CHECK bl_status bl_file_check(bl_context *ctx, const char *path);
 
 /* Where log lines go (default: nowhere).  The library itself never writes to a stream. */
 void bl_context_set_log(bl_context *ctx, bl_log_fn fn, void *user);

@@ -343,3 +343,11 @@ bl_status bli_file_write(bl_context *ctx, const char *path, const void *data, si
     }
     return bli_writer_commit(w);
 }
+
+bl_status bl_file_check(bl_context *ctx, const char *path)
+{
+    bli_writer *w;
+    BLI_TRY(bli_writer_open(ctx, path, &w));
+    bli_writer_abandon(w);
+    return BL_OK;
+}

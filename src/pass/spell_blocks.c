@@ -97,7 +97,7 @@ static int scale_of(bli_chain *c, int x, const bli_blocks *b)
     int rest = bli_chain_node(c, "rest", "Div", m, top, -1);
     int fine = power_below(c, &of_fine, rest, 0, 1, STEPS);
     int power = bli_chain_node(c, "leading", "Mul", top, fine, -1);
-    return bli_chain_node(c, "scale", "Mul", power, bli_chain_number(c, "by", ldexp(1, -emax)), -1);
+    return bli_chain_node(c, "shared", "Mul", power, bli_chain_number(c, "by", ldexp(1, -emax)), -1);
 }
 
 /* ---- the blocks --------------------------------------------------------------------------------------------- */

@@ -89,7 +89,11 @@ expect 1 "'xyz'" "$cli" train plane.yaml --set data.target=xyz
 expect 1 "the network's output has shape [N, 3], the data 2 classes" \
     "$cli" train plane.yaml --set network.2.Dense.units=3
 expect 2 "no output.model" "$cli" train plane.yaml --set output=
-expect 1 "nowhere/x.onnx: nothing can be written into nowhere: No such file" "$cli" train plane.yaml --out nowhere/x.onnx
+expect 1 "nowhere/x.onnx: cannot create: No such file" "$cli" train plane.yaml --out nowhere/x.onnx
+mkdir -p taken
+expect 1 "taken: is a folder, not a file" "$cli" train plane.yaml --out taken
+expect 1 "nowhere/c.npz: cannot create: No such file" "$cli" train plane.yaml --set output.checkpoint=nowhere/c.npz
+if grep -q epoch out err; then echo "FAILED: it trained before it looked at the checkpoint's path"; failures=$((failures + 1)); fi
 expect_json error.status NOT_FOUND "$cli" train nowhere.yaml --json
 expect 1 "no model file can hold this network (--no-model trains it all the same)" \
     "$cli" train plane.yaml --set 'precision={default: {activation: "fixed<5,2,RND,WRAP_SM>"}}'
