@@ -24,32 +24,16 @@ OUT = os.path.join(TOP, 'build', 'results')
 DOC = os.path.join(TOP, 'docs', 'results.md')
 SEEDS = (1, 2, 3)
 PEERS = ('qkeras', 'brevitas', 'hgq2')
+ROW = 'sh examples/rows.sh'  # stands for the --set option that this script prints
 
 
-def lsq(bits):
-    """Learned step sizes: weights per output channel, activations per tensor."""
-    return {'precision.default.weight': f'{{quantizer: lsq, bits: {bits}, granularity: channel}}',
-            'precision.default.bias': 'float32',
-            'precision.default.activation': f'{{quantizer: lsq, bits: {bits}}}'}
-
-
-def places(**formats):
-    return {f'precision.default.{k}': v for k, v in formats.items()}
-
-
-FLOAT = places(weight='float32', bias='float32', activation='float32')
 # All 60,000 rows and ten epochs, as the peers; learning rate and schedule were chosen on the validation split.
 SHORT = {'data.validation': 0, 'train.epochs': 10, 'train.optimizer.lr': 0.003, 'train.schedule.name': 'cosine'}
-TERNARY = places(weight='{quantizer: ternary, alpha: auto, granularity: channel}', bias='float32',
-                 activation='{quantizer: lsq, bits: 2}')
-BINARY = places(weight='{quantizer: xnor, granularity: channel}', bias='float32', activation='{quantizer: lsq, bits: 1}')
 
 
 def widths(recipe, extra):
-    rows = [('float32', {**FLOAT, **extra})]
-    rows += [(f'{b} bits', {**lsq(b), **extra}) for b in (8, 6, 4, 3, 2)]
-    rows += [('ternary', {**TERNARY, **extra}), ('binary', {**BINARY, **extra})]
-    return [(name, recipe, sets) for name, sets in rows]
+    rows = [('float32', 'float')] + [(f'{b} bits', str(b)) for b in (8, 6, 4, 3, 2)]
+    return [(name, recipe, {ROW: row, **extra}) for name, row in rows + [('ternary', 'ternary'), ('binary', 'binary')]]
 
 
 PRESETS = ('gupta16', 'dorefa124', 'wage2888', 'fp8', 'mxfp8', 'int8')
@@ -64,14 +48,14 @@ def gradients(recipe, extra):
     rows = []
     for b in (2, 3, 4, 5, 6, 8, 10, 12, 16):
         q = f'{{format: "int<{b},STOCHASTIC,SAT>", scale: dynamic}}'
-        rows.append((f'{b} bits', recipe, {**lsq(6), 'precision.default.error': q, 'precision.default.gradient': q, **extra}))
+        rows.append((f'{b} bits', recipe, {ROW: '6', 'precision.default.error': q, 'precision.default.gradient': q, **extra}))
     return rows
 
 
 def residual():
     r = 'examples/resnet.yaml'
     full = {'data.validation': 0}
-    return [('float32', r, {**places(weight='float32', activation='float32'), **full}), ('4 bits', r, full)]
+    return [('float32', r, {ROW: 'float', **full}), ('4 bits', r, full)]
 
 
 TABLES = {
@@ -89,12 +73,21 @@ TABLES = {
 def command(recipe, sets, seed):
     words = ['build/release/bitlathe', 'train', recipe]
     for key, value in sets.items():
-        words += ['--set', f'{key}={value}']
+        words += ['--set', f'$({ROW} {value})' if key == ROW else f'{key}={value}']
     return words + ['--seed', str(seed)]
 
 
 def shown(words):
-    return ' '.join(w if re.fullmatch(r'[\w./=-]+', w) else f"'{w}'" for w in words)
+    """As typed in a shell."""
+    def quoted(w):
+        return w if re.fullmatch(r'[\w./=-]+', w) else f'"{w}"' if w.startswith('$(') else f"'{w}'"
+    return ' '.join(quoted(w) for w in words)
+
+
+def expanded(words):
+    def value(w):
+        return subprocess.check_output(w[2:-1].split(), cwd=TOP, text=True).strip() if w.startswith('$(') else w
+    return [value(w) for w in words]
 
 
 def load(path):
@@ -110,7 +103,7 @@ def run(words, threads):
              '--set', f'output.checkpoint={out}.ckpt.npz']
     if os.path.exists(out + '.ckpt.npz'):
         os.remove(out + '.ckpt.npz')
-    r = subprocess.run(words + extra, cwd=TOP, capture_output=True, text=True)
+    r = subprocess.run(expanded(words) + extra, cwd=TOP, capture_output=True, text=True)
     if r.returncode:
         sys.exit(f'{shown(words)}\n{r.stdout}{r.stderr}')
     epochs = [e for e in load(out + '.jsonl') if e['event'] == 'epoch']
