@@ -16,7 +16,8 @@ typedef struct bl_runner bl_runner;
 /* Plans g (copied) for up to max_rows rows at a time; more are run in pieces. */
 BL_MUST_CHECK bl_status bl_runner_create(bl_context *ctx, const bl_graph *g, int64_t max_rows, bl_runner **out);
 void bl_runner_destroy(bl_runner *r);
-/* x: rows in the graph's input shape, any rows >= 0.  y gets a fresh tensor (free with bl_tensor_free) of float32. */
+/* x: rows in the graph's input shape, any rows >= 0.  y gets a fresh tensor (free with bl_tensor_free) of float32, of
+ * float64 where the graph's output is. */
 BL_MUST_CHECK bl_status bl_runner_run(bl_runner *r, const bl_tensor *x, bl_tensor *y);
 /* Called with every value's name and tensor (all rows) during the next runs; NULL: off. */
 typedef bl_status (*bl_trace_fn)(void *user, const char *name, const bl_tensor *t);

@@ -153,33 +153,36 @@ static bool takes_double(const bl_graph *g)
     return false;
 }
 
-/* The whole file is of one floating type: the input's. */
-static bl_status choose_type(bl_graph *g)
+/* The whole file is of one floating type: float32 where that holds every value. */
+static bl_status choose_type(bl_graph *g, bool by_format, bool *wide)
 {
-    const char *wide = NULL;
-    if (takes_double(g))
-        return bli_wide_retype(g, BL_F64);
-    BLI_TRY(bli_wide_find(g, &wide));
-    if (wide)
-        return bli_fail(bl_graph_context(g), BL_UNSUPPORTED,
-                        "'%s' has values that float32 does not hold: the file would round them", wide);
-    return bli_wide_retype(g, BL_F32);
+    const char *name = NULL;
+    *wide = takes_double(g);
+    if (!*wide)
+        BLI_TRY(bli_wide_find(g, by_format, &name));
+    *wide = *wide || name;
+    return bli_wide_retype(g, *wide ? BL_F64 : BL_F32);
 }
 
-static bl_status prepare(bl_graph *g)
+static bl_status prepare(bl_graph *g, bool by_format)
 {
-    BLI_TRY(choose_type(g));
+    bool wide;
+    BLI_TRY(choose_type(g, by_format, &wide));
+    if (wide) {
+        BLI_TRY(bli_pass_run(g, "channels_first"));
+        BLI_TRY(bli_wide_spell(g));
+        return bli_wide_check(g);
+    }
     BLI_TRY(bli_spell_mark(g));
     BLI_TRY(bli_pass_run(g, "channels_first"));
-    BLI_TRY(bli_pass_run(g, "spell_quant"));
-    return BL_OK;
+    return bli_pass_run(g, "spell_quant");
 }
 
-static bl_status encode(const bl_graph *g, char **data, size_t *size)
+static bl_status encode(const bl_graph *g, bool by_format, char **data, size_t *size)
 {
     bl_graph *copy;
     BLI_TRY(bl_graph_clone(g, &copy));
-    bl_status s = prepare(copy);
+    bl_status s = prepare(copy, by_format);
     if (s == BL_OK)
         s = bli_onnx_encode(copy, data, size);
     bl_graph_destroy(copy);
@@ -191,7 +194,7 @@ bl_status bl_model_write(const bl_graph *g, const char *path)
     bl_context *ctx = bl_graph_context(g);
     char *data = NULL;
     size_t size = 0;
-    bl_status s = encode(g, &data, &size);
+    bl_status s = encode(g, false, &data, &size);
     if (s == BL_OK)
         s = bli_file_write(ctx, path, data, size);
     bli_free(ctx, data);
@@ -202,7 +205,7 @@ bl_status bl_model_check(const bl_graph *g)
 {
     char *data = NULL;
     size_t size = 0;
-    bl_status s = encode(g, &data, &size);
+    bl_status s = encode(g, true, &data, &size);
     bli_free(bl_graph_context(g), data);
     return s;
 }

@@ -41,6 +41,8 @@ typedef struct bli_spelling {
 /* The nodes for x; the value that has the result, -1 when there is no exact spelling (c->status stays BL_OK and *why
  * says what is missing). */
 int bli_spell_activation(bli_chain *c, int x, const bli_spelling *s, const char **why);
+/* t rounded to whole numbers in ONNX's words, exact for |t| below half of what the type's integers reach. */
+int bli_spell_rounded(bli_chain *c, int t, bl_rounding q);
 /* One QONNX node for values that lie in the format already; -1 if none can say it. */
 int bli_spell_weight(bli_chain *c, int x, const bli_spelling *s);
 

@@ -125,15 +125,22 @@ bl_status bli_spell_evaluate(bl_context *ctx, const bl_tensor *x, bli_spell_fn s
     return s;
 }
 
+static double real_at(const bl_tensor *t, int64_t i)
+{
+    return t->type == BL_F64 ? ((const double *)t->data)[i] : (double)((const float *)t->data)[i];
+}
+
 bool bli_spell_same(const bl_tensor *a, const bl_tensor *b)
 {
     int64_t count = bl_shape_count(&a->shape);
-    const float *u = a->data, *v = b->data;
-    if (!u || !v || count != bl_shape_count(&b->shape) || a->type != BL_F32 || b->type != BL_F32)
+    if (!a->data || !b->data || count != bl_shape_count(&b->shape) || a->type != b->type ||
+        (a->type != BL_F32 && a->type != BL_F64))
         return false;
-    for (int64_t i = 0; i < count; i++)
-        if (!(u[i] == v[i] || (isnan(u[i]) && isnan(v[i]))))
+    for (int64_t i = 0; i < count; i++) {
+        double u = real_at(a, i), v = real_at(b, i);
+        if (!(u == v || (isnan(u) && isnan(v))))
             return false;
+    }
     return true;
 }
 

@@ -159,6 +159,11 @@ static int rounded(bli_chain *c, int t, bl_rounding q)
     return bli_chain_node(c, "code", "Mul", magnitude, bli_chain_node(c, "sign", "Sign", t, -1, -1), -1);
 }
 
+int bli_spell_rounded(bli_chain *c, int t, bl_rounding q)
+{
+    return rounded(c, t, q);
+}
+
 /* k - m Floor(k / m): exact, since k is an integer of at most 24 bits times a power of two. */
 static int remainder_of(bli_chain *c, int k, double m, double inverse)
 {

@@ -9,15 +9,13 @@
 #include <math.h>
 #include <string.h>
 
-#include "num/num.h"
 #include "op/infer.h"
-#include "op/quantizer.h"
 #include "pass/eval.h"
 #include "run/layout.h"
 
 static const double most_f32_steps = 0x1p24;
 
-static bool is_quantize(const bl_node *n)
+bool bli_wide_quantize(const bl_node *n)
 {
     return n->type && strcmp(n->type, "Quantize") == 0 && strcmp(n->domain, BLI_DOMAIN_OWN) == 0;
 }
@@ -65,7 +63,7 @@ static bool holds(bl_dtype type, const void *data, int64_t count)
     return true;
 }
 
-static bool all_stored(const bl_graph *g, const bl_node *n)
+bool bli_wide_stored(const bl_graph *g, const bl_node *n)
 {
     for (int i = 0; i < n->num_inputs; i++)
         if (n->inputs[i] >= 0 && !bl_graph_value(g, n->inputs[i])->data)
@@ -82,32 +80,23 @@ static bool widths_fit(const bl_value *bits)
     return true;
 }
 
-/* Minifloats and powers of two reach over many steps with few bits; the others hold what their range has room for. */
-static bl_status format_fits(bl_graph *g, const bl_node *n, const bli_range *r, bool *fits)
+/* Known of an integer grid by its steps, of one width for each element by the widest. */
+static bool format_fits(bl_graph *g, const bl_node *n, const bli_range *r)
 {
-    bl_context *ctx = bl_graph_context(g);
-    bli_quant_spec *spec;
-    bli_arena *arena;
-    *fits = !r->on_grid || ldexp(fmax(fabs(r->least), fabs(r->greatest)), -r->step_exp) <= most_f32_steps;
-    if (!*fits && n->num_inputs > 2 && n->inputs[2] >= 0)
-        *fits = widths_fit(bl_graph_value(g, n->inputs[2]));
-    if (*fits)
-        return BL_OK;
-    BLI_TRY(bli_arena_create(ctx, &arena));
-    bl_status s = bli_quant_spec_parse(ctx, n, !all_stored(g, n), arena, &spec);
-    if (s == BL_OK && spec->has_format && spec->format.kind != BL_FORMAT_FIXED && spec->format.kind != BL_FORMAT_INT)
-        *fits = bli_format_facts(&spec->format, spec->scale, 0).fits_f32;
-    bli_arena_destroy(arena);
-    return s;
+    if (!r->on_grid || ldexp(fmax(fabs(r->least), fabs(r->greatest)), -r->step_exp) <= most_f32_steps)
+        return true;
+    if (n->num_inputs > 2 && n->inputs[2] >= 0)
+        return widths_fit(bl_graph_value(g, n->inputs[2]));
+    return bli_narrow_format(bl_graph_context(g), n);
 }
 
 /* Of a stored parameter the quantized values count, of an activation all that its format has. */
-static bl_status quantized_fits(bl_graph *g, int node, const bli_range *r, bool *fits)
+static bl_status quantized_fits(bl_graph *g, int node, const bli_range *r, bool by_format, bool *fits)
 {
     const bl_node *n = bl_graph_node(g, node);
     bl_tensor y;
-    BLI_TRY(format_fits(g, n, r, fits));
-    if (*fits || !all_stored(g, n))
+    *fits = format_fits(g, n, r);
+    if (*fits || by_format || !bli_wide_stored(g, n))
         return BL_OK;
     BLI_TRY(bli_eval_node(g, node, &y));
     *fits = holds(y.type, y.data, bl_shape_count(&y.shape));
@@ -115,14 +104,14 @@ static bl_status quantized_fits(bl_graph *g, int node, const bli_range *r, bool 
     return BL_OK;
 }
 
-static bl_status find_quantizer(bl_graph *g, const bli_range *ranges, const char **name)
+static bl_status find_quantizer(bl_graph *g, const bli_range *ranges, bool by_format, const char **name)
 {
     bool fits = true;
     for (int i = 0; i < bl_graph_num_nodes(g) && fits; i++) {
         const bl_node *n = bl_graph_node(g, i);
-        if (!is_quantize(n))
+        if (!bli_wide_quantize(n))
             continue;
-        BLI_TRY(quantized_fits(g, i, &ranges[n->outputs[0]], &fits));
+        BLI_TRY(quantized_fits(g, i, &ranges[n->outputs[0]], by_format, &fits));
         if (!fits)
             *name = n->name;
     }
@@ -147,20 +136,20 @@ static bool mixed(const bl_graph *g)
 }
 
 /* In a graph all of float64. */
-static bl_status find_in(bl_graph *g, const char **name)
+static bl_status find_in(bl_graph *g, bool by_format, const char **name)
 {
     bl_context *ctx = bl_graph_context(g);
     bli_range *ranges = bli_alloc_array(ctx, (size_t)bl_graph_num_values(g) + 1, sizeof *ranges);
     double *accumulators = bli_alloc_array(ctx, (size_t)bl_graph_num_nodes(g) + 1, sizeof *accumulators);
     bl_status s = ranges && accumulators ? bli_infer_ranges(ctx, g, ranges, accumulators) : BL_NO_MEMORY;
     if (s == BL_OK)
-        s = find_quantizer(g, ranges, name);
+        s = find_quantizer(g, ranges, by_format, name);
     bli_free(ctx, ranges);
     bli_free(ctx, accumulators);
     return s;
 }
 
-bl_status bli_wide_find(bl_graph *g, const char **name)
+bl_status bli_wide_find(bl_graph *g, bool by_format, const char **name)
 {
     bl_dtype real = BL_F64;
     bl_graph *wide;
@@ -178,7 +167,7 @@ bl_status bli_wide_find(bl_graph *g, const char **name)
     if (s == BL_OK)
         s = bli_training_carrier(bl_graph_context(g), wide, &real);
     if (s == BL_OK && real == BL_F64)
-        s = find_in(wide, &found);
+        s = find_in(wide, by_format, &found);
     int node = found ? bl_graph_find_node(wide, found) : -1;
     *name = node >= 0 ? bl_graph_node(g, node)->name : NULL;
     bl_graph_destroy(wide);

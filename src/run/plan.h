@@ -117,6 +117,8 @@ BL_MUST_CHECK bl_status bli_plan_forward(const bli_plan *p, int i, const bli_pla
 BL_MUST_CHECK bl_status bli_infer_ranges(bl_context *ctx, const bl_graph *g, bli_range *ranges, double *accumulators);
 /* In a float64 plan for evaluation: wide_steps of the steps that need them. */
 BL_MUST_CHECK bl_status bli_plan_find_wide(bli_plan *p);
+/* Whether float32 holds every value of a Quantize node's format, however far its steps reach (minifloats). */
+bool bli_narrow_format(bl_context *ctx, const bl_node *n);
 /* The carrier that holds every sum and every format exactly (float32 unless proof says otherwise). */
 BL_MUST_CHECK bl_status bli_choose_carrier(bl_context *ctx, const bl_graph *g, bl_dtype *real);
 /* The same for training, where weights move: float64 only when a format has values that float32 cannot hold. */

@@ -7,6 +7,7 @@
 #include <math.h>
 #include <string.h>
 
+#include "num/num.h"
 #include "run/plan.h"
 
 /* Constants on a grid: the lowest set bit of any element, provided the largest needs few bits above it. */
@@ -76,6 +77,18 @@ bl_status bli_infer_ranges(bl_context *ctx, const bl_graph *g, bli_range *ranges
     return BL_OK;
 }
 
+bool bli_narrow_format(bl_context *ctx, const bl_node *n)
+{
+    enum { MOST_BITS = 24 };
+    const char *text = bl_node_string(n, "format", "");
+    bl_format f;
+    if (!text[0] || bl_format_parse(ctx, text, &f) != BL_OK)
+        return false;
+    return f.kind == BL_FORMAT_FIXED || f.kind == BL_FORMAT_INT
+               ? n->num_inputs < 3 && f.bits <= MOST_BITS
+               : bli_format_facts(&f, bl_node_float(n, "scale", 1), 0).fits_f32;
+}
+
 /* Sums count only when asked for: in training the weights move and nothing lasting can be proven of them. */
 static double most_steps(const bl_graph *g, bool sums, const bli_range *ranges, const double *accumulators)
 {
@@ -84,7 +97,8 @@ static double most_steps(const bl_graph *g, bool sums, const bli_range *ranges, 
         most = fmax(most, accumulators[i]);
     for (int v = 0; v < bl_graph_num_values(g); v++) {
         const int from = bl_graph_value(g, v)->producer;
-        const bool format = from >= 0 && strcmp(bl_graph_node(g, from)->type, "Quantize") == 0;
+        const bool format = from >= 0 && strcmp(bl_graph_node(g, from)->type, "Quantize") == 0 &&
+                            !bli_narrow_format(bl_graph_context(g), bl_graph_node(g, from));
         if (ranges[v].on_grid && (sums || format))
             most = fmax(most, steps_of(&ranges[v]));
     }

@@ -98,7 +98,8 @@ static bl_status run_slice(bl_runner *r, int slice, int thread)
     for (int i = 0; i < p->num_steps; i++)
         BLI_TRY(bli_plan_forward(p, i, &at, NULL));
     t = bli_plan_tensor(p, out, &at);
-    bli_convert(BL_F32, (float *)r->y->data + from * no, t.type, t.data, no * (size_t)at.rows);
+    bli_convert(r->y->type, (char *)r->y->data + from * no * bl_dtype_size(r->y->type), t.type, t.data,
+                no * (size_t)at.rows);
     return BL_OK;
 }
 
@@ -186,7 +187,7 @@ bl_status bl_runner_run(bl_runner *r, const bl_tensor *x, bl_tensor *y)
     const bl_value *g = bl_graph_value(r->plan->graph, bl_graph_output(r->plan->graph, 0));
     bl_shape shape = g->shape;
     shape.dim[0] = x->shape.dim[0];
-    BLI_TRY(bl_tensor_create(r->ctx, BL_F32, &shape, y));
+    BLI_TRY(bl_tensor_create(r->ctx, g->type == BL_F64 ? BL_F64 : BL_F32, &shape, y));
     r->x = x;
     r->y = y;
     const bl_status s = run_blocks(r);

@@ -9,6 +9,7 @@
 #include <string.h>
 #include <time.h>
 
+#include "pass/wide.h"
 #include "run/layout.h"
 #include "train/checkpoint.h"
 #include "train/run_log.h"
@@ -180,23 +181,41 @@ static bl_status store(bl_graph *g, const char *name, bl_dtype real, const void 
     return bli_graph_set_tensor(g, id, &t);
 }
 
-/* The graph as given with the parameters of the engine (or of the best epoch) in place. */
-static bl_status model(const bl_trainer *t, bool best, bl_graph **out)
+static bl_status fill(const bl_trainer *t, bool best, bl_graph *out)
 {
     const bli_plan *p = t->engine->plan;
-    BLI_TRY(bl_graph_clone(t->graph, out));
     for (int v = 0; v < p->num_values; v++) {
         if (!bli_trainer_keeps(t, v))
             continue;
-        const bl_status s = store(*out, bl_graph_value(p->graph, v)->name, p->real,
-                                  best && t->best[v] ? t->best[v] : p->values[v].data);
-        if (s != BL_OK) {
-            bl_graph_destroy(*out);
-            *out = NULL;
+        const bl_status s =
+            store(out, bl_graph_value(p->graph, v)->name, p->real, best && t->best[v] ? t->best[v] : p->values[v].data);
+        if (s != BL_OK)
             return s;
-        }
     }
     return BL_OK;
+}
+
+/* One value in double precision makes the whole graph so. */
+static bl_status settle_type(bl_graph *g, const bl_graph *given)
+{
+    for (int v = 0; v < bl_graph_num_values(g); v++)
+        if (bl_graph_value(g, v)->type != bl_graph_value(given, v)->type)
+            return bli_wide_retype(g, BL_F64);
+    return BL_OK;
+}
+
+/* The graph as given with the parameters of the engine (or of the best epoch) in place. */
+static bl_status model(const bl_trainer *t, bool best, bl_graph **out)
+{
+    BLI_TRY(bl_graph_clone(t->graph, out));
+    bl_status s = fill(t, best, *out);
+    if (s == BL_OK)
+        s = settle_type(*out, t->graph);
+    if (s != BL_OK) {
+        bl_graph_destroy(*out);
+        *out = NULL;
+    }
+    return s;
 }
 
 bl_status bl_trainer_model(bl_trainer *t, bl_graph **out)

@@ -315,11 +315,55 @@ def trained(folder):
     print("a trained network in", sorted(set(operators)))
 
 
+def wide_graph(weight, activation, w, v):
+    """A dense layer, a quantizer and a second layer."""
+    def wide(name, a):
+        return f'parameter "{name}" F64 {text(a.shape)} "weight" = ' + " ".join(repr(float(x)) for x in a.ravel())
+    return "\n".join([
+        'graph "g"', f'input "x" F64 [N, {w.shape[0]}]', wide("w", w), wide("v", v),
+        f'node "wq" "Quantize" "bitlathe" ("w") -> ("wq" F64 ?) {{"format" string "{weight}"}}',
+        'node "fc1" "MatMul" "" ("x" "wq") -> ("fc1" F64 ?) {}',
+        f'node "aq" "Quantize" "bitlathe" ("fc1") -> ("aq" F64 ?) {{"format" string "{activation}"}}',
+        'node "fc2" "MatMul" "" ("aq" "v") -> ("y" F64 ?) {}', 'output "y"', ""])
+
+
+def wide_formats(folder):
+    """Above 24 bits: files in double precision.  Sums stay below 2^53 steps, so that any order gives the same."""
+    rng = np.random.default_rng(5)
+    count = 0
+    w = rng.integers(-2**29, 2**29, size=(4, 6)) / 2.0**26
+    v = rng.integers(-2**10, 2**10, size=(6, 3)) / 2.0**4
+    x = rng.integers(-2**16, 2**16, size=(32, 4)) / 2.0**16  # products of 46 bits
+    codes = np.concatenate([rng.integers(-2**28, 2**28, size=200), np.arange(-8, 8), [2**27 - 1, 2**27, -2**27, 2**31]])
+    middles = np.concatenate([codes / 2.0**24, (codes + 0.5) / 2.0**24])
+    stairs = np.concatenate([middles, np.nextafter(middles, np.inf), np.nextafter(middles, -np.inf), [0.0, 1e300, -1e300]])
+    stairs = np.resize(stairs, (len(stairs) // 4 + 1, 4))
+    one = np.eye(4)
+    for q in ROUNDING:
+        for weight, activation, first, second, inputs in (
+                ("fixed<30,4>", f"fixed<28,4,{q},SAT>", w, v, x), ("fixed<30,4>", f"ufixed<32,6,{q},SAT>", w, v, x),
+                ("fixed<25,4>", f"fixed<40,6,{q},SAT_SYM>", w, v, x), ("int<2>", f"fixed<28,4,{q},SAT>", one, one, stairs)):
+            source, target = folder / "w.txt", folder / "w.onnx"
+            source.write_text(wide_graph(weight, activation, first, second))
+            done = subprocess.run([COPY, source, target], capture_output=True, text=True)
+            assert done.returncode == 0, f"{weight} {activation}: {done.stdout}"
+            here, again = run_here(source, inputs, folder), run_here(target, inputs, folder)
+            assert here.dtype == again.dtype == np.float64 and np.array_equal(here, again), activation
+            assert not np.array_equal(here, here.astype(np.float32)), "float32 would have done"
+            results, operators = run_elsewhere(target, inputs)
+            assert set(results) == {"qonnx", "onnxruntime"}, operators
+            for runner, there in results.items():
+                assert there.dtype == np.float64 and np.array_equal(here, there), f"{weight} {activation}: {runner}"
+            count += 1
+    return count
+
+
 def main():
     with tempfile.TemporaryDirectory() as folder:
         folder = pathlib.Path(folder)
         trained(folder)
         print(foreign(folder), "nodes of other tools equal to qonnx's executor")
+        print(wide_formats(folder), "models equal in double precision")
         print(formats(folder) + scales(folder) + blocks(folder) + staircases(folder), "quantizers equal in qonnx and onnxruntime")
 
 

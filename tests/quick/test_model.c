@@ -223,37 +223,59 @@ static void test_quantizers_come_back(void **state)
     round_trip_quantizer("dorefa", "", false, "");
 }
 
-static const char wide_model[] =
-    "graph \"g\"\n"
-    "input \"x\" F32 [N, 2]\n"
-    "parameter \"w\" F32 [2, 2] \"weight\" = %s\n"
-    "node \"q\" \"Quantize\" \"bitlathe\" (\"w\") -> (\"wq\" F32 ?) {\"format\" string \"%s\"}\n"
-    "node \"fc\" \"MatMul\" \"\" (\"x\" \"wq\") -> (\"y\" F32 ?) {}\n"
-    "output \"y\"\n";
+static const char wide_model[] = "graph \"g\"\n"
+                                 "input \"x\" F32 [N, 2]\n"
+                                 "parameter \"w\" F32 [2, 2] \"weight\" = 100 0.3 1 -2\n"
+                                 "node \"q\" \"Quantize\" \"bitlathe\" (\"w\") -> (\"wq\" F32 ?) {%s}\n"
+                                 "node \"fc\" \"MatMul\" \"\" (\"x\" \"wq\") -> (\"fc\" F32 ?) {}\n"
+                                 "node \"a\" \"%s\" \"%s\" (\"fc\") -> (\"y\" F32 ?) {%s}\n"
+                                 "output \"y\"\n";
 
-/* What a file would hold of a wide format: nothing else than the values. */
+static bl_dtype written_type(const bl_graph *g)
+{
+    char path[] = "/tmp/test_model_XXXXXX";
+    int file = mkstemp(path);
+    bl_graph *again;
+    assert_true(file >= 0);
+    close(file);
+    assert_int_equal(bl_model_write(g, path), BL_OK);
+    assert_int_equal(bl_model_read(ctx, path, &again), BL_OK);
+    unlink(path);
+    bl_dtype type = bl_graph_value(again, bl_graph_input(again, 0))->type;
+    assert_true(bl_graph_find_node(again, "q") >= 0); /* the quantizer came back */
+    bl_graph_destroy(again);
+    return type;
+}
+
+/* Double precision where a value needs it, and only there; what no runner does in it is refused by name. */
 static void test_values_beyond_float32(void **state)
 {
     (void)state;
     static const struct {
-        const char *weights, *format;
-        bool fits;
+        const char *weight, *node, *domain, *attrs;
+        bl_dtype type;
+        const char *refusal;
     } cases[] = {
-        {"0.5 0.25 1 -2", "fixed<30,4,RND,SAT>", true},
-        {"0.3 0.7 1 -2", "fixed<30,4,RND,SAT>", true},  /* floats on a grid finer than they are */
-        {"100 0.3 1 -2", "fixed<30,4,RND,SAT>", false}, /* 2^3 - 2^-26 */
-        {"100 0.3 1 -2", "fixed<24,4,RND,SAT>", true},
+        {"fixed<24,4,RND,SAT>", "Relu", "", "", BL_F32, NULL},
+        {"fixed<30,10,RND,SAT>", "Relu", "", "", BL_F32, NULL}, /* a wide format, but floats all of them */
+        {"fixed<30,4,RND,SAT>", "Relu", "", "", BL_F64, NULL},  /* 2^3 - 2^-26 */
+        {"int<4>", "Quantize", "bitlathe", "\"format\" string \"fixed<28,4,TRN,SAT>\"", BL_F64, NULL},
+        {"int<4>", "Quantize", "bitlathe", "\"format\" string \"fixed<28,4,TRN,WRAP>\"", BL_F64, "node 'a'"},
+        {"fixed<30,4,RND,SAT>", "Elu", "", "", BL_F64, "node 'a'"},
     };
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
-        char text[1024];
+        char text[1024], weight[80];
         bl_graph *g;
-        snprintf(text, sizeof text, wide_model, cases[i].weights, cases[i].format);
+        snprintf(weight, sizeof weight, "\"format\" string \"%s\"", cases[i].weight);
+        snprintf(text, sizeof text, wide_model, weight, cases[i].node, cases[i].domain, cases[i].attrs);
         assert_int_equal(bl_graph_parse(ctx, text, strlen(text), &g), BL_OK);
         bl_status s = bl_model_check(g);
-        assert_int_equal(s, cases[i].fits ? BL_OK : BL_UNSUPPORTED);
-        if (!cases[i].fits)
-            assert_string_equal(bl_context_message(ctx),
-                                "'q' has values that float32 does not hold: the file would round them");
+        if (s != (cases[i].refusal ? BL_UNSUPPORTED : BL_OK))
+            fail_msg("case %zu: %s", i, bl_context_message(ctx));
+        if (cases[i].refusal)
+            assert_non_null(strstr(bl_context_message(ctx), cases[i].refusal));
+        else
+            assert_int_equal(written_type(g), cases[i].type);
         bl_graph_destroy(g);
     }
 }
