@@ -129,6 +129,8 @@ def peers_of(table, row, peers):
 
 def cell(values):
     m, e = mean_and_error(values)
+    if len(values) == 1:
+        return f'{100 * m:.2f} (1 seed)'
     return f'{100 * m:.2f} ± {100 * e:.2f}' + ('' if len(values) == 3 else f' ({len(values)} seeds)')
 
 
