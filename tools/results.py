@@ -7,8 +7,8 @@
     python3 tools/results.py --tables           the tables alone, from what is there
 
 A row is one recipe of examples/ with `--set` changes, trained with three seeds; what is reported is the mean of the
-test accuracy and its standard error.  Choices (formats, quantizers, learning rates) were made on the validation
-split; the test part is read once per run, by `bitlathe train` itself.  Peers' figures come from
+test accuracy and its standard error.  Choices belong on the validation split
+(docs/results.md says which were made there); the test part is read once per run, by `bitlathe train` itself.  Peers' figures come from
 build/results/peers.jsonl (bench/peers.py).
 """
 import argparse
@@ -27,7 +27,7 @@ PEERS = ('qkeras', 'brevitas', 'hgq2')
 ROW = 'sh examples/rows.sh'  # stands for the --set option that this script prints
 
 
-# All 60,000 rows and ten epochs, as the peers; learning rate and schedule were chosen on the validation split.
+# All 60,000 rows and ten epochs, as the peers; the learning rate was compared on the validation split.
 SHORT = {'data.validation': 0, 'train.epochs': 10, 'train.optimizer.lr': 0.003, 'train.schedule.name': 'cosine'}
 
 

@@ -20,7 +20,8 @@ extern "C" {
 
 /* A format at a place of the training step (design section 5): "error", "gradient", "moment1", "moment2", "update",
  * "master".  layer NULL: every layer; a later rule overrides an earlier one.  scale: "none" (the format as it is),
- * "dynamic" (a power of two per tensor chosen so that the greatest magnitude fits: WAGE's shift, INT8's range). */
+ * "dynamic" (a power of two chosen so that the greatest magnitude fits: WAGE's shift, INT8's range; one per tensor for
+ * error and gradient, one per 1024 consecutive elements for moment1, moment2, update and master). */
 typedef struct bl_place_rule {
     const char *place, *layer;
     const char *format;
@@ -99,7 +100,8 @@ BL_MUST_CHECK bl_status bl_trainer_run(bl_trainer *t, bl_train_progress_fn progr
 /* One step on the next batch. */
 BL_MUST_CHECK bl_status bl_trainer_step(bl_trainer *t);
 BL_MUST_CHECK bl_status bl_trainer_save(bl_trainer *t, const char *path);
-/* The trained model: parameters on their grid, batch-normalisation statistics in place.  The caller destroys it. */
+/* The trained model: stored (master) parameters as training left them, batch-normalisation statistics in place;
+ * bl_model_write brings weights onto their grids.  The caller destroys it. */
 BL_MUST_CHECK bl_status bl_trainer_model(bl_trainer *t, bl_graph **out);
 
 typedef struct bl_scores {
