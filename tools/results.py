@@ -117,12 +117,9 @@ def mean_and_error(values):
 
 
 def peers_of(table, row, peers):
-    if table not in ('mlp', 'cnn') or not (row == 'float32' or row.endswith('bits')):
-        return {}
-    bits = None if row == 'float32' else int(row.split()[0])
     found = {}
     for p in peers:
-        if p.get('bench') == table and 'test_acc' in p and p.get('bits') == bits and p['framework'] in PEERS:
+        if p['bench'] == table and p['row'] == row and p['framework'] in PEERS:
             found.setdefault(p['framework'], []).append(p['test_acc'])
     return found
 
