@@ -85,6 +85,18 @@ static double weight_limit(const bl_graph *g, int v)
     return binary ? 1 : 0;
 }
 
+/* What the update's dynamic scales need. */
+static bl_status prepare_dynamic(bli_arena *arena, bli_param *q)
+{
+    const bli_place_format *update = &q->place[BLI_PLACE_UPDATE];
+    q->most = bli_arena_array(arena, BLI_PLACE_COUNT, sizeof *q->most);
+    if (!q->most)
+        return BL_NO_MEMORY;
+    if (update->set && update->dynamic)
+        q->increment = bli_arena_array(arena, q->elements + 1, bl_dtype_size(q->type));
+    return update->set && update->dynamic && !q->increment ? BL_NO_MEMORY : BL_OK;
+}
+
 static bl_status add_param(bli_engine *e, int v, int moments)
 {
     bli_plan *p = e->plan;
@@ -106,6 +118,7 @@ static bl_status add_param(bli_engine *e, int v, int moments)
     }
     for (int k = BLI_PLACE_GRADIENT; k < BLI_PLACE_COUNT; k++)
         BLI_TRY(bli_place_find(e->ctx, e->opt, (bli_place_kind)k, q->name, &q->place[k]));
+    BLI_TRY(prepare_dynamic(p->arena, q));
     const bli_place_format *f = &q->place[BLI_PLACE_MASTER];
     if (f->set)
         bli_place_apply(f, f->dynamic ? bli_place_scale(f, bli_greatest(q->type, q->master, q->elements)) : 1, p->isa,

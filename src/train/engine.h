@@ -1,7 +1,8 @@
 /* engine.h: one training step on a team of threads.
  *
  * Phases, each ended by a barrier: whole nodes forward; prep; the tape's segments over slices; contributions (tiles and
- * tree sums); backward of whole nodes; gradient formats and checks; update.  Work inside a phase is handed out by a
+ * tree sums); backward of whole nodes; gradient formats and checks; update, in as many passes as its dynamic scales
+ * need.  Work inside a phase is handed out by a
  * counter: which thread does it never matters.
  */
 #ifndef BLI_ENGINE_H
@@ -14,7 +15,7 @@
 #include "train/optimizer.h"
 #include "train/tape.h"
 
-enum { BLI_ENGINE_PHASES = 8 };
+enum { BLI_ENGINE_PHASES = 5 + BLI_STAGE_COUNT };
 
 typedef struct bli_engine {
     bl_context *ctx;

@@ -124,41 +124,113 @@ int bli_optimizer_moments(const bli_optimizer *opt, const bl_train_options *o)
     return opt->moments == 1 && o->optimizer.momentum == 0 ? 0 : opt->moments;
 }
 
-/* With a dynamic scale the caller has joined the greatest magnitude over the whole tensor: pieces share no scale here,
- * so a place inside the optimizer takes its scale per piece of PIECE elements, a constant of the format. */
+/* ---- stages -------------------------------------------------------------------------------------------------- */
+static bool dynamic(const bli_param *p, bli_place_kind k)
+{
+    return p->place[k].set && p->place[k].dynamic;
+}
+
+bool bli_update_begins(const bli_param *p, bli_update_stage stage)
+{
+    switch (stage) {
+    case BLI_STAGE_INCREMENT:
+        return (p->moment[0] && dynamic(p, BLI_PLACE_MOMENT1)) || (p->moment[1] && dynamic(p, BLI_PLACE_MOMENT2));
+    case BLI_STAGE_ADD:
+        return dynamic(p, BLI_PLACE_UPDATE);
+    case BLI_STAGE_MASTER:
+        return dynamic(p, BLI_PLACE_MASTER);
+    default:
+        return stage == BLI_STAGE_MOMENTS;
+    }
+}
+
+void bli_update_reset(const bli_param *p)
+{
+    for (int k = 0; p->most && k < BLI_PLACE_COUNT; k++)
+        atomic_store_explicit(&p->most[k], 0, memory_order_relaxed);
+}
+
+static uint64_t bits_of(double v)
+{
+    uint64_t b;
+    memcpy(&b, &v, sizeof b);
+    return b;
+}
+
+/* Before a dynamic place: what this piece adds to the greatest magnitude. */
+static void look(const bli_param *p, bli_place_kind k, const void *x, size_t n)
+{
+    if (!x || !dynamic(p, k))
+        return;
+    const uint64_t mine = bits_of(bli_greatest(p->type, x, n));
+    uint64_t most = atomic_load_explicit(&p->most[k], memory_order_relaxed);
+    while (mine > most &&
+           !atomic_compare_exchange_weak_explicit(&p->most[k], &most, mine, memory_order_relaxed, memory_order_relaxed))
+        ;
+}
+
 static void place(const bli_update *u, const bli_param *p, bli_place_kind k, size_t first, void *x, size_t n)
 {
     const bli_place_format *f = &p->place[k];
     if (!f->set || !x)
         return;
-    const double scale = f->dynamic ? bli_place_scale(f, bli_greatest(p->type, x, n)) : 1;
-    bli_place_apply(f, scale, u->isa, u->seed, u->step, first, p->type, x, 1, n);
+    double most = 0;
+    if (f->dynamic) {
+        const uint64_t b = atomic_load_explicit(&p->most[k], memory_order_relaxed);
+        memcpy(&most, &b, sizeof most);
+    }
+    bli_place_apply(f, bli_place_scale(f, most), u->isa, u->seed, u->step, first, p->type, x, 1, n);
 }
 
-static void update_piece(const bli_update *u, const bli_step_constants *k, const bli_param *p, size_t i, size_t n)
+static void add(const bli_update *u, const bli_param *p, size_t i, size_t n, const void *increment)
 {
-    double increment[PIECE]; /* holds PIECE of either carrier */
-    u->optimizer->update_moments(u->kernels, k, p, i, n);
-    place(u, p, BLI_PLACE_MOMENT1, i, at(p, p->moment[0], i), n);
-    place(u, p, BLI_PLACE_MOMENT2, i, at(p, p->moment[1], i), n);
-    u->optimizer->increment(u->kernels, k, p, i, n, increment);
-    place(u, p, BLI_PLACE_UPDATE, i, increment, n);
+    void *w = at(p, p->master, i);
     if (p->type == BL_F32)
-        u->kernels->add_f32(at(p, p->master, i), (const float *)(const void *)increment, n);
+        u->kernels->add_f32(w, increment, n);
     else
-        u->kernels->add_f64(at(p, p->master, i), increment, n);
+        u->kernels->add_f64(w, increment, n);
     if (p->limit > 0 && p->type == BL_F32)
-        u->kernels->clamp_f32(at(p, p->master, i), p->limit, n);
+        u->kernels->clamp_f32(w, p->limit, n);
     else if (p->limit > 0)
-        u->kernels->clamp_f64(at(p, p->master, i), p->limit, n);
-    place(u, p, BLI_PLACE_MASTER, i, at(p, p->master, i), n);
+        u->kernels->clamp_f64(w, p->limit, n);
 }
 
-void bli_update_range(const bli_update *u, const bli_param *p, size_t first, size_t n)
+static void run_stage(const bli_update *u, const bli_step_constants *k, const bli_param *p, bli_update_stage stage,
+                      size_t i, size_t n, void *increment)
 {
+    switch (stage) {
+    case BLI_STAGE_MOMENTS:
+        u->optimizer->update_moments(u->kernels, k, p, i, n);
+        look(p, BLI_PLACE_MOMENT1, at(p, p->moment[0], i), n);
+        look(p, BLI_PLACE_MOMENT2, at(p, p->moment[1], i), n);
+        break;
+    case BLI_STAGE_INCREMENT:
+        place(u, p, BLI_PLACE_MOMENT1, i, at(p, p->moment[0], i), n);
+        place(u, p, BLI_PLACE_MOMENT2, i, at(p, p->moment[1], i), n);
+        u->optimizer->increment(u->kernels, k, p, i, n, increment);
+        look(p, BLI_PLACE_UPDATE, increment, n);
+        break;
+    case BLI_STAGE_ADD:
+        place(u, p, BLI_PLACE_UPDATE, i, increment, n);
+        add(u, p, i, n, increment);
+        look(p, BLI_PLACE_MASTER, at(p, p->master, i), n);
+        break;
+    default:
+        place(u, p, BLI_PLACE_MASTER, i, at(p, p->master, i), n);
+    }
+}
+
+void bli_update_range(const bli_update *u, const bli_param *p, bli_update_stage stage, size_t first, size_t n)
+{
+    double piece[PIECE]; /* holds PIECE of either carrier */
     bli_step_constants k = u->constants;
     if (!p->decays)
         k.decay = k.decoupled_decay = 0;
-    for (size_t i = first; i < first + n; i += PIECE)
-        update_piece(u, &k, p, i, first + n - i < PIECE ? first + n - i : PIECE);
+    for (size_t i = first, m; i < first + n; i += m) {
+        m = first + n - i < PIECE ? first + n - i : PIECE;
+        bli_update_stage s = stage;
+        do
+            run_stage(u, &k, p, s++, i, m, p->increment ? at(p, p->increment, i) : piece);
+        while (s < BLI_STAGE_COUNT && !bli_update_begins(p, s));
+    }
 }

@@ -8,7 +8,7 @@
 #include "run/layout.h"
 #include "train/engine.h"
 
-enum { PHASE_WHOLE, PHASE_PREPARE, PHASE_SUM, PHASE_BACK, PHASE_GRADIENT, PHASE_UPDATE };
+enum { PHASE_WHOLE, PHASE_PREPARE, PHASE_SUM, PHASE_BACK, PHASE_GRADIENT, PHASE_UPDATE /* and one a stage */ };
 enum { SUM_CHUNK = 4096, UPDATE_CHUNK = 8192 };
 
 static void note(bli_engine *e, bl_status s)
@@ -275,18 +275,40 @@ static void choose_scale(bli_engine *e)
         e->update.constants.unscale *= e->opt->optimizer.clip_norm / norm;
 }
 
-static void update(bli_engine *e)
+static bool any_begins(const bli_engine *e, bli_update_stage stage)
 {
-    int base = 0, item = atomic_fetch_add(&e->next[PHASE_UPDATE], 1);
+    for (int i = 0; i < e->num_params; i++)
+        if (bli_update_begins(&e->params[i], stage))
+            return true;
+    return false;
+}
+
+static void update_pass(bli_engine *e, bli_update_stage stage)
+{
+    atomic_int *next = &e->next[PHASE_UPDATE + (int)stage];
+    int base = 0, item = atomic_fetch_add(next, 1);
     for (int i = 0; i < e->num_params; i++) {
         const bli_param *p = &e->params[i];
+        if (!bli_update_begins(p, stage))
+            continue;
         const int parts = (int)((p->elements + UPDATE_CHUNK - 1) / UPDATE_CHUNK);
-        for (; item < base + parts; item = atomic_fetch_add(&e->next[PHASE_UPDATE], 1)) {
+        for (; item < base + parts; item = atomic_fetch_add(next, 1)) {
             const size_t first = (size_t)(item - base) * UPDATE_CHUNK;
-            bli_update_range(&e->update, p, first,
+            bli_update_range(&e->update, p, stage, first,
                              p->elements - first < UPDATE_CHUNK ? p->elements - first : UPDATE_CHUNK);
         }
         base += parts;
+    }
+}
+
+static void update(bli_engine *e, int member)
+{
+    update_pass(e, BLI_STAGE_MOMENTS);
+    for (bli_update_stage stage = BLI_STAGE_INCREMENT; stage < BLI_STAGE_COUNT; stage++) {
+        if (!any_begins(e, stage))
+            continue;
+        bli_team_barrier(e->team, member);
+        update_pass(e, stage);
     }
 }
 
@@ -317,7 +339,7 @@ static void member_step(void *arg, int member, int members)
         bli_team_barrier(e->team, member);
     }
     if (!failed(e) && !e->overflow)
-        update(e);
+        update(e, member);
 }
 
 /* ---- the step -------------------------------------------------------------------------------------------------- */
@@ -334,6 +356,8 @@ static void begin(bli_engine *e, const uint32_t *rows, int64_t n, uint64_t step,
     e->update.constants.unscale = 1;
     for (int i = 0; i < BLI_ENGINE_PHASES; i++)
         atomic_store(&e->next[i], 0);
+    for (int i = 0; i < e->num_params; i++)
+        bli_update_reset(&e->params[i]);
     for (int i = 0; i < e->tape.num_moves; i++)
         atomic_store(&e->next_slice[i], 0);
     atomic_store(&e->status, BL_OK);

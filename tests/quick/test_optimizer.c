@@ -59,7 +59,7 @@ static void run_steps(const bl_train_options *o, weights *x, int steps, bli_isa 
         opt->constants(o, o->optimizer.lr, t, &u.constants);
         u.constants.unscale = 1;
         for (size_t i = 0; i < N; i += cut)
-            bli_update_range(&u, &p, i, N - i < cut ? N - i : cut);
+            bli_update_range(&u, &p, BLI_STAGE_MOMENTS, i, N - i < cut ? N - i : cut);
     }
     bl_context_destroy(ctx);
 }
@@ -142,7 +142,7 @@ static void limits_hold_the_master(void **state)
     bli_update u = {.optimizer = opt, .kernels = bli_train_kernels_for(bli_cpu_isa()), .isa = bli_cpu_isa()};
     opt->constants(&o, 1.0, 1, &u.constants);
     u.constants.unscale = 1;
-    bli_update_range(&u, &p, 0, N);
+    bli_update_range(&u, &p, BLI_STAGE_MOMENTS, 0, N);
     bool at_the_limit = false;
     for (int i = 0; i < N; i++) {
         assert_true(x.w[i] >= -0.5f && x.w[i] <= 0.5f);

@@ -1,5 +1,6 @@
 /* Low precision in the step itself: after every step each stored tensor lies on its grid, and the run is another one
- * than float32's.  The trainer's insides are read on purpose: these tensors have no public view. */
+ * than float32's.  The trainer's insides are read on purpose: these tensors have no public view.  Run under TSan too.
+ */
 #include "support/test.h"
 
 #include <math.h>
@@ -8,7 +9,7 @@
 #include "support/nets.h"
 #include "train/trainer.h"
 
-enum { ROWS = 400, INPUTS = 8, CLASSES = 4, STEPS = 12 };
+enum { ROWS = 400, INPUTS = 40, CLASSES = 4, STEPS = 12 };
 
 typedef struct place_case {
     const char *name, *optimizer;
@@ -39,6 +40,13 @@ static const place_case cases[] = {
       {"gradient", NULL, "int<8,STOCHASTIC,SAT>", "dynamic"},
       {"error", "fc2", "int<8,STOCHASTIC,SAT_SYM>", "dynamic"}},
      "static"},
+    {"dynamic in the optimizer", /* fc1 has more elements than one piece of the update */
+     "adam",
+     {{"moment1", NULL, "int<8,STOCHASTIC,SAT_SYM>", "dynamic"},
+      {"moment2", NULL, "float<e4m3>", "dynamic"},
+      {"update", NULL, "int<12,STOCHASTIC,SAT_SYM>", "dynamic"},
+      {"master", NULL, "fixed<12,1,STOCHASTIC,SAT_SYM>", "dynamic"}},
+     "none"},
     {"two to five bits",
      "sgd",
      {{"error", NULL, "fixed<5,1,STOCHASTIC,SAT_SYM>", "dynamic"},

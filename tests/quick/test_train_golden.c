@@ -138,7 +138,7 @@ static void check_optimizer(bl_context *ctx, const bl_npz *z, const optimizer_ca
         memcpy(g, (const float *)grads->data + t * n, n * sizeof *g);
         opt->constants(&o, oc->lr, (int64_t)t + 1, &u.constants);
         u.constants.unscale = 1;
-        bli_update_range(&u, &p, 0, n);
+        bli_update_range(&u, &p, BLI_STAGE_MOMENTS, 0, n);
         for (size_t i = 0; i < n; i++)
             assert_close(oc->member, (double)w[i], (double)((const float *)want->data)[t * n + i], 2);
     }

@@ -118,8 +118,7 @@ const bli_key bli_step_keys[] = {{.name = "format",
                                   .fallback = "none",
                                   .words = step_scales,
                                   .offset = offsetof(step_use, scale),
-                                  .help = "dynamic: a power of two, so that the greatest magnitude fits: per tensor "
-                                          "for error and gradient, per 1024 elements for the others"},
+                                  .help = "dynamic: a power of two, so that the tensor's greatest magnitude fits"},
                                  {.name = NULL}};
 
 static bl_status read_step(bl_context *ctx, bli_arena *arena, const bli_yaml *n, bli_format_use *out)
