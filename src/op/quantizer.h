@@ -6,9 +6,9 @@
  * Common attributes: quantizer (name below; default "ste"), format (text), granularity "tensor" | "channel" |
  * "element", axis (channel axis, default -1 = last; for mx formats the axis along which the blocks run), scale
  * ("learned", "learned_po2", "po2", "auto" or a number; see bli_scale_rule), zero_point, start (step at which it
- * begins; before it y = x while training), place ("input", "weight", "bias", "activation", "accumulator", ...), and
- * each quantizer's own options, all as ONNX attributes: alpha ("none", "auto", "auto_po2" or a number, as a string),
- * threshold, ...
+ * begins; before it y = x while training), first_scale ("given", the default: input 1 as it is; "batch": training
+ * starts it from x), place ("input", "weight", "bias", "activation", "accumulator", ...), and each quantizer's own
+ * options, all as ONNX attributes: alpha ("none", "auto", "auto_po2" or a number, as a string), threshold, ...
  *
  * Quantizers: ste (straight-through, gradient zero outside of the range), lsq (arXiv:1902.08153), pact
  * (arXiv:1805.06085), dorefa (arXiv:1606.06160), xnor (XNOR-Net's mean |w| scale, arXiv:1603.05279), and QKeras'
@@ -52,8 +52,9 @@ typedef struct bli_quant_spec {
     double scale;
     int64_t zero_point;
     int64_t start;
-    bool batched;    /* dim[0] of x is the batch */
-    const void *own; /* the quantizer's parsed options */
+    bool batched;          /* dim[0] of x is the batch */
+    bool first_from_batch; /* training starts the learned scale from x of the batch of step `start` */
+    const void *own;       /* the quantizer's parsed options */
 } bli_quant_spec;
 
 /* A quantizer on one call of a Quantize node: in[0] = x, in[1] = scale, in[2] = bits, out[0] = y; backward:

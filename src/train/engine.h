@@ -68,6 +68,15 @@ void bli_engine_destroy(bli_engine *e);
 BL_MUST_CHECK bl_status bli_engine_step(bli_engine *e, const uint32_t *rows, int64_t n, uint64_t step, uint64_t epoch,
                                         double lr, bli_step_result *out);
 
+/* Starts the learned scales that say "first_scale: batch" from these rows: those that begin at step `start`, -1: all.
+ */
+BL_MUST_CHECK bl_status bli_engine_first_scales(bli_engine *e, const uint32_t *rows, int64_t n, uint64_t step,
+                                                uint64_t epoch, int64_t start);
+
+/* Parts of a step, for first_scale.c: notes what the step is of; runs one move on one slice that has rows. */
+void bli_engine_begin(bli_engine *e, const uint32_t *rows, int64_t n, uint64_t step, uint64_t epoch, double lr);
+BL_MUST_CHECK bl_status bli_engine_move(bli_engine *e, const bli_move *m, int slice, const bli_place *at);
+
 /* g without a Softmax that the loss contains; *stripped says whether there was one. */
 BL_MUST_CHECK bl_status bli_strip_softmax(const bl_graph *g, const bli_loss *loss, bl_graph **out, bool *stripped);
 

@@ -133,7 +133,7 @@ static void quantize_error(bli_engine *e, int step, const bli_place *at)
                     (uint64_t)(at->row_base + at->first_row) * elements, g.type, g.data, count / row, row);
 }
 
-static bl_status move(bli_engine *e, const bli_move *m, int slice, const bli_place *at)
+bl_status bli_engine_move(bli_engine *e, const bli_move *m, int slice, const bli_place *at)
 {
     switch (m->kind) {
     case BLI_MOVE_GATHER:
@@ -169,7 +169,7 @@ static void run_segment(bli_engine *e, int first, int last, int member)
             continue;
         }
         for (int m = first; m <= last && !failed(e); m++)
-            note(e, move(e, &e->tape.moves[m], s, &at));
+            note(e, bli_engine_move(e, &e->tape.moves[m], s, &at));
     }
 }
 
@@ -343,7 +343,7 @@ static void member_step(void *arg, int member, int members)
 }
 
 /* ---- the step -------------------------------------------------------------------------------------------------- */
-static void begin(bli_engine *e, const uint32_t *rows, int64_t n, uint64_t step, uint64_t epoch, double lr)
+void bli_engine_begin(bli_engine *e, const uint32_t *rows, int64_t n, uint64_t step, uint64_t epoch, double lr)
 {
     e->rows = rows;
     e->num_rows = n;
@@ -386,7 +386,7 @@ bl_status bli_engine_step(bli_engine *e, const uint32_t *rows, int64_t n, uint64
     *out = (bli_step_result){.rows = n};
     if (n < 1)
         return BL_OK;
-    begin(e, rows, n, step, epoch, lr);
+    bli_engine_begin(e, rows, n, step, epoch, lr);
     bli_team_run(e->team, member_step, e);
     BLI_TRY(atomic_load(&e->status));
     out->skipped = e->overflow;

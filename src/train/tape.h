@@ -66,6 +66,8 @@ BL_MUST_CHECK bl_status bli_tape_create(bli_plan *p, const char *wants_error, bl
 BL_MUST_CHECK bl_status bli_tape_move(const bli_tape *t, const bli_move *m, int slice, const bli_place *at);
 /* Joins the slices' partial sums of move m into reduced (a fixed tree), single-threaded. */
 BL_MUST_CHECK bl_status bli_tape_join(const bli_tape *t, const bli_move *m, const bli_place *whole);
+/* The same, but states (running statistics) stay as they are. */
+void bli_tape_join_sums(const bli_tape *t, const bli_move *m);
 /* The gradient of batched value v on this slice. */
 bl_tensor bli_tape_grad(const bli_tape *t, int v, const bli_place *at);
 

@@ -140,18 +140,22 @@ static void join_max(const bli_tape *t, const bli_move *m)
     t->reduced[t->reduced_at[m->step] + 2 * t->plan->steps[m->step].reduce_count] = most;
 }
 
-bl_status bli_tape_join(const bli_tape *t, const bli_move *m, const bli_place *whole)
+void bli_tape_join_sums(const bli_tape *t, const bli_move *m)
 {
-    if (m->kind == BLI_MOVE_ERROR_MAX) {
+    if (m->kind == BLI_MOVE_ERROR_MAX)
         join_max(t, m);
-        return BL_OK;
-    }
     if (m->kind != BLI_MOVE_REDUCE && m->kind != BLI_MOVE_REDUCE_BACKWARD)
-        return BL_OK;
+        return;
     const bli_pstep *s = &t->plan->steps[m->step];
     double *to = t->reduced + t->reduced_at[m->step] + (m->kind == BLI_MOVE_REDUCE ? 0 : s->reduce_count);
     bli_tree_sum(BL_F64, to, (char *)t->partials, (t->partial_count + 1) * sizeof(double), t->plan->opt.slices,
                  s->reduce_count);
+}
+
+bl_status bli_tape_join(const bli_tape *t, const bli_move *m, const bli_place *whole)
+{
+    const bli_pstep *s = &t->plan->steps[m->step];
+    bli_tape_join_sums(t, m);
     if (m->kind != BLI_MOVE_REDUCE || !s->op->update_state)
         return BL_OK;
     bli_call c;

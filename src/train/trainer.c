@@ -85,6 +85,51 @@ static bl_status check_options(bl_trainer *t)
     return bli_schedule_get(t->ctx, o, &t->schedule);
 }
 
+static void shuffle(bl_trainer *t)
+{
+    if (t->order_epoch == t->epoch)
+        return;
+    const bli_stream s = bli_stream_make(t->opt.seed, (uint64_t)t->epoch, "shuffle");
+    bli_stream_permutation(&s, t->order, (uint32_t)t->num_train);
+    for (int64_t i = 0; i < t->num_train; i++)
+        t->order[i] = t->train_rows[t->order[i]];
+    t->order_epoch = t->epoch;
+}
+
+/* Rows of the next step, and how many there are. */
+static const uint32_t *batch_rows(bl_trainer *t, int64_t *n)
+{
+    shuffle(t);
+    const int64_t first = t->epoch_step * t->opt.batch, left = t->num_train - first;
+    *n = left < t->opt.batch ? left : t->opt.batch;
+    return t->order + first;
+}
+
+static bl_status first_scales(bl_trainer *t, int64_t start)
+{
+    int64_t n;
+    const uint32_t *rows = batch_rows(t, &n);
+    return bli_engine_first_scales(t->engine, rows, n, (uint64_t)t->step, (uint64_t)t->epoch, start);
+}
+
+/* A trained model's scales are as training left them: another training of it goes on from there. */
+static bl_status forget_first_scales(bl_graph *g)
+{
+    for (int i = 0; i < bl_graph_num_nodes(g); i++) {
+        const bl_node *n = bl_graph_node(g, i);
+        bl_attr kept[64];
+        int count = 0;
+        if (!n->type || strcmp(n->type, "Quantize") != 0 || !bl_node_attr(n, "first_scale") ||
+            n->num_attrs > (int)BLI_COUNT(kept)) /* more options than there are */
+            continue;
+        for (int a = 0; a < n->num_attrs; a++)
+            if (strcmp(n->attrs[a].name, "first_scale") != 0)
+                kept[count++] = n->attrs[a];
+        BLI_TRY(bli_graph_set_attrs(g, i, kept, count));
+    }
+    return BL_OK;
+}
+
 static bl_status build(bl_trainer *t, const bl_graph *g)
 {
     BLI_TRY(check_options(t));
@@ -94,7 +139,10 @@ static bl_status build(bl_trainer *t, const bl_graph *g)
     t->epoch_steps = (t->num_train + t->opt.batch - 1) / t->opt.batch;
     t->steps = t->epoch_steps * t->opt.epochs;
     t->best = bli_alloc_array(t->ctx, (size_t)t->engine->plan->num_values + 1, sizeof *t->best);
-    return t->best ? BL_OK : BL_NO_MEMORY;
+    if (!t->best)
+        return BL_NO_MEMORY;
+    BLI_TRY(first_scales(t, -1));
+    return forget_first_scales(t->graph);
 }
 
 bl_status bl_trainer_create(bl_context *ctx, const bl_graph *g, const bl_dataset *data, const bl_train_options *o,
@@ -224,25 +272,15 @@ bl_status bl_trainer_model(bl_trainer *t, bl_graph **out)
 }
 
 /* ---- epochs ---------------------------------------------------------------------------------------------------- */
-static void shuffle(bl_trainer *t)
-{
-    if (t->order_epoch == t->epoch)
-        return;
-    const bli_stream s = bli_stream_make(t->opt.seed, (uint64_t)t->epoch, "shuffle");
-    bli_stream_permutation(&s, t->order, (uint32_t)t->num_train);
-    for (int64_t i = 0; i < t->num_train; i++)
-        t->order[i] = t->train_rows[t->order[i]];
-    t->order_epoch = t->epoch;
-}
-
 bl_status bl_trainer_step(bl_trainer *t)
 {
     bli_step_result r;
-    shuffle(t);
-    const int64_t first = t->epoch_step * t->opt.batch, left = t->num_train - first;
-    const int64_t n = left < t->opt.batch ? left : t->opt.batch;
+    int64_t n;
+    const uint32_t *rows = batch_rows(t, &n);
+    if (t->step > 0)
+        BLI_TRY(first_scales(t, t->step));
     const double lr = bli_learning_rate(t->schedule, &t->opt, t->step, t->steps, t->epoch_steps);
-    BLI_TRY(bli_engine_step(t->engine, t->order + first, n, (uint64_t)t->step, (uint64_t)t->epoch, lr, &r));
+    BLI_TRY(bli_engine_step(t->engine, rows, n, (uint64_t)t->step, (uint64_t)t->epoch, lr, &r));
     if (!isfinite(r.loss) && !r.skipped)
         return bli_fail(t->ctx, BL_BAD_VALUE,
                         "epoch %lld, step %lld: the loss is not finite; a lower learning rate, gradient clipping or "

@@ -12,7 +12,7 @@
 static const bli_attr_spec common[] = {
     {"quantizer", BL_ATTR_STRING, false}, {"format", BL_ATTR_STRING, false}, {"granularity", BL_ATTR_STRING, false},
     {"axis", BL_ATTR_INT, false},         {"scale", BL_ATTR_STRING, false},  {"start", BL_ATTR_INT, false},
-    {"zero_point", BL_ATTR_INT, false},   {"place", BL_ATTR_STRING, false},
+    {"zero_point", BL_ATTR_INT, false},   {"place", BL_ATTR_STRING, false},  {"first_scale", BL_ATTR_STRING, false},
 };
 
 const bli_attr_spec *bli_quant_option(const bli_quantizer *q, const char *name)
@@ -125,6 +125,27 @@ static bl_status parse_granularity(bl_context *ctx, const bl_node *n, bli_quant_
     return BL_OK;
 }
 
+static bl_status parse_first_scale(bl_context *ctx, const bl_node *n, bli_quant_spec *s)
+{
+    static const char *const words[] = {"given", "batch"};
+    int rule = 0;
+    if (!bl_node_attr(n, "first_scale"))
+        return BL_OK;
+    BLI_TRY(word(ctx, "first_scale", bl_node_string(n, "first_scale", "given"), words, BLI_COUNT(words), "given, batch",
+                 &rule));
+    s->first_from_batch = rule == 1;
+    if (!s->first_from_batch)
+        return BL_OK;
+    if (!bli_quant_needs_scale(s))
+        return bli_fail(ctx, BL_BAD_VALUE, "attribute first_scale: quantizer %s with this scale learns none",
+                        s->quantizer->name);
+    if (!s->batched)
+        return bli_fail(ctx, BL_BAD_VALUE,
+                        "attribute first_scale: a parameter's scale starts from the parameter, "
+                        "batch is for inputs and activations");
+    return BL_OK;
+}
+
 bl_status bli_quant_spec_parse(bl_context *ctx, const bl_node *n, bool batched, bli_arena *arena, bli_quant_spec **out)
 {
     *out = NULL;
@@ -159,6 +180,7 @@ bl_status bli_quant_spec_parse(bl_context *ctx, const bl_node *n, bool batched, 
                         s->format.kind == BL_FORMAT_MX ? "mx" : "float32");
     if (q->has_scale && s->scale_rule == BLI_SCALE_NUMBER)
         s->scale_rule = BLI_SCALE_LEARNED;
+    BLI_TRY(parse_first_scale(ctx, n, s));
     if (s->has_format)
         BLI_TRY(bli_within(ctx, bli_grid_check(ctx, &s->format, s->scale, s->zero_point, false), "attribute scale"));
     if (q->setup)

@@ -46,7 +46,7 @@ static bl_shape scale_shape(const bli_precision *p, const bl_shape *x, bool batc
     return s;
 }
 
-/* The learned scale "<name>_scale", started from the parameter's data, or from what suits activations. */
+/* The learned scale "<name>_scale", started from the parameter's data, or from what suits values of about one. */
 static bl_status add_scale(bl_graph *g, const bli_precision *p, const bl_node *node, const char *name, int value,
                            const bl_shape *shape, int *id)
 {
@@ -77,6 +77,17 @@ static bl_status add_widths(bl_graph *g, const bli_precision *p, const char *nam
     return bl_graph_add_tensor(g, widths, BL_ROLE_CONSTANT, "", &t, id);
 }
 
+/* A learned scale of data starts from the first batch, if the entry says nothing else; copy has room for one more. */
+static void first_from_batch(bl_node *spec, bl_attr *copy)
+{
+    if (bl_node_attr(spec, "first_scale"))
+        return;
+    memcpy(copy, spec->attrs, (size_t)spec->num_attrs * sizeof *copy);
+    copy[spec->num_attrs] = (bl_attr){.name = "first_scale", .kind = BL_ATTR_STRING, .count = 1};
+    copy[spec->num_attrs++].u.s = "batch";
+    spec->attrs = copy;
+}
+
 /* Node `name` on value; *out is its output.  scale_name: of a learned scale. */
 bl_status bli_quantize_node(bl_graph *g, const bli_precision *p, const char *name, const char *scale_name, int value,
                             const bl_shape *shape, int *out)
@@ -90,9 +101,12 @@ bl_status bli_quantize_node(bl_graph *g, const bli_precision *p, const char *nam
                     .num_attrs = p->num_attrs,
                     .inputs = in,
                     .attrs = p->attrs};
+    bl_attr attrs[BLI_PRECISION_ATTRS + 1];
     if (p->needs_scale) {
         BLI_TRY(add_scale(g, p, &spec, scale_name, value, shape, &in[1]));
         spec.num_inputs = 2;
+        if (!bl_graph_value(g, value)->data)
+            first_from_batch(&spec, attrs);
     }
     if (p->widths) {
         BLI_TRY(add_widths(g, p, name, shape, &in[2]));
