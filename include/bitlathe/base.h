@@ -88,8 +88,8 @@ void bl_context_set_log(bl_context *ctx, bl_log_fn fn, void *user);
 void bl_context_set_threads(bl_context *ctx, int threads);
 int bl_context_threads(const bl_context *ctx);
 
-/* Asks a long call on this context to finish its step, save and return BL_INTERRUPTED.  Safe from a signal handler
- * and from another thread. */
+/* Asks a long call on this context to finish its step, save and return BL_INTERRUPTED.  That call takes the
+ * request back: the next one runs.  Safe from a signal handler and from another thread. */
 void bl_context_interrupt(bl_context *ctx);
 
 #if defined(__GNUC__)

@@ -59,11 +59,6 @@ bool bli_reader_u32be(bli_reader *r, uint32_t *out)
     return true;
 }
 
-bool bli_reader_u64le(bli_reader *r, uint64_t *out)
-{
-    return little_endian(r, 8, out);
-}
-
 bool bli_reader_varint(bli_reader *r, uint64_t *out)
 {
     size_t start = r->pos;

@@ -25,7 +25,6 @@ bool bli_reader_u8(bli_reader *r, uint8_t *out);
 bool bli_reader_u16le(bli_reader *r, uint16_t *out);
 bool bli_reader_u32le(bli_reader *r, uint32_t *out);
 bool bli_reader_u32be(bli_reader *r, uint32_t *out);
-bool bli_reader_u64le(bli_reader *r, uint64_t *out);
 bool bli_reader_varint(bli_reader *r, uint64_t *out); /* protobuf base-128, at most 10 bytes */
 
 #endif

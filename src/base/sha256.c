@@ -112,13 +112,3 @@ void bli_sha256_print(const uint8_t digest[BLI_SHA256_BYTES], char text[BLI_SHA2
     }
     text[2 * BLI_SHA256_BYTES] = '\0';
 }
-
-void bli_sha256_text(const void *data, size_t size, char text[BLI_SHA256_TEXT])
-{
-    bli_sha256 s;
-    uint8_t digest[BLI_SHA256_BYTES];
-    bli_sha256_init(&s);
-    bli_sha256_add(&s, data, size);
-    bli_sha256_end(&s, digest);
-    bli_sha256_print(digest, text);
-}

@@ -16,8 +16,7 @@ enum { BLI_SHA256_BYTES = 32, BLI_SHA256_TEXT = 65 };
 void bli_sha256_init(bli_sha256 *s);
 void bli_sha256_add(bli_sha256 *s, const void *data, size_t size);
 void bli_sha256_end(bli_sha256 *s, uint8_t digest[BLI_SHA256_BYTES]);
-/* The digest of one block of bytes, as 64 small hexadecimal digits and a NUL. */
-void bli_sha256_text(const void *data, size_t size, char text[BLI_SHA256_TEXT]);
+/* The digest as 64 small hexadecimal digits and a NUL. */
 void bli_sha256_print(const uint8_t digest[BLI_SHA256_BYTES], char text[BLI_SHA256_TEXT]);
 
 #endif

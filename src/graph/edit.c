@@ -260,9 +260,3 @@ bl_status bli_graph_make_tensor(bl_graph *g, int value, bl_role role, const char
     v->producer = -1;
     return BL_OK;
 }
-
-int bli_graph_next_user(const bl_graph *g, int value, int *cursor)
-{
-    *cursor = *cursor < 0 ? g->values[value]->first_use : g->uses[*cursor].next;
-    return *cursor < 0 ? -1 : g->uses[*cursor].node;
-}

@@ -73,7 +73,6 @@ int bli_graph_num_uses(const bl_graph *g, int value);   /* node inputs and graph
 int bli_graph_first_user(const bl_graph *g, int value); /* node id, -1 if none */
 bool bli_graph_is_output(const bl_graph *g, int value);
 /* The node that follows node among the users of value (a node that reads it twice comes twice), -1 at the end. */
-int bli_graph_next_user(const bl_graph *g, int value, int *cursor); /* start with *cursor = -1 */
 /* Gives value the new name (unique), e.g. to keep an output's name after a rewrite. */
 BL_MUST_CHECK bl_status bli_graph_rename_value(bl_graph *g, int value, const char *name);
 BL_MUST_CHECK bl_status bli_graph_rename_node(bl_graph *g, int node, const char *name);

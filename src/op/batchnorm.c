@@ -7,7 +7,7 @@
  * Domain "" means channels first in ONNX; with rank 2 both are the same and the kernels serve it, above that the
  * operator is only read, to be rewritten.
  */
-#include "op/batchnorm.h"
+#include "op/op.h"
 
 #include <math.h>
 #include <string.h>
@@ -106,15 +106,6 @@ static stats channel_stats(const bli_call *c, size_t j)
     }
     s.inverse = 1 / sqrt(s.variance + epsilon_of(c->node));
     return s;
-}
-
-void bli_batchnorm_affine(bl_dtype type, const void *gamma, const void *beta, const void *mean, const void *variance,
-                          double epsilon, size_t n, double *scale, double *offset)
-{
-    for (size_t j = 0; j < n; j++) {
-        scale[j] = bli_real_at(type, gamma, j) / sqrt(bli_real_at(type, variance, j) + epsilon);
-        offset[j] = bli_real_at(type, beta, j) - bli_real_at(type, mean, j) * scale[j];
-    }
 }
 
 /* ---- kernels ------------------------------------------------------------------------------------------------ */

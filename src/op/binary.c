@@ -200,8 +200,8 @@ static const bli_attr_spec no_attrs[] = {{NULL, BL_ATTR_INT, false}};
         .range = range_,                                                                                               \
         .scratch = scratch_,                                                                                           \
     }
-BINARY_OP(add, "Add", infer_binary, BLI_OP_INPLACE, add_range, sums_size, "a + b, broadcast");
-BINARY_OP(sub, "Sub", infer_binary, BLI_OP_INPLACE, sub_range, sums_size, "a - b, broadcast");
+BINARY_OP(add, "Add", infer_binary, 0, add_range, sums_size, "a + b, broadcast");
+BINARY_OP(sub, "Sub", infer_binary, 0, sub_range, sums_size, "a - b, broadcast");
 BINARY_OP(mul, "Mul", infer_binary, BLI_OP_NEEDS_IN, mul_range, terms_size, "a b, broadcast");
 BINARY_OP(div, "Div", infer_binary, BLI_OP_NEEDS_IN, NULL, terms_size, "a / b, broadcast");
 BINARY_OP(prelu, "PRelu", infer_prelu, BLI_OP_NEEDS_IN, NULL, terms_size,

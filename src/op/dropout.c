@@ -82,7 +82,6 @@ static const bli_attr_spec attrs[] = {{"seed", BL_ATTR_INT, false}, {NULL, BL_AT
 const bli_op bli_op_dropout = {
     .schema = {"Dropout", BLI_DOMAIN_ONNX, 1, 3, 2, attrs, infer_dropout,
                "random zeros while training, the identity otherwise"},
-    .flags = BLI_OP_INPLACE,
     .forward = forward,
     .backward = backward,
     .range = bli_range_same, /* of evaluation: what stays is off the grid while training */

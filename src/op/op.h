@@ -59,11 +59,10 @@ typedef struct bli_range_call {
 } bli_range_call;
 
 enum {
-    BLI_OP_VIEW = 1,        /* output is the input's bytes under another shape; no kernels */
-    BLI_OP_NEEDS_IN = 2,    /* backward reads in[] of batched inputs */
-    BLI_OP_NEEDS_OUT = 4,   /* backward reads out[] */
-    BLI_OP_WHOLE_BATCH = 8, /* in training needs reduce / reduce_backward before forward / backward */
-    BLI_OP_INPLACE = 16     /* forward may write out[0] over in[0] (same size), backward grad_in[0] over grad_out[0] */
+    BLI_OP_VIEW = 1,       /* output is the input's bytes under another shape; no kernels */
+    BLI_OP_NEEDS_IN = 2,   /* backward reads in[] of batched inputs */
+    BLI_OP_NEEDS_OUT = 4,  /* backward reads out[] */
+    BLI_OP_WHOLE_BATCH = 8 /* in training needs reduce / reduce_backward before forward / backward */
 };
 
 typedef struct bli_op {

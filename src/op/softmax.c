@@ -41,7 +41,7 @@ static bl_status backward(const bli_call *c)
 static const bli_attr_spec attrs[] = {{"axis", BL_ATTR_INT, false}, {NULL, BL_ATTR_INT, false}};
 const bli_op bli_op_softmax = {
     .schema = {"Softmax", BLI_DOMAIN_ONNX, 1, 1, 1, attrs, infer_softmax, "exp(x) over its sum along the last axis"},
-    .flags = BLI_OP_NEEDS_OUT | BLI_OP_INPLACE,
+    .flags = BLI_OP_NEEDS_OUT,
     .forward = forward,
     .backward = backward,
 };

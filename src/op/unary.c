@@ -160,7 +160,7 @@ static const bli_attr_spec min_max[] = {
 
 const bli_op bli_op_relu = {
     .schema = {"Relu", BLI_DOMAIN_ONNX, 1, 1, 1, none, infer_real_same, "max(x, 0)"},
-    .flags = BLI_OP_NEEDS_OUT | BLI_OP_INPLACE,
+    .flags = BLI_OP_NEEDS_OUT,
     .forward = relu_forward,
     .backward = relu_backward,
     .range = relu_range,
@@ -181,10 +181,9 @@ const bli_op bli_op_clip = {
         .range = range_,                                                                                               \
     }
 UNARY_OP(leaky_relu, "LeakyRelu", alpha, BLI_OP_NEEDS_IN, leaky_relu_range, "x, or alpha x below zero");
-UNARY_OP(sigmoid, "Sigmoid", none, BLI_OP_NEEDS_OUT | BLI_OP_INPLACE, NULL, "1 / (1 + exp(-x))");
-UNARY_OP(tanh, "Tanh", none, BLI_OP_NEEDS_OUT | BLI_OP_INPLACE, NULL, "hyperbolic tangent");
-UNARY_OP(hard_sigmoid, "HardSigmoid", alpha_beta, BLI_OP_NEEDS_OUT | BLI_OP_INPLACE, NULL,
-         "alpha x + beta between 0 and 1");
+UNARY_OP(sigmoid, "Sigmoid", none, BLI_OP_NEEDS_OUT, NULL, "1 / (1 + exp(-x))");
+UNARY_OP(tanh, "Tanh", none, BLI_OP_NEEDS_OUT, NULL, "hyperbolic tangent");
+UNARY_OP(hard_sigmoid, "HardSigmoid", alpha_beta, BLI_OP_NEEDS_OUT, NULL, "alpha x + beta between 0 and 1");
 UNARY_OP(hard_swish, "HardSwish", none, BLI_OP_NEEDS_IN, NULL, "x times its hard sigmoid (1/6, 1/2)");
 UNARY_OP(elu, "Elu", alpha, BLI_OP_NEEDS_IN, NULL, "x, or alpha (exp(x) - 1) below zero");
 UNARY_OP(softplus, "Softplus", none, BLI_OP_NEEDS_IN, NULL, "log(1 + exp(x))");

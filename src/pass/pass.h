@@ -15,7 +15,6 @@ typedef struct bli_pass {
     bl_status (*run)(bl_graph *g);
 } bli_pass;
 
-int bli_pass_count(void);
 const bli_pass *bli_pass_at(int i);
 /* Runs the pass of that name; an unknown one is BL_NOT_FOUND and names the nearest. */
 BL_MUST_CHECK bl_status bli_pass_run(bl_graph *g, const char *name);

@@ -17,11 +17,6 @@ static const bli_pass passes[] = {
     {"drop_dropout", "Dropout nodes, which do nothing in evaluation", bli_pass_drop_dropout},
 };
 
-int bli_pass_count(void)
-{
-    return (int)BLI_COUNT(passes);
-}
-
 const bli_pass *bli_pass_at(int i)
 {
     return i >= 0 && i < (int)BLI_COUNT(passes) ? &passes[i] : NULL;

@@ -94,15 +94,6 @@ static const bli_optimizer table[] = {
     {"adamw", "Adam with decoupled weight decay (arXiv:1711.05101)", 2, adamw_constants, adam_moments, adam_increment},
 };
 
-int bli_optimizer_count(void)
-{
-    return (int)BLI_COUNT(table);
-}
-const bli_optimizer *bli_optimizer_at(int i)
-{
-    return &table[i];
-}
-
 bl_status bli_optimizer_get(bl_context *ctx, const bl_train_options *o, const bli_optimizer **out)
 {
     const char *names[BLI_COUNT(table)], *name = o->optimizer.name ? o->optimizer.name : "";

@@ -48,8 +48,6 @@ typedef struct bli_optimizer {
                       void *d);
 } bli_optimizer;
 
-int bli_optimizer_count(void);
-const bli_optimizer *bli_optimizer_at(int i);
 BL_MUST_CHECK bl_status bli_optimizer_get(bl_context *ctx, const bl_train_options *o, const bli_optimizer **out);
 /* How many moments these options need (SGD without momentum: 0). */
 int bli_optimizer_moments(const bli_optimizer *opt, const bl_train_options *o);

@@ -14,11 +14,6 @@ static const char *const place_names[BLI_PLACE_COUNT] = {
     [BLI_PLACE_MOMENT2] = "moment2", [BLI_PLACE_UPDATE] = "update",     [BLI_PLACE_MASTER] = "master",
 };
 
-const char *bli_place_name(bli_place_kind k)
-{
-    return place_names[k];
-}
-
 static bl_status check_rule(bl_context *ctx, const bl_place_rule *r)
 {
     bl_format f;
@@ -98,19 +93,4 @@ double bli_greatest(bl_dtype type, const void *x, size_t n)
         most = v > most && v < (double)INFINITY ? v : most;
     }
     return most;
-}
-
-bool bli_all_finite(bl_dtype type, const void *x, size_t n)
-{
-    /* x - x is 0 for finite x, NaN otherwise; a sum of these is 0 only if all are. */
-    double bad = 0;
-    for (size_t i = 0; type == BL_F32 && i < n; i++) {
-        const float v = ((const float *)x)[i];
-        bad += (double)(v - v);
-    }
-    for (size_t i = 0; type == BL_F64 && i < n; i++) {
-        const double v = ((const double *)x)[i];
-        bad += v - v;
-    }
-    return bad == 0;
 }

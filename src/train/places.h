@@ -19,7 +19,6 @@ typedef enum bli_place_kind {
     BLI_PLACE_MASTER,
     BLI_PLACE_COUNT
 } bli_place_kind;
-const char *bli_place_name(bli_place_kind k);
 
 typedef struct bli_place_format {
     bool set;
@@ -41,6 +40,5 @@ void bli_place_apply(const bli_place_format *f, double scale, bli_isa isa, uint6
                      bl_dtype type, void *x, size_t rows, size_t row);
 /* Largest finite magnitude. */
 double bli_greatest(bl_dtype type, const void *x, size_t n);
-bool bli_all_finite(bl_dtype type, const void *x, size_t n);
 
 #endif

@@ -44,15 +44,6 @@ static const bli_schedule table[] = {
     {"cosine", "half a cosine from lr to final * lr; restarts every `period` epochs if given", cosine},
 };
 
-int bli_schedule_count(void)
-{
-    return (int)BLI_COUNT(table);
-}
-const bli_schedule *bli_schedule_at(int i)
-{
-    return &table[i];
-}
-
 bl_status bli_schedule_get(bl_context *ctx, const bl_train_options *o, const bli_schedule **out)
 {
     const char *names[BLI_COUNT(table)], *name = o->schedule.name ? o->schedule.name : "constant";

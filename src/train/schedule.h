@@ -10,8 +10,6 @@ typedef struct bli_schedule {
     double (*factor)(const bl_train_options *o, double e, double epochs);
 } bli_schedule;
 
-int bli_schedule_count(void);
-const bli_schedule *bli_schedule_at(int i);
 BL_MUST_CHECK bl_status bli_schedule_get(bl_context *ctx, const bl_train_options *o, const bli_schedule **out);
 /* Learning rate of step (0-based) of steps, epoch_steps to the epoch; warm-up is linear over the first share. */
 double bli_learning_rate(const bli_schedule *s, const bl_train_options *o, int64_t step, int64_t steps,

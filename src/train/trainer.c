@@ -354,6 +354,7 @@ static bl_status end_epoch(bl_trainer *t, bl_train_progress_fn fn, void *user)
 
 static bl_status interrupted(bl_trainer *t)
 {
+    bli_interrupt_clear(t->ctx); /* said once; a later run goes on */
     if (!t->opt.checkpoint)
         return bli_fail(t->ctx, BL_INTERRUPTED, "stopped after step %lld of %lld; no checkpoint was asked for",
                         (long long)t->step, (long long)t->steps);

@@ -185,11 +185,10 @@ static void the_reader_never_passes_the_end(void **state)
     (void)state;
     static const uint8_t bytes[] = {1, 2, 3, 4, 5, 6, 7, 8, 9};
     bli_reader r = bli_reader_make(bytes, sizeof bytes);
-    uint64_t u64;
     uint32_t u32;
     uint16_t u16;
     uint8_t u8;
-    assert_true(bli_reader_u64le(&r, &u64) && u64 == 0x0807060504030201u);
+    assert_non_null(bli_reader_take(&r, 8));
     assert_false(bli_reader_u16le(&r, &u16));
     assert_int_equal(bli_reader_left(&r), 1);
     assert_true(bli_reader_u8(&r, &u8) && u8 == 9);

@@ -283,54 +283,6 @@ static void test_channels_first_normalisation_does_not_run(void **state)
     rig_close(&r);
 }
 
-/* ---- in place ----------------------------------------------------------------------------------------------- */
-static void check_in_place(bl_context *ctx, const op_case *oc, bl_dtype carrier)
-{
-    rig r;
-    assert_ok(ctx, rig_open(ctx, oc->text, carrier, ROWS, 1, &r));
-    const size_t n = bli_count(&r.out[0]) * bl_dtype_size(carrier);
-    if (!(r.op->flags & BLI_OP_INPLACE) || !bl_shape_equal(&r.in[0].t.shape, &r.out[0].shape)) {
-        rig_close(&r);
-        return;
-    }
-    r.training = oc->training;
-    rig_forward(&r, 1);
-    rig_backward(&r, 1);
-    char *y = malloc(n + 1), *dx = malloc(n + 1);
-    memcpy(y, r.out[0].data, n);
-    memcpy(dx, r.in[0].grad.data, n);
-    void *out = r.out[0].data, *grad = r.in[0].grad.data;
-    r.out[0].data = r.in[0].t.data;
-    rig_forward(&r, 1);
-    assert_memory_equal(r.out[0].data, y, n);
-    r.in[0].grad.data = malloc(n + 1);
-    memcpy(r.in[0].grad.data, r.grad_out[0].data, n);
-    void *own = r.grad_out[0].data;
-    bli_call c = {.ctx = ctx, .node = r.node, .training = r.training, .seed = r.seed, .step = r.step, .isa = r.isa};
-    for (int k = 0; k < r.num_in; k++)
-        c.in[k] = r.in[k].t;
-    c.out[0] = r.out[0];
-    c.grad_in[0] = c.grad_out[0] = r.in[0].grad;
-    c.scratch = calloc(1, (r.op->scratch ? r.op->scratch(&c) : 0) + 1);
-    assert_ok(ctx, r.op->backward(&c));
-    assert_memory_equal(r.in[0].grad.data, dx, n);
-    free(c.scratch);
-    free(r.in[0].grad.data);
-    r.in[0].grad.data = grad;
-    r.out[0].data = out;
-    r.grad_out[0].data = own;
-    free(y);
-    free(dx);
-    rig_close(&r);
-}
-
-static void test_in_place_gives_the_same(void **state)
-{
-    for (size_t i = 0; i < op_case_count(); i++)
-        for (int carrier = BL_F32; carrier <= BL_F64; carrier++)
-            check_in_place(*state, op_case_at(i), (bl_dtype)carrier);
-}
-
 /* ---- dropout ------------------------------------------------------------------------------------------------ */
 /* 120,000 draws of probability 0.3: five standard deviations are 794, a false alarm in 1.7 million. */
 static void test_dropout_keeps_its_share(void **state)
@@ -413,7 +365,6 @@ int main(void)
         cmocka_unit_test(test_refusals_say_what_is_wrong),
         cmocka_unit_test(test_empty_dimensions_and_single_pixels),
         cmocka_unit_test(test_channels_first_normalisation_does_not_run),
-        cmocka_unit_test(test_in_place_gives_the_same),
         cmocka_unit_test(test_dropout_keeps_its_share),
         cmocka_unit_test(test_a_constant_channel_normalises_to_beta),
         cmocka_unit_test(test_one_value_updates_the_running_variance_finitely),

@@ -3,6 +3,16 @@
 
 #include "base/sha256.h"
 
+static void digest_of(const void *data, size_t size, char text[BLI_SHA256_TEXT])
+{
+    bli_sha256 s;
+    uint8_t digest[BLI_SHA256_BYTES];
+    bli_sha256_init(&s);
+    bli_sha256_add(&s, data, size);
+    bli_sha256_end(&s, digest);
+    bli_sha256_print(digest, text);
+}
+
 static void published_digests(void **state)
 {
     (void)state;
@@ -20,7 +30,7 @@ static void published_digests(void **state)
     };
     for (size_t i = 0; i < BLI_COUNT(examples); i++) {
         char text[BLI_SHA256_TEXT];
-        bli_sha256_text(examples[i].message, strlen(examples[i].message), text);
+        digest_of(examples[i].message, strlen(examples[i].message), text);
         assert_string_equal(text, examples[i].digest);
     }
 }

@@ -362,6 +362,7 @@ static void an_interrupt_saves_and_says_where(void **state)
     char *bytes = get_file(o.checkpoint, &size);
     assert_non_null(bytes);
     free(bytes);
+    assert_ok(ctx, bl_trainer_run(t, NULL, NULL)); /* asked once, stopped once */
     bl_trainer_destroy(t);
     bl_graph_destroy(g);
     toy_free(ctx, &d);

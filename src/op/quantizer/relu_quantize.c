@@ -107,7 +107,7 @@ static bl_status backward(const bli_call *c)
 
 const bli_op bli_op_relu_quantize = {
     .schema = {.type = "Relu and Quantize", .domain = BLI_DOMAIN_OWN, .min_inputs = 1, .max_inputs = 3},
-    .flags = BLI_OP_NEEDS_IN | BLI_OP_INPLACE,
+    .flags = BLI_OP_NEEDS_IN,
     .forward = forward,
     .backward = backward,
     .setup = setup,

@@ -62,9 +62,6 @@ BL_MUST_CHECK bl_status bli_dataset_name_classes(bl_dataset *d, const char *cons
 /* Bytes that rows may take in memory. */
 size_t bli_data_budget(const bl_dataset_options *o);
 
-/* Asks the processor to bring these rows nearer: for those of the slice after this one.  Nothing for rows in files. */
-void bli_dataset_prefetch(const bl_dataset *d, const uint32_t *rows, size_t n);
-
 /* "28x28x1" as a shape of `elements` elements. */
 BL_MUST_CHECK bl_status bli_parse_row_shape(bl_context *ctx, const char *text, size_t elements, bl_shape *out);
 

@@ -301,11 +301,3 @@ bl_status bl_dataset_read(const bl_dataset *d, const uint32_t *rows, size_t n, f
         BLI_TRY(read_labels(d, rows, n, labels));
     return targets ? bli_block_read(d->ctx, &d->labels, rows, n, targets) : BL_OK;
 }
-
-void bli_dataset_prefetch(const bl_dataset *d, const uint32_t *rows, size_t n)
-{
-    size_t bytes = d->row_elements * bl_dtype_size(d->features.type);
-    for (size_t i = 0; d->features.data && i < n; i++)
-        for (size_t at = 0; rows[i] < d->rows && at < bytes; at += BLI_ALIGN)
-            __builtin_prefetch(d->features.data + rows[i] * bytes + at, 0, 2);
-}

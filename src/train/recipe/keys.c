@@ -123,30 +123,6 @@ static bool text_seed(const char *text, uint64_t *out)
     return end != text && !*end && errno == 0 && text[0] >= '0' && text[0] <= '9';
 }
 
-bl_status bli_yaml_int(bl_context *ctx, const bli_yaml *n, int64_t least, int64_t greatest, int64_t *out)
-{
-    bli_key key = {.type = BLI_KEY_INT, .least = (double)least, .greatest = (double)greatest};
-    if (n->kind != BLI_YAML_SCALAR || !text_int(n->text, out) || *out < least || *out > greatest)
-        return fail_value(ctx, &key, n);
-    return BL_OK;
-}
-
-bl_status bli_yaml_number(bl_context *ctx, const bli_yaml *n, double least, double greatest, double *out)
-{
-    bli_key key = {.type = BLI_KEY_NUMBER, .least = least, .greatest = greatest};
-    if (n->kind != BLI_YAML_SCALAR || !text_number(n->text, out) || !in_range(&key, *out))
-        return fail_value(ctx, &key, n);
-    return BL_OK;
-}
-
-bl_status bli_yaml_bool(bl_context *ctx, const bli_yaml *n, bool *out)
-{
-    bli_key key = {.type = BLI_KEY_BOOL};
-    if (n->kind != BLI_YAML_SCALAR || !text_bool(n->text, out))
-        return fail_value(ctx, &key, n);
-    return BL_OK;
-}
-
 /* ---- one reader per type: text or node into its place -------------------------------------------------------- */
 typedef struct target {
     bli_arena *arena;

@@ -56,11 +56,6 @@ struct bli_key {
 BL_MUST_CHECK bl_status bli_keys_read(bli_arena *arena, const bli_key *keys, const bli_yaml *map, void *out);
 /* Unknown key: fails with its line and the nearest key of the table. */
 BL_MUST_CHECK bl_status bli_keys_check(bl_context *ctx, const bli_key *keys, const bli_yaml *map);
-/* One scalar by itself. */
-BL_MUST_CHECK bl_status bli_yaml_int(bl_context *ctx, const bli_yaml *n, int64_t least, int64_t greatest, int64_t *out);
-BL_MUST_CHECK bl_status bli_yaml_number(bl_context *ctx, const bli_yaml *n, double least, double greatest, double *out);
-BL_MUST_CHECK bl_status bli_yaml_bool(bl_context *ctx, const bli_yaml *n, bool *out);
-
 /* "(did you mean 'epochs'?)" with a blank in front, or "". */
 const char *bli_hint(const char *name, const char *const *candidates, size_t count, char *buf, size_t size);
 

@@ -125,10 +125,6 @@ static inline bl_attr bli_attr_float(const char *name, double v)
 {
     return (bl_attr){.name = name, .kind = BL_ATTR_FLOAT, .count = 1, .u.f = v};
 }
-static inline bl_attr bli_attr_string(const char *name, const char *v)
-{
-    return (bl_attr){.name = name, .kind = BL_ATTR_STRING, .count = 1, .u.s = v};
-}
 static inline bl_attr bli_attr_ints(const char *name, const int64_t *v, int count)
 {
     return (bl_attr){.name = name, .kind = BL_ATTR_INTS, .count = (size_t)count, .u.ints = v};
