@@ -53,6 +53,16 @@ static int sys_unlink(void *user, const char *path)
     (void)user;
     return unlink(path);
 }
+static int sys_mkdir(void *user, const char *path, int mode)
+{
+    (void)user;
+    return mkdir(path, (mode_t)mode);
+}
+static int sys_rmdir(void *user, const char *path)
+{
+    (void)user;
+    return rmdir(path);
+}
 
 const bli_file_ops bli_system_file_ops = {
     .open = sys_open,
@@ -62,6 +72,8 @@ const bli_file_ops bli_system_file_ops = {
     .close = sys_close,
     .rename = sys_rename,
     .unlink = sys_unlink,
+    .mkdir = sys_mkdir,
+    .rmdir = sys_rmdir,
 };
 
 /* "model.onnx: cannot write: No space left on device" */

@@ -19,6 +19,8 @@ typedef struct bli_file_ops {
     int (*close)(void *user, int fd);
     int (*rename)(void *user, const char *from, const char *to);
     int (*unlink)(void *user, const char *path);
+    int (*mkdir)(void *user, const char *path, int mode);
+    int (*rmdir)(void *user, const char *path);
     void *user;
 } bli_file_ops;
 void bli_context_set_file_ops(bl_context *ctx, const bli_file_ops *ops); /* NULL: the system's */

@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -107,9 +108,29 @@ static int f_unlink(void *user, const char *path)
     return r;
 }
 
+static int f_mkdir(void *user, const char *path, int mode)
+{
+    faults *f = user;
+    if (enter(f, "mkdir"))
+        return -1;
+    int r = mkdir(path, (mode_t)mode);
+    leave(f);
+    return r;
+}
+
+static int f_rmdir(void *user, const char *path)
+{
+    faults *f = user;
+    if (enter(f, "rmdir"))
+        return -1;
+    int r = rmdir(path);
+    leave(f);
+    return r;
+}
+
 void faults_install(bl_context *ctx, faults *f)
 {
-    const bli_file_ops ops = {f_open, f_read, f_write, f_fsync, f_close, f_rename, f_unlink, f};
+    const bli_file_ops ops = {f_open, f_read, f_write, f_fsync, f_close, f_rename, f_unlink, f_mkdir, f_rmdir, f};
     bli_context_set_file_ops(ctx, &ops);
 }
 
