@@ -17,7 +17,7 @@
 #include "op/op.h"
 
 typedef struct bli_span_list {
-    bli_span *spans;
+    bli_stretch *spans;
     int count;
 } bli_span_list;
 
@@ -43,8 +43,8 @@ typedef struct bli_convolve {
     bool depthwise; /* one input and one output channel per group */
     int64_t taps;
     bli_sweep forward, data;
-    bli_span *tap_spans; /* a: where tap t is in the padded x; b: t */
-    ptrdiff_t *row_at;   /* where weight element (ch, tap) finds its input in the padded x */
+    bli_stretch *tap_spans; /* a: where tap t is in the padded x; b: t */
+    ptrdiff_t *row_at;      /* where weight element (ch, tap) finds its input in the padded x */
 } bli_convolve;
 
 /* Made once of a checked shape; lives in the arena. */

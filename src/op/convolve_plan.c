@@ -69,9 +69,9 @@ static void plan_copy(bli_sweep *s)
 }
 
 /* Appends len elements at a, rows b on; joins the span before when both go on where it ended. */
-static void append_span(bli_span_list *l, bool join, bli_span next)
+static void append_span(bli_span_list *l, bool join, bli_stretch next)
 {
-    bli_span *last = l->count > 0 ? &l->spans[l->count - 1] : NULL;
+    bli_stretch *last = l->count > 0 ? &l->spans[l->count - 1] : NULL;
     if (join && last && last->a + last->len == next.a && last->b + last->len == next.b)
         last->len += next.len;
     else
@@ -94,8 +94,8 @@ static bl_status plan_forward_phase(bli_arena *arena, bli_convolve *c)
     BLI_TRY(alloc_list(arena, c->taps, &p->list));
     f->num_phases = 1;
     for (int64_t t = 0; t < c->taps; t++) {
-        const bli_span tap = c->tap_spans[t];
-        append_span(&p->list, !c->depthwise, (bli_span){tap.a, c->depthwise ? t : t * f->depth, f->depth});
+        const bli_stretch tap = c->tap_spans[t];
+        append_span(&p->list, !c->depthwise, (bli_stretch){tap.a, c->depthwise ? t : t * f->depth, f->depth});
     }
     p->rows[0] = s->out[WIDTH];
     p->rows[1] = s->out[HEIGHT];
@@ -118,8 +118,8 @@ static bl_status plan_data_phase(bli_arena *arena, bli_convolve *c, bli_phase *p
                 continue;
             const int64_t tap = bli_data_tap(s, kh, kw);
             append_span(&p->list, !c->depthwise,
-                        (bli_span){((oh + b->lead[HEIGHT]) * pitch(b) + ow + b->lead[WIDTH]) * b->channels,
-                                   c->depthwise ? tap : tap * b->depth, b->depth});
+                        (bli_stretch){((oh + b->lead[HEIGHT]) * pitch(b) + ow + b->lead[WIDTH]) * b->channels,
+                                      c->depthwise ? tap : tap * b->depth, b->depth});
         }
     p->rows[0] = phase_rows(s, WIDTH, pw);
     p->rows[1] = phase_rows(s, HEIGHT, ph);
@@ -168,7 +168,7 @@ static bl_status clip_pixel(bli_arena *arena, const bli_convolve *c, bool data, 
             int64_t down, across;
             if (tap_source(s, data, HEIGHT, i, kh, &down) && tap_source(s, data, WIDTH, j, kw, &across))
                 append_span(l, true,
-                            (bli_span){(down * w->size[WIDTH] + across) * w->channels, tap * w->depth, w->depth});
+                            (bli_stretch){(down * w->size[WIDTH] + across) * w->channels, tap * w->depth, w->depth});
         }
     return BL_OK;
 }
@@ -204,7 +204,7 @@ static bl_status plan_taps(bli_arena *arena, bli_convolve *c)
     for (int64_t t = 0; t < c->taps; t++) {
         const int64_t kh = t / s->kernel[WIDTH], kw = t % s->kernel[WIDTH];
         const ptrdiff_t at = (kh * s->dilation[HEIGHT] * pitch(f) + kw * s->dilation[WIDTH]) * f->channels;
-        c->tap_spans[t] = (bli_span){at, t, 1};
+        c->tap_spans[t] = (bli_stretch){at, t, 1};
         for (int64_t ch = 0; ch < f->depth; ch++)
             c->row_at[ch * c->taps + t] = at + ch;
     }

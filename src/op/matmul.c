@@ -160,7 +160,7 @@ static size_t scratch(const bli_call *c)
 static void run_product(const product_shape *s, const void *a, int64_t depth, const void *panels, int64_t columns,
                         const void *bias, void *c)
 {
-    const bli_span span = {0, 0, depth};
+    const bli_stretch span = {0, 0, depth};
     const bli_product p = {
         .a = a,
         .b = panels,

@@ -41,6 +41,11 @@ typedef struct bli_alpha {
 
 typedef struct bli_quantizer bli_quantizer;
 
+/* Values as integer codes: value = code * unit * scale in force. */
+typedef struct bli_code_ends {
+    double least, greatest, unit;
+} bli_code_ends;
+
 /* What a Quantize node says, parsed once when planning; c->state of every call. */
 typedef struct bli_quant_spec {
     const bli_quantizer *quantizer;
@@ -77,6 +82,9 @@ struct bli_quantizer {
     /* The scales in force for the data c->in, one per group (bli_quant_groups): what a writer puts beside the codes.
      * NULL: the spec's own. */
     bl_status (*scales)(const bli_call *c, const bli_quant_spec *s, double *scale);
+    /* The codes that values have beside the scales in force; false where values are no integers times one unit
+     * (minifloats).  NULL: never. */
+    bool (*codes)(const bli_quant_spec *s, bli_code_ends *ends);
     /* First learned scales, one per group, from data c->in[0]; its data NULL: for values of about one in magnitude. */
     bl_status (*init_scale)(const bli_call *c, const bli_quant_spec *s, double *scale);
 };

@@ -7,9 +7,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "pass/eval.h"
 #include "pass/pass.h"
 #include "pass/spell_quant.h"
+#include "run/eval.h"
 
 enum { DEEP = 64 }; /* spellings are shorter; what lies deeper stays for dead_code */
 

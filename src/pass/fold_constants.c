@@ -3,8 +3,8 @@
  * Only constants: what is trained, kept by the engine or quantized in training stays.
  */
 
-#include "pass/eval.h"
 #include "pass/pass.h"
+#include "run/eval.h"
 
 static bool constants_only(const bl_graph *g, const bl_node *n)
 {

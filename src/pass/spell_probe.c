@@ -7,8 +7,8 @@
 #include <math.h>
 #include <string.h>
 
-#include "pass/eval.h"
 #include "pass/spell_quant.h"
+#include "run/eval.h"
 
 enum { STAIRS = 4096, BESIDE = 2, MANTISSAS = 16 };
 

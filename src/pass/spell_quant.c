@@ -10,9 +10,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "pass/eval.h"
 #include "pass/pass.h"
 #include "pass/spell_quant.h"
+#include "run/eval.h"
 
 /* One Quantize node at work. */
 typedef struct job {

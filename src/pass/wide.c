@@ -10,7 +10,7 @@
 #include <string.h>
 
 #include "op/infer.h"
-#include "pass/eval.h"
+#include "run/eval.h"
 #include "run/layout.h"
 
 static const double most_f32_steps = 0x1p24;

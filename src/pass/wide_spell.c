@@ -9,9 +9,9 @@
 #include <string.h>
 
 #include "op/infer.h"
-#include "pass/eval.h"
 #include "pass/spell_quant.h"
 #include "pass/wide.h"
+#include "run/eval.h"
 
 enum { MOST_BITS = 51 }; /* codes and their halves are exact in float64 */
 

@@ -1,4 +1,4 @@
-/* runner.c: bl_runner, a graph run forward in evaluation mode over blocks of rows.
+/* runner.c: bl_runner, a graph run forward in evaluation mode (run/form.h) over blocks of rows.
  *
  * The same kernels as in training, on slices spread over a team.  With a trace, every batched value is kept whole and
  * handed out in the order of computation.
@@ -7,12 +7,14 @@
 #include <string.h>
 
 #include "bitlathe/run.h"
+#include "run/form.h"
 #include "run/layout.h"
 
 enum { SLICE_ROWS = 64 };
 
 struct bl_runner {
     bl_context *ctx;
+    bl_graph *graph; /* as it was given */
     bli_plan *plan;
     bli_team *team;
     bl_dtype real;
@@ -26,13 +28,20 @@ struct bl_runner {
     _Atomic bl_status status;
 };
 
-static bl_status make_plan(bl_runner *r, const bl_graph *g, int64_t max_rows, bool all_global)
+/* A trace (all_global) has every value of the graph; the carrier is that of the plain run. */
+static bl_status make_plan(bl_runner *r, int64_t max_rows, bool all_global)
 {
+    bl_graph *form;
     const bli_plan_options o = {.rows = max_rows,
                                 .slices = (int)((max_rows + SLICE_ROWS - 1) / SLICE_ROWS),
                                 .threads = bl_context_threads(r->ctx),
                                 .all_global = all_global};
-    BLI_TRY(bli_plan_create(r->ctx, g, r->real, &o, &r->plan));
+    BLI_TRY(bli_evaluation_form(r->graph, all_global, &form));
+    bl_status s = all_global ? BL_OK : bli_choose_carrier(r->ctx, form, &r->real);
+    if (s == BL_OK)
+        s = bli_plan_create(r->ctx, form, r->real, &o, &r->plan);
+    bl_graph_destroy(form);
+    BLI_TRY(s);
     BLI_TRY(bli_plan_layout(r->plan));
     const bli_place at = {.batch_rows = max_rows};
     BLI_TRY(bli_plan_forward_whole(r->plan, &at));
@@ -53,9 +62,9 @@ bl_status bl_runner_create(bl_context *ctx, const bl_graph *g, int64_t max_rows,
     if (!r)
         return BL_NO_MEMORY;
     r->ctx = ctx;
-    bl_status s = bli_choose_carrier(ctx, g, &r->real);
+    bl_status s = bl_graph_clone(g, &r->graph);
     if (s == BL_OK)
-        s = make_plan(r, g, max_rows, false);
+        s = make_plan(r, max_rows, false);
     if (s == BL_OK)
         s = bli_team_create(ctx, bl_context_threads(ctx), &r->team);
     if (s != BL_OK) {
@@ -73,6 +82,7 @@ void bl_runner_destroy(bl_runner *r)
     bl_context *ctx = r->ctx;
     bli_team_destroy(r->team);
     bli_plan_destroy(r->plan);
+    bl_graph_destroy(r->graph);
     bli_free(ctx, r);
 }
 
@@ -162,13 +172,10 @@ static bl_status check_input(bl_runner *r, const bl_tensor *x)
 /* A trace wants every value whole and apart: a second plan, made on demand for this many rows. */
 static bl_status plan_for_trace(bl_runner *r, int64_t rows)
 {
-    bl_graph *g = NULL;
     if (r->plan->opt.all_global && r->plan->opt.rows >= rows)
         return BL_OK;
-    BLI_TRY(bl_graph_clone(r->plan->graph, &g));
     bli_plan *old = r->plan;
-    const bl_status s = make_plan(r, g, rows < 1 ? 1 : rows, true);
-    bl_graph_destroy(g);
+    const bl_status s = make_plan(r, rows < 1 ? 1 : rows, true);
     if (s != BL_OK) {
         bli_plan_destroy(r->plan == old ? NULL : r->plan);
         r->plan = old;

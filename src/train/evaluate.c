@@ -1,7 +1,8 @@
-/* evaluate.c: a graph in evaluation mode over a data set, through the training engine's own kernels. */
+/* evaluate.c: a graph in evaluation mode (run/form.h) over a data set, through the training engine's own kernels. */
 #include <stdatomic.h>
 #include <string.h>
 
+#include "run/form.h"
 #include "run/layout.h"
 #include "train/trainer.h"
 
@@ -89,16 +90,19 @@ static bl_status prepare(bl_context *ctx, const bl_graph *g, evaluation *e)
 {
     const bli_plan_options o = {
         .rows = BLOCK_ROWS, .slices = BLOCK_ROWS / SLICE_ROWS, .threads = bl_context_threads(ctx)};
-    bl_graph *logits = NULL;
+    bl_graph *logits = NULL, *form = NULL;
     bl_dtype real;
     bool stripped;
     if (bl_graph_num_inputs(g) != 1 || bl_graph_num_outputs(g) != 1)
         return bli_fail(ctx, BL_UNSUPPORTED, "a model to evaluate must have one input and one output");
     BLI_TRY(bli_strip_softmax(g, e->loss, &logits, &stripped));
-    bl_status s = bli_choose_carrier(ctx, logits, &real);
+    bl_status s = bli_evaluation_form(logits, false, &form);
     if (s == BL_OK)
-        s = bli_plan_create(ctx, logits, real, &o, &e->plan);
+        s = bli_choose_carrier(ctx, form, &real);
+    if (s == BL_OK)
+        s = bli_plan_create(ctx, form, real, &o, &e->plan);
     bl_graph_destroy(logits);
+    bl_graph_destroy(form);
     BLI_TRY(s);
     BLI_TRY(bli_plan_layout(e->plan));
     e->width = e->plan->values[bl_graph_output(e->plan->graph, 0)].elements;

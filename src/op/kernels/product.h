@@ -21,10 +21,10 @@
 #include "bitlathe/tensor.h"
 
 /* len consecutive elements of A from `a` on meet as many rows of B from row `b` on. */
-typedef struct bli_span {
+typedef struct bli_stretch {
     ptrdiff_t a, b;
     int64_t len;
-} bli_span;
+} bli_stretch;
 
 /* Rows are three nested loops; the first is the one that register tiles run along. */
 typedef struct bli_product {
@@ -34,7 +34,7 @@ typedef struct bli_product {
     void *c;
     int64_t rows[3];
     ptrdiff_t a_step[3], c_step[3];
-    const bli_span *spans;
+    const bli_stretch *spans;
     int num_spans;
     ptrdiff_t panel; /* elements from one panel of B to the next */
     int64_t columns;
@@ -69,7 +69,7 @@ typedef struct bli_depthwise {
     void *y;
     int64_t pixels[3];
     ptrdiff_t x_step[3], y_step[3];
-    const bli_span *spans;
+    const bli_stretch *spans;
     int num_spans;
     int64_t channels;
 } bli_depthwise;

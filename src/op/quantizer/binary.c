@@ -172,6 +172,13 @@ static bl_status binary_scales(const bli_call *c, const bli_quant_spec *s, doubl
     return BL_OK;
 }
 
+static bool binary_codes(const bli_quant_spec *s, bli_code_ends *ends)
+{
+    const binary *o = s->own;
+    *ends = (bli_code_ends){o->use_01 ? 0 : -1, 1, 1};
+    return true;
+}
+
 static bool binary_whole(const bli_quant_spec *s)
 {
     const binary *o = s->own;
@@ -240,6 +247,13 @@ static bl_status xnor_scales(const bli_call *c, const bli_quant_spec *s, double 
     return BL_OK;
 }
 
+static bool sign_codes(const bli_quant_spec *s, bli_code_ends *ends)
+{
+    (void)s;
+    *ends = (bli_code_ends){-1, 1, 1};
+    return true;
+}
+
 static bool always(const bli_quant_spec *s)
 {
     (void)s;
@@ -256,6 +270,7 @@ const bli_quantizer bli_quantizer_xnor = {
     .scratch = bli_channels_scratch,
     .whole_tensor = always,
     .scales = xnor_scales,
+    .codes = sign_codes,
 };
 
 const bli_quantizer bli_quantizer_binary = {
@@ -270,6 +285,7 @@ const bli_quantizer bli_quantizer_binary = {
     .scratch = bli_channels_scratch,
     .whole_tensor = binary_whole,
     .scales = binary_scales,
+    .codes = binary_codes,
 };
 
 const bli_quantizer bli_quantizer_stochastic_binary = {
@@ -284,6 +300,7 @@ const bli_quantizer bli_quantizer_stochastic_binary = {
     .scratch = bli_channels_scratch,
     .whole_tensor = binary_whole,
     .scales = binary_scales,
+    .codes = binary_codes,
 };
 
 const bli_quantizer bli_quantizer_bernoulli = {
@@ -298,4 +315,5 @@ const bli_quantizer bli_quantizer_bernoulli = {
     .scratch = bli_channels_scratch,
     .whole_tensor = binary_whole,
     .scales = binary_scales,
+    .codes = binary_codes,
 };

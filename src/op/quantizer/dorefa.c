@@ -155,6 +155,14 @@ static bl_status dorefa_scales(const bli_call *c, const bli_quant_spec *s, doubl
     return BL_OK;
 }
 
+static bool dorefa_codes(const bli_quant_spec *s, bli_code_ends *ends)
+{
+    const dorefa *o = s->own;
+    const double most = !s->batched && o->bits == 1 ? 1 : o->levels;
+    *ends = (bli_code_ends){s->batched ? 0 : -most, most, 1};
+    return true;
+}
+
 static void dorefa_range(bli_range_call *r, const bli_quant_spec *s)
 {
     const dorefa *o = s->own;
@@ -173,4 +181,5 @@ const bli_quantizer bli_quantizer_dorefa = {
     .range = dorefa_range,
     .scratch = dorefa_scratch,
     .scales = dorefa_scales,
+    .codes = dorefa_codes,
 };

@@ -128,6 +128,7 @@ bl_status bli_grid_scales(const bli_call *c, const bli_quant_spec *s, double *sc
 /* LSQ's first scale, 2 mean|x| / sqrt(greatest code), for any format. */
 bl_status bli_grid_init_scale(const bli_call *c, const bli_quant_spec *s, double *scale);
 void bli_grid_range(bli_range_call *r, const bli_quant_spec *s);
+bool bli_grid_codes(const bli_quant_spec *s, bli_code_ends *ends);
 /* Range of a format with a constant scale. */
 void bli_format_range(bli_range_call *r, const bl_format *f, double scale, int64_t zero);
 /* dx = dy where lo <= x <= hi, else 0. */

@@ -34,6 +34,22 @@ void bli_grid_range(bli_range_call *r, const bli_quant_spec *s)
     bli_format_range(r, &f, s->scale, s->zero_point);
 }
 
+bool bli_grid_codes(const bli_quant_spec *s, bli_code_ends *ends)
+{
+    const bl_format *f = &s->format;
+    if (f->kind == BL_FORMAT_BINARY || f->kind == BL_FORMAT_TERNARY) {
+        *ends = (bli_code_ends){-1, 1, 1};
+        return true;
+    }
+    if (!bli_integer_coded(f))
+        return false;
+    bli_code_bounds(f, &ends->least, &ends->greatest);
+    ends->least -= (double)s->zero_point;
+    ends->greatest -= (double)s->zero_point;
+    ends->unit = f->kind == BL_FORMAT_FIXED ? bl_format_step(f) : 1;
+    return true;
+}
+
 /* Mean |x| of each group; without data that of a normal distribution of deviation one. */
 static void mean_magnitudes(const bli_call *c, const bli_quant_spec *s, double *mean)
 {

@@ -45,5 +45,6 @@ const bli_quantizer bli_quantizer_lsq = {
     .backward = lsq_backward,
     .scratch = bli_grid_scratch,
     .scales = bli_grid_scales,
+    .codes = bli_grid_codes,
     .init_scale = bli_grid_init_scale,
 };

@@ -92,5 +92,6 @@ const bli_quantizer bli_quantizer_pact = {
     .backward = pact_backward,
     .scratch = bli_grid_scratch,
     .scales = pact_scales,
+    .codes = bli_grid_codes,
     .init_scale = pact_init,
 };

@@ -171,6 +171,15 @@ static bl_status bits_scales(const bli_call *c, const bli_quant_spec *s, double 
     return BL_OK;
 }
 
+static bool bits_codes(const bli_quant_spec *s, bli_code_ends *ends)
+{
+    const bits_options *o = s->own;
+    *ends = (bli_code_ends){o->sign ? -1 : -o->half, o->sign ? 1 : o->half, 1};
+    if (!bli_alpha_auto(&o->alpha) && !o->sign)
+        bli_code_bounds(&o->format, &ends->least, &ends->greatest);
+    return true;
+}
+
 static void bits_range(bli_range_call *r, const bli_quant_spec *s)
 {
     const bits_options *o = s->own;
@@ -191,4 +200,5 @@ const bli_quantizer bli_quantizer_quantized_bits = {
     .scratch = bits_scratch,
     .whole_tensor = bits_whole,
     .scales = bits_scales,
+    .codes = bits_codes,
 };

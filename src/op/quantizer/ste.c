@@ -16,5 +16,6 @@ const bli_quantizer bli_quantizer_ste = {
     .range = bli_grid_range,
     .scratch = bli_grid_scratch,
     .scales = bli_grid_scales,
+    .codes = bli_grid_codes,
     .init_scale = bli_grid_init_scale,
 };

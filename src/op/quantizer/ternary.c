@@ -221,6 +221,13 @@ static bl_status ternary_scales(const bli_call *c, const bli_quant_spec *s, doub
     return BL_OK;
 }
 
+static bool ternary_codes(const bli_quant_spec *s, bli_code_ends *ends)
+{
+    (void)s;
+    *ends = (bli_code_ends){-1, 1, 1};
+    return true;
+}
+
 static void ternary_range(bli_range_call *r, const bli_quant_spec *s)
 {
     const ternary *o = s->own;
@@ -241,6 +248,7 @@ const bli_quantizer bli_quantizer_ternary = {
     .scratch = ternary_scratch,
     .whole_tensor = ternary_whole,
     .scales = ternary_scales,
+    .codes = ternary_codes,
 };
 
 const bli_quantizer bli_quantizer_stochastic_ternary = {
@@ -255,4 +263,5 @@ const bli_quantizer bli_quantizer_stochastic_ternary = {
     .scratch = ternary_scratch,
     .whole_tensor = ternary_whole,
     .scales = ternary_scales,
+    .codes = ternary_codes,
 };

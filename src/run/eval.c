@@ -1,5 +1,5 @@
 /* eval.c: one node on constants, through the same kernels as everywhere. */
-#include "pass/eval.h"
+#include "run/eval.h"
 
 #include <string.h>
 
@@ -43,7 +43,7 @@ static bl_status run(const bli_op *op, bli_call *c)
     return s;
 }
 
-bl_status bli_eval_node(bl_graph *g, int node, bl_tensor *out)
+bl_status bli_eval_tensors(const bl_graph *g, int node, bli_arena *arena, const bl_tensor *in, bl_tensor *out)
 {
     const bl_node *n = bl_graph_node(g, node);
     const bli_op *op = bli_op_find(n->type, n->domain);
@@ -51,19 +51,29 @@ bl_status bli_eval_node(bl_graph *g, int node, bl_tensor *out)
     bli_call c = {.ctx = bl_graph_context(g), .node = n, .isa = bli_cpu_isa()};
     *out = (bl_tensor){.data = NULL};
     for (int i = 0; i < n->num_inputs; i++)
-        c.in[i] = tensor_of(g, n->inputs[i]);
-    BLI_TRY(bl_tensor_create(c.ctx, y->type, &y->shape, &c.out[0]));
+        c.in[i] = in[i];
+    BLI_TRY(bl_tensor_create(c.ctx, in[0].type == BL_F64 ? BL_F64 : y->type, &y->shape, &c.out[0]));
     bl_status s = BL_OK;
     if (op->setup)
-        s = op->setup(c.ctx, g, n, bli_graph_arena(g), &c.state);
+        s = op->setup(c.ctx, g, n, arena, &c.state);
     if (s == BL_OK && (op->flags & BLI_OP_VIEW))
-        memcpy(c.out[0].data, c.in[0].data, (size_t)bl_shape_count(&y->shape) * bl_dtype_size(y->type));
+        memcpy(c.out[0].data, c.in[0].data, (size_t)bl_shape_count(&y->shape) * bl_dtype_size(c.out[0].type));
     else if (s == BL_OK)
         s = run(op, &c);
     if (s != BL_OK) {
         bl_tensor_free(c.ctx, &c.out[0]);
-        return bli_within(c.ctx, s, "node '%s'", n->name);
+        return s;
     }
     *out = c.out[0];
     return BL_OK;
+}
+
+bl_status bli_eval_node(bl_graph *g, int node, bl_tensor *out)
+{
+    const bl_node *n = bl_graph_node(g, node);
+    bl_tensor in[BLI_MAX_IN];
+    for (int i = 0; i < n->num_inputs; i++)
+        in[i] = tensor_of(g, n->inputs[i]);
+    return bli_within(bl_graph_context(g), bli_eval_tensors(g, node, bli_graph_arena(g), in, out), "node '%s'",
+                      n->name);
 }
