@@ -7,7 +7,7 @@
  * Domain "" means channels first in ONNX; with rank 2 both are the same and the kernels serve it, above that the
  * operator is only read, to be rewritten.
  */
-#include "op/op.h"
+#include "op/batchnorm.h"
 
 #include <math.h>
 #include <string.h>
@@ -106,6 +106,18 @@ static stats channel_stats(const bli_call *c, size_t j)
     }
     s.inverse = 1 / sqrt(s.variance + epsilon_of(c->node));
     return s;
+}
+
+void bli_batchnorm_affine(const bl_node *n, const bl_tensor inputs[4], double *scale, double *offset)
+{
+    const int64_t count = bl_shape_count(&inputs[0].shape);
+    for (int64_t j = 0; j < count; j++) {
+        double v[4];
+        for (int k = 0; k < 4; k++)
+            v[k] = bli_real_at(inputs[k].type, inputs[k].data, (size_t)j);
+        scale[j] = v[0] * (1 / sqrt(v[3] + epsilon_of(n)));
+        offset[j] = v[1] - v[2] * scale[j];
+    }
 }
 
 /* ---- kernels ------------------------------------------------------------------------------------------------ */

@@ -223,9 +223,10 @@ static bl_status batch_norm(bli_form *f, int node, bool *done)
     double *scale = bli_form_numbers(f, channels, 0), *offset = bli_form_numbers(f, channels, 0);
     if (!scale || !offset)
         return BL_NO_MEMORY;
-    bli_batchnorm_affine(BL_F32, f->known[n->inputs[1]].data, f->known[n->inputs[2]].data, f->known[n->inputs[3]].data,
-                         f->known[n->inputs[4]].data, bl_node_float(n, "epsilon", (double)1e-5f), (size_t)channels,
-                         scale, offset);
+    bl_tensor inputs[4];
+    for (int k = 0; k < 4; k++)
+        inputs[k] = f->known[n->inputs[1 + k]];
+    bli_batchnorm_affine(n, inputs, scale, offset);
     *done = true;
     return after(f, node, 0, scale, channels, offset, channels);
 }

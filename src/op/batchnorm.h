@@ -1,0 +1,11 @@
+/* batchnorm.h: what a batch normalisation is in evaluation. */
+#ifndef BLI_OP_BATCHNORM_H
+#define BLI_OP_BATCHNORM_H
+
+#include "op/op.h"
+
+/* y = scale x + offset per channel, from a node's constant inputs 1 to 4 (gamma, beta, mean, variance), in double as
+ * the kernel computes them before it rounds each to the carrier. */
+void bli_batchnorm_affine(const bl_node *n, const bl_tensor inputs[4], double *scale, double *offset);
+
+#endif
