@@ -7,6 +7,7 @@
 #include "bitlathe/graph.h"
 #include "bitlathe/list.h"
 #include "bitlathe/model.h"
+#include "bitlathe/program.h"
 #include "bitlathe/recipe.h"
 #include "bitlathe/run.h"
 #include "bitlathe/tensor.h"

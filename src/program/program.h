@@ -47,7 +47,7 @@
     X(GATHER, "gather", 1, "y[i] = x[index[i]], or fill where index[i] < 0: transpose, slice, pad, repeat")            \
     X(RESHAPE, "reshape", 1, "the same elements in the same order under another shape")                                \
     X(CONCAT, "concat", -1, "inputs joined along axis")                                                                \
-    X(ARGMAX, "argmax", 1, "index of the first greatest along the last axis")
+    X(ARGMAX, "argmax", 1, "index of the first greatest along the last axis, whose size becomes 1")
 
 typedef enum bli_prim {
 #define BLI_PRIM_ENUM(name, word, inputs, text) BLI_PRIM_##name,
@@ -81,7 +81,7 @@ typedef struct bli_window {
     int groups; /* CONV; 1 for pools */
 } bli_window;
 
-enum { BLI_PRIM_MAX_IN = 16 };
+enum { BLI_PRIM_MAX_IN = 16, BLI_WIRE_ELEMENTS = 1 << 28 }; /* 2 GiB of int64_t a sample */
 
 /* One primitive.  Fields that a kind does not use are zero. */
 typedef struct bli_prim_op {
@@ -97,7 +97,7 @@ typedef struct bli_prim_op {
     int num_axes, axes[8]; /* REDUCE_*; ascending */
     int64_t fill;          /* GATHER */
     int64_t first;         /* TABLE: x of table[., 0] */
-    int64_t channels;      /* 1 or the last dimension: how many entries the per-channel arrays have */
+    int64_t channels;      /* entries of the per-channel arrays: 1 or the last dimension; DENSE, CONV: M, always */
     int64_t length;        /* TABLE: entries; THRESHOLD: thresholds, per channel */
     const int64_t *weight; /* DENSE [K, M]; CONV [M, kH, kW, C / groups]; AFFINE, RESCALE [channels]; CONST [count] */
     const int64_t *bias;   /* DENSE, CONV [M] or NULL; AFFINE, RESCALE [channels] */
@@ -128,6 +128,7 @@ typedef struct bli_input {
     int wire;
     const char *name;
     double scale, offset; /* first y = x * scale + offset, each rounded to float32 (normalisation; 1 and 0: nothing) */
+    bool wide;            /* the graph's carrier is float64: both, and the quantizer, in float64 */
     bl_format format;     /* then into this format and grid */
     bl_grid grid;         /* the code is the wire's */
 } bli_input;
@@ -151,14 +152,17 @@ typedef struct bli_builder bli_builder;
 BL_MUST_CHECK bl_status bli_builder_create(bl_context *ctx, const char *name, bli_builder **out);
 void bli_builder_destroy(bli_builder *b); /* NULL is fine */
 /* spec->out is ignored.  name and layer are copied; a name that is taken gets a number behind it.  exp: the result's
- * binary point.  spans NULL: computed. shape is given for INPUT, CONST, GATHER and RESHAPE, NULL otherwise. */
+ * binary point.  shape is given for INPUT, CONST, GATHER and RESHAPE, NULL otherwise. */
 BL_MUST_CHECK bl_status bli_builder_add(bli_builder *b, const bli_prim_op *spec, const char *name, const char *layer,
                                         const bl_shape *shape, int exp, int *out);
+/* The wire's span is that of all codes of the format, its exp that of the grid (0 where the scale is no power of two).
+ */
 BL_MUST_CHECK bl_status bli_builder_input(bli_builder *b, const bli_input *input, const char *layer,
                                           const bl_shape *shape, int *out);
 BL_MUST_CHECK bl_status bli_builder_output(bli_builder *b, const bli_output *output);
 const bli_wire *bli_builder_wire(const bli_builder *b, int wire);
-/* Drops what no output needs, renumbers, verifies; the builder is empty afterwards. */
+/* Drops what no output needs (inputs stay), renumbers with the inputs first, verifies.  Whether it succeeds or not, all
+ * that can be done with the builder then is to destroy it. */
 BL_MUST_CHECK bl_status bli_builder_finish(bli_builder *b, bli_program **out);
 void bli_program_destroy(bli_program *p); /* NULL is fine */
 
