@@ -69,8 +69,8 @@ static bl_status check_writable(job *j)
     bl_status s = bl_model_check(j->graph);
     if (s != BL_UNSUPPORTED)
         return s;
-    return cli_fail(j->c, s, "no model file can hold this network (--no-model trains it all the same): %s",
-                    bl_context_message(j->c->ctx));
+    return cli_fail(j->c, s, "%s: no model file can hold this network (--no-model trains it all the same): %s",
+                    j->c->args[0], bl_context_message(j->c->ctx));
 }
 
 static bl_status check_paths(job *j)

@@ -57,7 +57,9 @@ static bl_status check_axis(const bli_infer *i, const bli_quant_spec *s)
     if (axis < 0 || axis >= x->rank)
         return bli_fail(i->ctx, BL_BAD_MODEL, "attribute axis: %d, but x has rank %d", s->axis, x->rank);
     if (s->batched && axis == 0)
-        return bli_fail(i->ctx, BL_BAD_MODEL, "attribute axis: 0 is the batch");
+        return bli_fail(
+            i->ctx, BL_BAD_MODEL,
+            "attribute axis: 0 is the batch, of which rows must not depend on each other; name another axis");
     return BL_OK;
 }
 

@@ -165,10 +165,10 @@ static int along_last(bli_chain *c, int x, const bli_blocks *b, const char **why
 static const char *unsuitable(const bli_blocks *b)
 {
     if (b->axis == 0)
-        return "blocks along the first axis, the batch, depend on how many rows there are";
+        return "blocks along the first axis, the batch, depend on how many rows there are; give it another axis";
     for (int i = 1; i < b->shape.rank; i++)
         if (b->shape.dim[i] <= 0)
-            return "its shape is not known";
+            return "its shape is not known; only the batch may be open";
     return NULL;
 }
 

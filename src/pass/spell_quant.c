@@ -126,8 +126,7 @@ static bl_status resolve_bits(job *j)
     if (!v)
         return BL_NO_MEMORY;
     if (bits.type != BL_F32)
-        return bli_fail(j->ctx, BL_UNSUPPORTED, "widths of type %s have no spelling in an ONNX file, F32 has",
-                        bl_dtype_name(bits.type));
+        return bli_fail(j->ctx, BL_UNSUPPORTED, "its widths are %s; only F32 can be written", bl_dtype_name(bits.type));
     memcpy(v, bits.data, (size_t)bl_shape_count(&bits.shape) * sizeof *v);
     *copy = (bl_tensor){BL_F32, bits.shape, v};
     j->spelling.bits = copy;
@@ -323,10 +322,11 @@ static bl_status refuse_because(const job *j, const char *why)
         bl_format_print(&j->spec->format, format, sizeof format);
     return bli_fail(j->ctx, BL_UNSUPPORTED,
                     "quantizer %s %s of activations cannot be written in standard operators: %s",
-                    j->spec->quantizer->name, format, why ? why : "none of them gives the same values");
+                    j->spec->quantizer->name, format,
+                    why ? why : "none of them gives the same values; saturating fixed<W,I> and int<W> can be written");
 }
 
-static bl_status refuse(const job *j)
+static bl_status refuse(const job *j, const char *otherwise)
 {
     const char *why = NULL;
     if (j->spec->has_format) { /* ask again, on a graph of no importance, for what is missing */
@@ -336,7 +336,7 @@ static bl_status refuse(const job *j)
         (void)bli_spell_activation(&c, -1, &j->spelling, &why);
         bl_graph_destroy(g);
     }
-    return refuse_because(j, why);
+    return refuse_because(j, why ? why : otherwise);
 }
 
 static bl_status spell_blocks(job *j)
@@ -346,7 +346,7 @@ static bl_status spell_blocks(job *j)
     const int axis = j->spec->axis < 0 ? j->spec->axis + j->x->shape.rank : j->spec->axis;
     const bli_blocks b = {.format = j->spec->format, .shape = j->x->shape, .axis = axis};
     if (j->spec->scale != 1)
-        return refuse_because(j, "a scale beside those of the blocks");
+        return refuse_because(j, "it has a scale beside those of its blocks; leave that scale at 1");
     BLI_TRY(bli_spell_probe_blocks(j->ctx, j->n, j->spec, &b, &same));
     if (!same)
         return refuse_because(j, NULL);
@@ -361,11 +361,11 @@ static bl_status spell_stairs(job *j)
 {
     bli_stairs stairs = {.count = 0};
     const bl_tensor scale = input_tensor(j, 1);
-    if (j->spelling.steps != 1 || j->spelling.bits)
-        return refuse(j);
+    if (j->spelling.steps != 1)
+        return refuse(j, "a table of its values goes with one scale; use granularity tensor");
     BLI_TRY(bli_spell_find_stairs(j->ctx, j->n, j->spec, &scale, &j->x->shape, j->arena, &stairs));
     if (stairs.count == 0)
-        return refuse(j);
+        return refuse(j, NULL);
     bli_chain c = {.g = j->g, .base = j->n->name, .anchor = j->node};
     int made = bli_spell_stairs(&c, j->n->inputs[0], &stairs);
     BLI_TRY(c.status);
@@ -415,7 +415,7 @@ static bl_status spell_activation(job *j)
         bli_chain c = {.g = j->g, .base = j->n->name, .anchor = j->node, .shape = j->x->shape};
         int made = bli_spell_activation(&c, j->n->inputs[0], &j->spelling, &why);
         BLI_TRY(c.status);
-        return made < 0 ? refuse(j) : replace_node(j, made, true);
+        return made < 0 ? refuse(j, NULL) : replace_node(j, made, true);
     }
     for (int grid = exactly ? 1 : 0; grid >= 0; grid--) {
         j->spelling.near_ties_exact = grid != 0;
@@ -432,7 +432,8 @@ static bl_status check_inputs(const job *j)
 {
     for (int i = 1; i < j->n->num_inputs; i++)
         if (j->n->inputs[i] >= 0 && !bl_graph_value(j->g, j->n->inputs[i])->data)
-            return bli_fail(j->ctx, BL_UNSUPPORTED, "input %d is computed; only a stored scale can be written", i);
+            return bli_fail(j->ctx, BL_UNSUPPORTED,
+                            "input %d is computed; only a stored scale can be written: a parameter or a constant", i);
     if (j->x->type != BL_F32)
         return bli_fail(j->ctx, BL_UNSUPPORTED, "its values are %s, only F32 can be written",
                         bl_dtype_name(j->x->type));

@@ -11,14 +11,20 @@
  *     away from and to zero: the same for |t|, times Sign(t)
  *
  * Wrapping: k - 2^W Floor(k / 2^W), from [0, 2^W) into the signed range by one more such step; t is first clipped to
- * 2^(24 + W), beyond which every float is a multiple of 2^W.
+ * 2^(24 + W), beyond which every float is a multiple of 2^W.  WRAP_SM repeats after 2^(W + 1) codes and is a triangle:
+ * r up to 2^(W - 1) - 1, falling from there, rising again from r = 3 2^(W - 1) on, so with r = k modulo 2^(W + 1)
+ *
+ *     Max(Min(r, 2^W - 1 - r), r - 2^(W + 1))
  */
 #include <math.h>
 #include <string.h>
 
 #include "pass/spell.h"
 
-enum { MOST_BITS = 22 }; /* codes and their halves are exact in float32 */
+enum {
+    MOST_BITS = 24,     /* codes are exact in float32, and so are their halves wherever there are any */
+    MOST_HALF_DOWN = 22 /* QONNX's own word subtracts first */
+};
 
 static void code_ends(const bl_format *f, int bits, double *least, double *greatest)
 {
@@ -45,7 +51,7 @@ static const char *quant_mode(const bl_format *f, bool near_ties_exact)
     case BL_TRN_ZERO:
         return "DOWN";
     case BL_RND_ZERO:
-        return f->bits <= MOST_BITS ? "HALF_DOWN" : NULL;
+        return f->bits <= MOST_HALF_DOWN ? "HALF_DOWN" : NULL;
     case BL_RND_INF:
         return near_ties_exact ? "HALF_UP" : NULL;
     case BL_RND: /* below zero an unsigned format clips anyway */
@@ -180,6 +186,15 @@ static int wrap(bli_chain *c, int k, const bl_format *f)
     return f->is_signed ? remainder_of(c, k, m, 2 / m) : k;
 }
 
+static int fold(bli_chain *c, int k, const bl_format *f)
+{
+    double m = ldexp(1, f->bits), period = 2 * m;
+    int r = remainder_of(c, k, period, 1 / period);
+    int falling = bli_chain_node(c, "falling", "Sub", bli_chain_number(c, "top", m - 1), r, -1);
+    int rising = bli_chain_node(c, "rising", "Sub", r, bli_chain_number(c, "turn", period), -1);
+    return bli_chain_node(c, "folded", "Max", bli_chain_node(c, "lower", "Min", r, falling, -1), rising, -1);
+}
+
 /* k inside the range, 0 outside of it: clipped, times 1 or 0. */
 static int zero_outside(bli_chain *c, int k, double least, double greatest)
 {
@@ -193,7 +208,7 @@ static int zero_outside(bli_chain *c, int k, double least, double greatest)
 static int plain(bli_chain *c, int x, const bli_spelling *s)
 {
     const bl_format *f = &s->format;
-    double least, greatest, beyond = ldexp(1, 24 + f->bits);
+    double least, greatest, beyond = ldexp(1, 24 + f->bits + (f->overflow == BL_WRAP_SM));
     code_ends(f, f->bits, &least, &greatest);
     int step = bli_chain_tensor(c, "step", &s->shape, s->step);
     int t = bli_chain_node(c, "scaled", "Div", x, step, -1), k;
@@ -201,7 +216,9 @@ static int plain(bli_chain *c, int x, const bli_spelling *s)
         k = rounded(c, clip(c, "clipped", t, least - s->zero, greatest - s->zero), f->rounding);
     } else {
         k = rounded(c, clip(c, "finite", t, -beyond, beyond), f->rounding);
-        k = f->overflow == BL_WRAP ? wrap(c, k, f) : zero_outside(c, k, least, greatest);
+        k = f->overflow == BL_WRAP      ? wrap(c, k, f)
+            : f->overflow == BL_WRAP_SM ? fold(c, k, f)
+                                        : zero_outside(c, k, least, greatest);
     }
     return bli_chain_node(c, "quant", "Mul", k, step, -1);
 }
@@ -237,18 +254,38 @@ static int by_width(bli_chain *c, int x, const bli_spelling *s)
     return y;
 }
 
+static int most_bits(const bli_spelling *s)
+{
+    double most = s->format.bits;
+    if (!s->bits)
+        return s->format.bits;
+    most = 0;
+    for (int64_t i = 0; i < bl_shape_count(&s->bits->shape); i++)
+        most = fmax(most, (double)((const float *)s->bits->data)[i]);
+    return (int)most;
+}
+
+/* What stands in the way, and what would not. */
 static const char *missing(const bli_spelling *s)
 {
     const bl_format *f = &s->format;
+    const bool saturates = f->overflow == BL_SAT || f->overflow == BL_SAT_SYM;
     if (!integer_coded(f))
-        return "no standard operator says this format";
-    if (f->overflow == BL_WRAP_SM || f->overflow >= BL_OVERFLOW_COUNT)
-        return "no standard operator says this overflow";
-    if (f->bits > MOST_BITS || (s->bits && f->overflow != BL_SAT && f->overflow != BL_SAT_SYM))
-        return "float32 operators cannot do it exactly";
-    if (s->zero != 0 && f->overflow != BL_SAT && f->overflow != BL_SAT_SYM)
-        return "a zero point goes with saturation";
-    return s->bits && (s->steps != 1 || s->zero != 0) ? "widths of each element go with one scale" : NULL;
+        return "no standard operator says this format; use one of at most 256 values, or a float up to float<e7m8> "
+               "that saturates and rounds to even";
+    if (f->overflow >= BL_OVERFLOW_COUNT)
+        return "no standard operator says this overflow; use WRAP, SAT, SAT_ZERO, SAT_SYM or WRAP_SM";
+    if (f->overflow == BL_WRAP_SM && most_bits(s) >= MOST_BITS)
+        return "float32 operators count no further than 2^24; with WRAP_SM use at most 23 bits";
+    if (most_bits(s) > MOST_BITS)
+        return "float32 operators count no further than 2^24; use at most 24 bits, or a step that is a power of two";
+    if (s->bits && !saturates)
+        return "a width for each element goes with saturation; use SAT or SAT_SYM";
+    if (s->zero != 0 && !saturates)
+        return "a zero point goes with saturation; use SAT or SAT_SYM";
+    if (s->bits && (s->steps != 1 || s->zero != 0))
+        return "a width for each element goes with one scale and no zero point";
+    return NULL;
 }
 
 int bli_spell_activation(bli_chain *c, int x, const bli_spelling *s, const char **why)

@@ -40,8 +40,9 @@ bl_status bli_wide_check(const bl_graph *g)
             known = known || strcmp(n->type, in_double[k]) == 0;
         if (!known)
             return bli_fail(bl_graph_context(g), BL_UNSUPPORTED,
-                            "node '%s': the model needs double precision, in which no runner computes %s", n->name,
-                            n->type);
+                            "node '%s': the model needs double precision, in which no runner computes %s; with "
+                            "formats of at most 24 bits it would not",
+                            n->name, n->type);
     }
     return BL_OK;
 }
@@ -119,11 +120,14 @@ static bl_status spell_activation(bl_graph *g, int node, const bli_quant_spec *s
 {
     const bl_node *n = bl_graph_node(g, node);
     const bl_format *f = &s->format;
+    char format[80] = "";
+    if (s->has_format)
+        bl_format_print(f, format, sizeof format);
     if (!plain_grid(n, s))
         return bli_fail(bl_graph_context(g), BL_UNSUPPORTED,
-                        "the model needs double precision, in which only saturating fixed<W,I> and "
+                        "quantizer %s %s: the model needs double precision, in which only saturating fixed<W,I> and "
                         "int<W> of activations, W up to %d, with one fixed scale can be written",
-                        MOST_BITS);
+                        s->quantizer->name, format, MOST_BITS);
     bli_chain c = {.g = g, .base = n->name, .anchor = node, .shape = bl_graph_value(g, n->inputs[0])->shape};
     double most = ldexp(1, f->bits - (f->is_signed ? 1 : 0)) - 1;
     double least = f->is_signed ? (f->overflow == BL_SAT_SYM ? -most : -most - 1) : 0;

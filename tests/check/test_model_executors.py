@@ -20,7 +20,7 @@ except ImportError as e:
 BITLATHE = os.environ["BITLATHE"]
 COPY = pathlib.Path(os.environ["BITLATHE_BINARY"]) / "tests" / "tool_model_copy"
 ROUNDING = ["TRN", "TRN_ZERO", "RND", "RND_ZERO", "RND_INF", "RND_MIN_INF", "RND_CONV", "STOCHASTIC"]
-OVERFLOW = ["WRAP", "SAT", "SAT_ZERO", "SAT_SYM"]
+OVERFLOW = ["WRAP", "SAT", "SAT_ZERO", "SAT_SYM", "WRAP_SM"]
 QONNX = "qonnx.custom_op.general"
 
 
@@ -66,6 +66,13 @@ def probe(step, count=8):
                         np.float32([0.0, -0.0, 1e-30, -1e-30, 1e30, -1e30])])
     v = np.concatenate([v, np.zeros(-len(v) % count, dtype=np.float32)]).astype(np.float32)
     return v.reshape(-1, count)
+
+
+def ends(bits, step, count=8):
+    """Around the ends of a signed format of so many bits and around its first turns beyond them."""
+    turns = np.arange(-7, 8)[:, None] * 2.0 ** (bits - 1)
+    v = ((turns + np.arange(-6, 7) / 2) * step).astype(np.float32).ravel()
+    return np.resize(np.concatenate([v, [np.inf, -np.inf]]), (len(v) // count + 1, count)).astype(np.float32)
 
 
 def set_batch(model, n):
@@ -131,8 +138,12 @@ def formats(folder):
     count = 0
     for q in ROUNDING:
         for o in OVERFLOW:
-            for f in (f"fixed<5,2,{q},{o}>", f"ufixed<4,3,{q},{o}>"):
-                compare(f, activation_graph({"format": f}), probe(2.0 ** (-3 if f[0] == "f" else -1)), folder)
+            many = 23 if o == "WRAP_SM" else 24
+            for f, step in ((f"fixed<5,2,{q},{o}>", 2**-3), (f"ufixed<4,3,{q},{o}>", 2**-1),
+                            (f"fixed<{many},{many - 20},{q},{o}>", 2**-20)):
+                if f[0] == "u" and o == "WRAP_SM":
+                    continue  # it needs a sign
+                compare(f, activation_graph({"format": f}), np.concatenate([probe(step), ends(many, step)]), folder)
                 count += 1
     w = probe(0.125)[:40].T.copy()
     w[~(np.abs(w) < 100)] = 1

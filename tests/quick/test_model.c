@@ -190,11 +190,11 @@ static void test_quantizers_come_back(void **state)
     (void)state;
     static const char *const rounding[] = {"TRN",     "TRN_ZERO",    "RND",      "RND_ZERO",
                                            "RND_INF", "RND_MIN_INF", "RND_CONV", "STOCHASTIC"};
-    static const char *const overflow[] = {"WRAP", "SAT", "SAT_ZERO", "SAT_SYM"};
+    static const char *const overflow[] = {"WRAP", "SAT", "SAT_ZERO", "SAT_SYM", "WRAP_SM"};
     char format[64];
     for (int q = 0; q < 8; q++)
-        for (int o = 0; o < 4; o++)
-            for (int u = 0; u < 2; u++) {
+        for (int o = 0; o < 5; o++)
+            for (int u = 0; u < (o == 4 ? 1 : 2); u++) {
                 if (q != 2 && o != 1) /* every write waits for the disk: the other pairs are in tests/check */
                     continue;
                 snprintf(format, sizeof format, "%sfixed<5,2,%s,%s>", u ? "u" : "", rounding[q], overflow[o]);
@@ -216,9 +216,9 @@ static void test_quantizers_come_back(void **state)
     round_trip_quantizer("ste", "mx<int8,32>", false, "");
     round_trip_quantizer("ste", "po2<4>", false, "");
     round_trip_quantizer("bernoulli", "", false, "");
-    round_trip_quantizer("ste", "fixed<5,2,RND,WRAP_SM>", false,
-                         "node 'q': quantizer ste fixed<5,2,RND,WRAP_SM> of activations cannot be written in "
-                         "standard operators: no standard operator says this overflow");
+    round_trip_quantizer("ste", "fixed<24,4,RND,SAT>", false, "");
+    round_trip_quantizer("ste", "ufixed<24,4,RND_ZERO,WRAP>", false, "");
+    round_trip_quantizer("ste", "fixed<23,4,RND,WRAP_SM>", false, "");
     round_trip_quantizer("lsq", "int<4>", false, "");
     round_trip_quantizer("lsq", "int<4>", true, "");
     round_trip_quantizer("dorefa", "", false, "");
