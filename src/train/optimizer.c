@@ -86,12 +86,22 @@ static void adam_increment(const bli_train_kernels *f, const bli_step_constants 
         f->adam_delta_f64(k, w, m, v, d, n);
 }
 
+static void adam_all(const bli_train_kernels *f, const bli_step_constants *k, const bli_param *p, size_t i, size_t n)
+{
+    void *w = at(p, p->master, i), *g = at(p, p->grad, i), *m = at(p, p->moment[0], i), *v = at(p, p->moment[1], i);
+    if (p->type == BL_F32)
+        f->adam_f32(k, w, g, m, v, n);
+    else
+        f->adam_f64(k, w, g, m, v, n);
+}
+
 static const bli_optimizer table[] = {
     {"sgd", "stochastic gradient descent; momentum, nesterov, weight_decay", 1, sgd_constants, sgd_moments,
-     sgd_increment},
+     sgd_increment, NULL},
     {"adam", "Adam (arXiv:1412.6980); weight_decay is added to the gradient", 2, adam_constants, adam_moments,
-     adam_increment},
-    {"adamw", "Adam with decoupled weight decay (arXiv:1711.05101)", 2, adamw_constants, adam_moments, adam_increment},
+     adam_increment, adam_all},
+    {"adamw", "Adam with decoupled weight decay (arXiv:1711.05101)", 2, adamw_constants, adam_moments, adam_increment,
+     adam_all},
 };
 
 bl_status bli_optimizer_get(bl_context *ctx, const bl_train_options *o, const bli_optimizer **out)
@@ -173,6 +183,15 @@ static void place(const bli_update *u, const bli_param *p, bli_place_kind k, siz
     bli_place_apply(f, bli_place_scale(f, most), u->isa, u->seed, u->step, first, p->type, x, 1, n);
 }
 
+static void limit(const bli_update *u, const bli_param *p, size_t i, size_t n)
+{
+    void *w = at(p, p->master, i);
+    if (p->limit > 0 && p->type == BL_F32)
+        u->kernels->clamp_f32(w, p->limit, n);
+    else if (p->limit > 0)
+        u->kernels->clamp_f64(w, p->limit, n);
+}
+
 static void add(const bli_update *u, const bli_param *p, size_t i, size_t n, const void *increment)
 {
     void *w = at(p, p->master, i);
@@ -180,10 +199,7 @@ static void add(const bli_update *u, const bli_param *p, size_t i, size_t n, con
         u->kernels->add_f32(w, increment, n);
     else
         u->kernels->add_f64(w, increment, n);
-    if (p->limit > 0 && p->type == BL_F32)
-        u->kernels->clamp_f32(w, p->limit, n);
-    else if (p->limit > 0)
-        u->kernels->clamp_f64(w, p->limit, n);
+    limit(u, p, i, n);
 }
 
 static void run_stage(const bli_update *u, const bli_step_constants *k, const bli_param *p, bli_update_stage stage,
@@ -211,12 +227,26 @@ static void run_stage(const bli_update *u, const bli_step_constants *k, const bl
     }
 }
 
+/* Nothing between the gradient and the master has a format. */
+static bool plain(const bli_param *p)
+{
+    for (int k = BLI_PLACE_MOMENT1; k <= BLI_PLACE_MASTER; k++)
+        if (p->place[k].set)
+            return false;
+    return true;
+}
+
 void bli_update_range(const bli_update *u, const bli_param *p, bli_update_stage stage, size_t first, size_t n)
 {
     double piece[PIECE]; /* holds PIECE of either carrier */
     bli_step_constants k = u->constants;
     if (!p->decays)
         k.decay = k.decoupled_decay = 0;
+    if (u->optimizer->all && plain(p)) {
+        u->optimizer->all(u->kernels, &k, p, first, n);
+        limit(u, p, first, n);
+        return;
+    }
     for (size_t i = first, m; i < first + n; i += m) {
         m = first + n - i < PIECE ? first + n - i : PIECE;
         bli_update_stage s = stage;

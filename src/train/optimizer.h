@@ -46,6 +46,8 @@ typedef struct bli_optimizer {
                            size_t n);
     void (*increment)(const bli_train_kernels *f, const bli_step_constants *k, const bli_param *p, size_t at, size_t n,
                       void *d);
+    /* Moments, increment and master at once, for what no format stands between; NULL: none. */
+    void (*all)(const bli_train_kernels *f, const bli_step_constants *k, const bli_param *p, size_t at, size_t n);
 } bli_optimizer;
 
 BL_MUST_CHECK bl_status bli_optimizer_get(bl_context *ctx, const bl_train_options *o, const bli_optimizer **out);

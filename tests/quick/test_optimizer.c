@@ -47,13 +47,15 @@ static bl_train_options options_of(const char *name, double momentum, bool neste
     return o;
 }
 
-static void run_steps(const bl_train_options *o, weights *x, int steps, bli_isa isa, size_t cut)
+/* staged: a format that changes nothing stands before the master, so that the update goes stage by stage. */
+static void run_steps_so(const bl_train_options *o, weights *x, int steps, bli_isa isa, size_t cut, bool staged)
 {
     const bli_optimizer *opt;
     bl_context *ctx;
     assert_int_equal(bl_context_create(NULL, &ctx), BL_OK);
     assert_ok(ctx, bli_optimizer_get(ctx, o, &opt));
-    const bli_param p = param_of(x, bli_optimizer_moments(opt, o));
+    bli_param p = param_of(x, bli_optimizer_moments(opt, o));
+    p.place[BLI_PLACE_MASTER] = (bli_place_format){.set = staged, .format = {.kind = BL_FORMAT_FLOAT32}};
     for (int t = 1; t <= steps; t++) {
         bli_update u = {.optimizer = opt, .kernels = bli_train_kernels_for(isa), .isa = isa, .step = (uint64_t)t};
         opt->constants(o, o->optimizer.lr, t, &u.constants);
@@ -62,6 +64,11 @@ static void run_steps(const bl_train_options *o, weights *x, int steps, bli_isa 
             bli_update_range(&u, &p, BLI_STAGE_MOMENTS, i, N - i < cut ? N - i : cut);
     }
     bl_context_destroy(ctx);
+}
+
+static void run_steps(const bl_train_options *o, weights *x, int steps, bli_isa isa, size_t cut)
+{
+    run_steps_so(o, x, steps, isa, cut, false);
 }
 
 /* The definitions of torch.optim, one element, in double. */
@@ -127,6 +134,23 @@ static void cuts_and_instruction_sets_change_no_bit(void **state)
     }
 }
 
+static void one_pass_equals_the_stages(void **state)
+{
+    (void)state;
+    static weights one, other;
+    bl_train_options cases[] = {options_of("adam", 0, false, 0), options_of("adam", 0, false, 0.01),
+                                options_of("adamw", 0, false, 0.1)};
+    cases[1].optimizer.clip_value = 0.05;
+    for (size_t c = 0; c < BLI_COUNT(cases); c++)
+        for (int isa = 0; isa <= (int)bli_cpu_isa(); isa++) {
+            fill(&one);
+            other = one;
+            run_steps_so(&cases[c], &one, 5, (bli_isa)isa, 1000, false);
+            run_steps_so(&cases[c], &other, 5, (bli_isa)isa, 1000, true);
+            assert_memory_equal(&one, &other, sizeof one);
+        }
+}
+
 static void limits_hold_the_master(void **state)
 {
     (void)state;
@@ -187,6 +211,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(optimizers_follow_their_formulas),
         cmocka_unit_test(cuts_and_instruction_sets_change_no_bit),
+        cmocka_unit_test(one_pass_equals_the_stages),
         cmocka_unit_test(limits_hold_the_master),
         cmocka_unit_test(schedules_start_and_end_where_they_say),
     };

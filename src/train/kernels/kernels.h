@@ -28,6 +28,8 @@ typedef struct bli_train_kernels {
     void (*adam_moments_f32)(const bli_step_constants *k, const float *w, const float *g, float *m, float *v, size_t n);
     void (*adam_delta_f32)(const bli_step_constants *k, const float *w, const float *m, const float *v, float *d,
                            size_t n);
+    /* All of Adam's step at once: adam_moments, adam_delta and add. */
+    void (*adam_f32)(const bli_step_constants *k, float *w, const float *g, float *m, float *v, size_t n);
     void (*add_f32)(float *w, const float *d, size_t n);
     void (*sgd_moments_f64)(const bli_step_constants *k, const double *w, const double *g, double *m, size_t n);
     void (*sgd_delta_f64)(const bli_step_constants *k, const double *w, const double *g, const double *m, double *d,
@@ -36,6 +38,7 @@ typedef struct bli_train_kernels {
                              size_t n);
     void (*adam_delta_f64)(const bli_step_constants *k, const double *w, const double *m, const double *v, double *d,
                            size_t n);
+    void (*adam_f64)(const bli_step_constants *k, double *w, const double *g, double *m, double *v, size_t n);
     void (*add_f64)(double *w, const double *d, size_t n);
     /* w[i] into [-limit, limit]. */
     void (*clamp_f32)(float *w, double limit, size_t n);
