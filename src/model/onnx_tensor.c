@@ -7,11 +7,13 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 
 #include "base/file.h"
 #include "model/onnx.h"
 
 enum { FLOAT16 = 10, BFLOAT16 = 16, EXTERNAL = 1 };
+static const size_t most_external = (size_t)1 << 34;
 
 static const char *const type_names[] = {
     "UNDEFINED", "FLOAT",        "UINT8",          "INT8",       "UINT16",         "INT16",  "INT32",     "INT64",
@@ -87,6 +89,18 @@ static bl_status resolve(bl_context *ctx, const char *folder, const char *locati
     return BL_OK;
 }
 
+/* Neither a pipe, which may never end, nor more than a machine that trains would load. */
+static bl_status examine(bl_context *ctx, const char *path, const char *location)
+{
+    struct stat st;
+    if (stat(path, &st) != 0 || !S_ISREG(st.st_mode))
+        return bli_fail(ctx, BL_BAD_FILE, "external data '%s' is not a regular file", location);
+    if ((uint64_t)st.st_size > most_external)
+        return bli_fail(ctx, BL_LIMIT, "external data '%s' has %lld bytes, at most %zu are read", location,
+                        (long long)st.st_size, most_external);
+    return BL_OK;
+}
+
 static bl_status open_external(bl_context *ctx, bli_onnx_external *e, const char *location)
 {
     char path[PATH_MAX];
@@ -100,7 +114,8 @@ static bl_status open_external(bl_context *ctx, bli_onnx_external *e, const char
         return BL_OK;
     bli_onnx_external_free(ctx, e);
     size_t length = strlen(path) + 1;
-    BLI_TRY(bli_file_read(ctx, path, SIZE_MAX / 4, &e->data, &e->size));
+    BLI_TRY(examine(ctx, path, location));
+    BLI_TRY(bli_file_read(ctx, path, most_external, &e->data, &e->size));
     e->path = bli_alloc(ctx, length);
     if (!e->path)
         return BL_NO_MEMORY;
