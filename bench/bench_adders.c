@@ -1,0 +1,157 @@
+/* bench_adders.c: adder graphs of random and given matrices: adders, counted cost, depth, milliseconds, one JSON object
+ * a line; bench/adders.py sets the peers beside it.
+ *
+ * Usage: bench_adders [--matrix FILE.npy] [--ternary] [--effort N] [--extra-depth N] [--input-bits N] [--unsigned]
+ *
+ * FILE.npy: int64, [inputs, outputs]; without it, matrices of our own.
+ * This program looks inside the library on purpose: adder graphs have no public name.
+ */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "base/random.h"
+#include "bitlathe/tensor.h"
+#include "program/cmvm.h"
+
+typedef struct arguments {
+    const char *matrix;
+    bli_cmvm_options options;
+    int input_bits;
+    bool is_unsigned;
+} arguments;
+
+static double now(void)
+{
+    struct timespec t;
+    clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &t);
+    return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
+}
+
+static void must(bl_context *ctx, bl_status s)
+{
+    if (s == BL_OK)
+        return;
+    fprintf(stderr, "%s: %s\n", bl_status_name(s), bl_context_message(ctx));
+    exit(1);
+}
+
+static void *room(size_t count, size_t size)
+{
+    void *p = calloc(count ? count : 1, size);
+    if (p == NULL)
+        exit(1);
+    return p;
+}
+
+/* ---- one matrix ------------------------------------------------------------------------------------------------- */
+static bli_adder_graph *solve(bl_context *ctx, const arguments *a, const int64_t *matrix, int32_t n, int32_t m)
+{
+    bli_cmvm_input *inputs = room((size_t)n, sizeof *inputs);
+    bli_adder_graph *g;
+    for (int32_t i = 0; i < n; i++)
+        inputs[i] = a->is_unsigned ? (bli_cmvm_input){0, ((int64_t)1 << a->input_bits) - 1, 0}
+                                   : (bli_cmvm_input){-((int64_t)1 << (a->input_bits - 1)),
+                                                      ((int64_t)1 << (a->input_bits - 1)) - 1, 0};
+    const bli_cmvm_problem p = {n, m, matrix, inputs, NULL};
+    must(ctx, bli_cmvm_solve(ctx, &p, &a->options, &g));
+    free(inputs);
+    return g;
+}
+
+static void report(const char *name, const bli_adder_graph *g, double seconds)
+{
+    const bli_adder_summary s = bli_adder_graph_summary(g);
+    printf("{\"matrix\": \"%s\", \"inputs\": %d, \"outputs\": %d, \"adders\": %d, \"cost\": %lld, \"depth\": %d, "
+           "\"ms\": %.1f}\n",
+           name, g->num_inputs, g->num_outputs, s.adders, (long long)s.cost, s.depth, 1e3 * seconds);
+    fflush(stdout);
+}
+
+static void bench(bl_context *ctx, const arguments *a, const char *name, const int64_t *matrix, int32_t n, int32_t m)
+{
+    const double start = now();
+    bli_adder_graph *g = solve(ctx, a, matrix, n, m);
+    report(name, g, now() - start);
+    bli_adder_graph_destroy(g);
+}
+
+/* ---- our own matrices ------------------------------------------------------------------------------------------- */
+static int64_t draw(uint32_t bits, int width)
+{
+    if (width == 1)
+        return bits & 1 ? 1 : -1;
+    if (width == 0)
+        return (int64_t)(bits % 3) - 1;
+    return (int64_t)(bits >> (32 - width)) - ((int64_t)1 << (width - 1));
+}
+
+/* width: bits of a weight; 1 for ±1, 0 for -1, 0, 1. */
+static void bench_random(bl_context *ctx, const arguments *a, int32_t n, int32_t m, int width)
+{
+    char name[64];
+    int64_t *matrix = room((size_t)n * (size_t)m, sizeof *matrix);
+    snprintf(name, sizeof name, "%s%dx%d", width == 1 ? "±1 " : width == 0 ? "ternary " : "", n, m);
+    if (width > 1)
+        snprintf(name, sizeof name, "%dx%d %d bit", n, m, width);
+    const bli_stream s = bli_stream_make(1, 0, name);
+    for (size_t k = 0; k < (size_t)n * (size_t)m; k++)
+        matrix[k] = draw(bli_stream_u32(&s, k), width);
+    bench(ctx, a, name, matrix, n, m);
+    free(matrix);
+}
+
+static void bench_file(bl_context *ctx, const arguments *a)
+{
+    bl_tensor t;
+    must(ctx, bl_npy_read(ctx, a->matrix, &t));
+    if (t.type != BL_I64 || t.shape.rank != 2) {
+        fprintf(stderr, "%s: expected a matrix of int64\n", a->matrix);
+        exit(1);
+    }
+    bench(ctx, a, a->matrix, t.data, (int32_t)t.shape.dim[0], (int32_t)t.shape.dim[1]);
+    bl_tensor_free(ctx, &t);
+}
+
+static arguments parse(int argc, char **argv)
+{
+    arguments a = {.options = {.extra_depth = -1, .effort = 2}, .input_bits = 8};
+    for (int k = 1; k < argc; k++) {
+        const char *next = k + 1 < argc ? argv[k + 1] : "";
+        if (strcmp(argv[k], "--ternary") == 0)
+            a.options.ternary = true;
+        else if (strcmp(argv[k], "--unsigned") == 0)
+            a.is_unsigned = true;
+        else if (strcmp(argv[k], "--matrix") == 0)
+            a.matrix = next;
+        else if (strcmp(argv[k], "--effort") == 0)
+            a.options.effort = atoi(next);
+        else if (strcmp(argv[k], "--extra-depth") == 0)
+            a.options.extra_depth = atoi(next);
+        else if (strcmp(argv[k], "--input-bits") == 0)
+            a.input_bits = atoi(next);
+        k += strcmp(argv[k], "--ternary") != 0 && strcmp(argv[k], "--unsigned") != 0;
+    }
+    return a;
+}
+
+int main(int argc, char **argv)
+{
+    const arguments a = parse(argc, argv);
+    bl_context *ctx;
+    if (bl_context_create(NULL, &ctx) != BL_OK)
+        return 1;
+    if (a.matrix != NULL) {
+        bench_file(ctx, &a);
+    } else {
+        for (int32_t n = 8; n <= 64; n *= 2)
+            bench_random(ctx, &a, n, n, 8);
+        for (int32_t n = 16; n <= 64; n *= 2) {
+            bench_random(ctx, &a, n, n, 1);
+            bench_random(ctx, &a, n, n, 0);
+        }
+    }
+    bl_context_destroy(ctx);
+    return 0;
+}

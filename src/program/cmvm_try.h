@@ -1,0 +1,13 @@
+/* cmvm_try.h: one way from columns to a graph.  For cmvm*.c only. */
+#ifndef BLI_CMVM_TRY_H
+#define BLI_CMVM_TRY_H
+
+#include "program/cmvm_columns.h"
+#include "program/cmvm_impl.h"
+
+/* The finished graph of one way, with depth at most limit.  *out is NULL, without an error, where the way cannot keep
+ * the limit or its sums would not fit. */
+BL_MUST_CHECK bl_status bli_cmvm_try(const bli_cmvm_columns *c, const bli_cmvm_tree *tree, const bli_cmvm_way *way,
+                                     int limit, bool ternary, bli_adder_graph **out);
+
+#endif

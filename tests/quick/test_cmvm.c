@@ -1,0 +1,404 @@
+/* Adder graphs: every graph is its matrix (by evaluation, beside the driver's own proof), ranges are sound and reached,
+ * limits hold, and what should be shared is. */
+#include "support/test.h"
+
+#include "base/random.h"
+#include "program/cmvm.h"
+#include "program/csd.h"
+#include "support/memory.h"
+
+enum { MOST = 24 };
+
+typedef struct problem {
+    int32_t n, m;
+    int64_t matrix[MOST * MOST], constant[MOST];
+    bli_cmvm_input input[MOST];
+} problem;
+
+static bl_context *context(void)
+{
+    bl_context *ctx;
+    assert_int_equal(bl_context_create(NULL, &ctx), BL_OK);
+    return ctx;
+}
+
+static bli_adder_graph *solve(bl_context *ctx, const problem *p, bli_cmvm_options o)
+{
+    const bli_cmvm_problem q = {p->n, p->m, p->matrix, p->input, p->constant};
+    bli_adder_graph *g;
+    assert_ok(ctx, bli_cmvm_solve(ctx, &q, &o, &g));
+    return g;
+}
+
+static const bli_cmvm_options plain = {-1, false, 2}, ternary = {-1, true, 2};
+
+/* ---- evaluation ------------------------------------------------------------------------------------------------- */
+/* corner 0: all lowest, 1: all highest, else at random. */
+static void draw_inputs(const problem *p, const bli_stream *s, uint64_t corner, int64_t *x)
+{
+    for (int32_t i = 0; i < p->n; i++) {
+        const bli_cmvm_input *in = &p->input[i];
+        const uint64_t bits = bli_stream_u32(s, corner * MOST + (uint64_t)i),
+                       steps = (uint64_t)(in->hi - in->lo) >> in->zeros;
+        x[i] = corner == 0 ? in->lo : corner == 1 ? in->hi : in->lo + (int64_t)((bits % (steps + 1)) << in->zeros);
+    }
+}
+
+static void check_values(const bli_adder_graph *g, const int64_t *values)
+{
+    for (int32_t v = 0; v < g->num_nodes; v++) {
+        if (values[v] < g->nodes[v].lo || values[v] > g->nodes[v].hi)
+            print_error("node %d: %lld outside [%lld, %lld]\n", v, (long long)values[v], (long long)g->nodes[v].lo,
+                        (long long)g->nodes[v].hi);
+        assert_true(values[v] >= g->nodes[v].lo && values[v] <= g->nodes[v].hi);
+    }
+}
+
+static void check_graph(const problem *p, const bli_adder_graph *g, uint64_t seed)
+{
+    const bli_stream s = bli_stream_make(seed, 0, "inputs");
+    int64_t *values = calloc((size_t)g->num_nodes + 1, sizeof *values);
+    assert_non_null(values);
+    for (uint64_t corner = 0; corner < 12; corner++) {
+        int64_t x[MOST], codes[MOST], y[MOST];
+        draw_inputs(p, &s, corner, x);
+        for (int32_t i = 0; i < p->n; i++)
+            codes[i] = x[i] >> p->input[i].zeros;
+        bli_adder_graph_eval(g, codes, values, y);
+        check_values(g, values);
+        for (int32_t j = 0; j < p->m; j++) {
+            int64_t expected = p->constant[j];
+            for (int32_t i = 0; i < p->n; i++)
+                expected += p->matrix[i * p->m + j] * x[i];
+            assert_int_equal(y[j], expected);
+        }
+    }
+    free(values);
+}
+
+/* ---- random problems -------------------------------------------------------------------------------------------- */
+static problem random_problem(uint64_t seed)
+{
+    const bli_stream s = bli_stream_make(seed, 0, "cmvm");
+    problem p = {.n = (int32_t)(bli_stream_u32(&s, 0) % 9), .m = (int32_t)(bli_stream_u32(&s, 1) % 9)};
+    const int bits = 1 + (int)(bli_stream_u32(&s, 2) % 9);
+    const uint32_t zeros = bli_stream_u32(&s, 3) % 4; /* how many of four factors are 0 */
+    const bool copies = bli_stream_u32(&s, 4) % 2;
+    for (int32_t k = 0; k < p.n * p.m; k++) {
+        const uint32_t r = bli_stream_u32(&s, 100 + (uint64_t)k);
+        p.matrix[k] = r % 4 < zeros ? 0 : (int64_t)(r >> 4 & ((1u << bits) - 1)) - (1 << (bits - 1));
+    }
+    for (int32_t i = 0; copies && p.m > 2 && i < p.n; i++) { /* the last column is -4 times the first */
+        p.matrix[i * p.m + p.m - 1] = -4 * p.matrix[i * p.m];
+        p.matrix[i * p.m + 1] = 0;
+    }
+    for (int32_t i = 0; i < p.n; i++) {
+        const uint32_t r = bli_stream_u32(&s, 1000 + (uint64_t)i);
+        const int64_t lo = (int64_t)(r % 64) - 48, width = (r >> 8) % 5 == 0 ? 0 : (int64_t)(r >> 16 & 127);
+        const int shift = (int)(r >> 24 & 3);
+        p.input[i] = (bli_cmvm_input){lo * (1 << shift), (lo + width) * (1 << shift), shift};
+    }
+    for (int32_t j = 0; j < p.m; j++)
+        p.constant[j] = seed % 3 == 0 ? 0 : (int64_t)(bli_stream_u32(&s, 2000 + (uint64_t)j) % 512) - 256;
+    return p;
+}
+
+static void random_graphs_are_their_matrix(void **unused)
+{
+    (void)unused;
+    bl_context *ctx = context();
+    for (uint64_t seed = 0; seed < 400; seed++) {
+        const problem p = random_problem(seed);
+        const bli_cmvm_options o = {(int)(seed % 4) - 1, seed % 2, (int)(seed / 4 % 4)};
+        bli_adder_graph *g = solve(ctx, &p, o);
+        check_graph(&p, g, seed);
+        bli_adder_graph_destroy(g);
+    }
+    bl_context_destroy(ctx);
+}
+
+static problem small_problem(int32_t n, int32_t m, const int64_t *matrix, int64_t constant)
+{
+    problem p = {.n = n, .m = m};
+    for (int32_t k = 0; k < n * m; k++)
+        p.matrix[k] = matrix[k];
+    for (int32_t i = 0; i < n; i++)
+        p.input[i] = (bli_cmvm_input){-8, 7, 0};
+    for (int32_t j = 0; j < m; j++)
+        p.constant[j] = constant;
+    return p;
+}
+
+static void all_2x2_of_small_factors(void **unused)
+{
+    (void)unused;
+    bl_context *ctx = context();
+    for (int k = 0; k < 7 * 7 * 7 * 7; k++) {
+        const int64_t w[4] = {k % 7 - 3, k / 7 % 7 - 3, k / 49 % 7 - 3, k / 343 - 3};
+        const problem p = small_problem(2, 2, w, k % 5 - 2);
+        bli_adder_graph *g = solve(ctx, &p, k % 2 ? plain : ternary);
+        check_graph(&p, g, (uint64_t)k);
+        bli_adder_graph_destroy(g);
+    }
+    bl_context_destroy(ctx);
+}
+
+static void every_factor_and_constant(void **unused)
+{
+    (void)unused;
+    bl_context *ctx = context();
+    for (int64_t w = -300; w <= 300; w++) {
+        const problem p = small_problem(1, 1, &w, w % 17);
+        bli_adder_graph *g = solve(ctx, &p, w % 2 ? plain : ternary);
+        check_graph(&p, g, (uint64_t)(w + 300));
+        bli_adder_graph_destroy(g);
+    }
+    bl_context_destroy(ctx);
+}
+
+/* ---- what is known ---------------------------------------------------------------------------------------------- */
+static void digits_are_canonical(void **unused)
+{
+    (void)unused;
+    for (int64_t x = -5000; x <= 5000; x++) {
+        const bli_csd c = bli_csd_of(x);
+        assert_int_equal((int64_t)(c.plus - c.minus), x);
+        assert_int_equal((c.plus | c.minus) & (c.plus | c.minus) << 1, 0);
+    }
+    const int64_t most = (int64_t)1 << 62;
+    assert_int_equal(bli_csd_of(most).plus, (uint64_t)most);
+    assert_int_equal(bli_csd_of(-most).minus, (uint64_t)most);
+    assert_int_equal(bli_csd_digits(most - 1), 2);
+}
+
+static int adders_of(bl_context *ctx, const problem *p, bli_cmvm_options o)
+{
+    bli_adder_graph *g = solve(ctx, p, o);
+    check_graph(p, g, 1);
+    const int adders = bli_adder_graph_summary(g).adders;
+    bli_adder_graph_destroy(g);
+    return adders;
+}
+
+static void equal_negated_and_shifted_columns_are_one(void **unused)
+{
+    (void)unused;
+    bl_context *ctx = context();
+    const int64_t w[2 * 4] = {3, 3, -3, 24, 5, 5, -5, 40};
+    const problem p = small_problem(2, 4, w, 0), one = small_problem(2, 1, (const int64_t[]){3, 5}, 0);
+    assert_int_equal(adders_of(ctx, &p, plain), adders_of(ctx, &one, plain));
+    bl_context_destroy(ctx);
+}
+
+static void zero_columns_and_fixed_inputs_are_constants(void **unused)
+{
+    (void)unused;
+    bl_context *ctx = context();
+    problem p = small_problem(3, 2, (const int64_t[]){0, 0, 7, 0, 0, 0}, 9);
+    p.input[1] = (bli_cmvm_input){5, 5, 0};
+    bli_adder_graph *g = solve(ctx, &p, plain);
+    assert_int_equal(g->num_nodes, 3);
+    assert_int_equal(g->outputs[0].node, -1);
+    assert_int_equal(g->outputs[0].constant, 9 + 35);
+    assert_int_equal(g->outputs[1].constant, 9);
+    bli_adder_graph_destroy(g);
+    bl_context_destroy(ctx);
+}
+
+static void three_operands_take_half_the_adders(void **unused)
+{
+    (void)unused;
+    bl_context *ctx = context();
+    int64_t w[9];
+    for (int k = 0; k < 9; k++)
+        w[k] = k % 2 ? -1 : 1;
+    const problem p = small_problem(9, 1, w, 0);
+    assert_int_equal(adders_of(ctx, &p, plain), 8);
+    assert_int_equal(adders_of(ctx, &p, ternary), 4);
+    bl_context_destroy(ctx);
+}
+
+static void concatenation_costs_nothing(void **unused)
+{
+    (void)unused;
+    bl_context *ctx = context();
+    problem p = small_problem(2, 1, (const int64_t[]){1, 16}, 0);
+    p.input[0] = (bli_cmvm_input){0, 15, 0};
+    bli_adder_graph *g = solve(ctx, &p, plain);
+    assert_int_equal(bli_adder_graph_summary(g).cost, 0);
+    bli_adder_graph_destroy(g);
+    bl_context_destroy(ctx);
+}
+
+/* ---- options ---------------------------------------------------------------------------------------------------- */
+static int least_depth(const problem *p)
+{
+    int most = 0;
+    for (int32_t j = 0; j < p->m; j++) {
+        int digits = 0, depth = 0;
+        for (int32_t i = 0; i < p->n; i++)
+            digits += bli_csd_digits(p->matrix[i * p->m + j]);
+        while (1 << depth < digits)
+            depth++;
+        most = depth > most ? depth : most;
+    }
+    return most;
+}
+
+static void depth_limits_hold(void **unused)
+{
+    (void)unused;
+    bl_context *ctx = context();
+    for (uint64_t seed = 0; seed < 200; seed++) {
+        problem p = random_problem(seed);
+        const int extra = (int)(seed % 3);
+        memset(p.constant, 0, sizeof p.constant); /* a constant may be an adder of its own */
+        for (int32_t i = 0; i < p.n; i++)
+            p.input[i].hi += p.input[i].hi == p.input[i].lo ? 8 : 0;
+        bli_adder_graph *g = solve(ctx, &p, (bli_cmvm_options){extra, false, 3});
+        assert_true(bli_adder_graph_summary(g).depth <= least_depth(&p) + extra);
+        bli_adder_graph_destroy(g);
+    }
+    bl_context_destroy(ctx);
+}
+
+static void more_effort_never_costs_more(void **unused)
+{
+    (void)unused;
+    bl_context *ctx = context();
+    for (uint64_t seed = 0; seed < 60; seed++) {
+        const problem p = random_problem(seed);
+        int64_t before = INT64_MAX;
+        for (int effort = 0; effort <= 3; effort++) {
+            bli_adder_graph *g = solve(ctx, &p, (bli_cmvm_options){-1, seed % 2, effort});
+            const int64_t cost = bli_adder_graph_summary(g).cost;
+            assert_true(cost <= before);
+            before = cost;
+            bli_adder_graph_destroy(g);
+        }
+    }
+    bl_context_destroy(ctx);
+}
+
+static void the_same_call_gives_the_same_graph(void **unused)
+{
+    (void)unused;
+    bl_context *ctx = context();
+    for (uint64_t seed = 0; seed < 30; seed++) {
+        const problem p = random_problem(seed);
+        bli_adder_graph *a = solve(ctx, &p, seed % 2 ? plain : ternary),
+                        *b = solve(ctx, &p, seed % 2 ? plain : ternary);
+        assert_int_equal(a->num_nodes, b->num_nodes);
+        assert_memory_equal(a->nodes, b->nodes, (size_t)a->num_nodes * sizeof *a->nodes);
+        assert_memory_equal(a->outputs, b->outputs, (size_t)a->num_outputs * sizeof *a->outputs);
+        bli_adder_graph_destroy(a);
+        bli_adder_graph_destroy(b);
+    }
+    bl_context_destroy(ctx);
+}
+
+/* ---- refusals --------------------------------------------------------------------------------------------------- */
+static void what_does_not_fit_is_refused_by_name(void **unused)
+{
+    (void)unused;
+    bl_context *ctx = context();
+    problem p = small_problem(1, 2, (const int64_t[]){1, (int64_t)1 << 61}, 0);
+    const bli_cmvm_problem q = {p.n, p.m, p.matrix, p.input, p.constant};
+    bli_adder_graph *g;
+    assert_fails(ctx, BL_LIMIT, "output 1 may pass 2^59", bli_cmvm_solve(ctx, &q, &plain, &g));
+    assert_null(g);
+    p.matrix[1] = INT64_MIN;
+    assert_fails(ctx, BL_LIMIT, "output 1 may pass 2^59", bli_cmvm_solve(ctx, &q, &plain, &g));
+    p.matrix[1] = 1;
+    p.constant[0] = INT64_MIN;
+    assert_fails(ctx, BL_LIMIT, "output 0 may pass 2^59", bli_cmvm_solve(ctx, &q, &plain, &g));
+    p.input[0] = (bli_cmvm_input){3, 2, 0};
+    assert_fails(ctx, BL_BAD_VALUE, "input 0: range [3, 2]", bli_cmvm_solve(ctx, &q, &plain, &g));
+    p.input[0] = (bli_cmvm_input){0, 1, 63};
+    assert_fails(ctx, BL_BAD_VALUE, "63 zero bits", bli_cmvm_solve(ctx, &q, &plain, &g));
+    bl_context_destroy(ctx);
+}
+
+static void large_factors_work(void **unused)
+{
+    (void)unused;
+    bl_context *ctx = context();
+    const int64_t big = ((int64_t)1 << 54) - 0x123456789abcd;
+    for (int turn = 0; turn < 2; turn++) {
+        problem p = small_problem(2, 2, (const int64_t[]){big, -big / 3, 5, big}, -big);
+        bli_adder_graph *g = solve(ctx, &p, turn ? plain : ternary);
+        check_graph(&p, g, 7);
+        bli_adder_graph_destroy(g);
+    }
+    bl_context_destroy(ctx);
+}
+
+static void a_wrong_graph_is_found(void **unused)
+{
+    (void)unused;
+    bl_context *ctx = context();
+    const problem p = small_problem(3, 1, (const int64_t[]){5, 3, -9}, 4);
+    bli_adder_graph *g = solve(ctx, &p, plain);
+    assert_ok(ctx, bli_adder_graph_verify(g, p.matrix, p.constant));
+    for (int32_t v = g->num_inputs; v < g->num_nodes; v++) {
+        bli_adder_node *n = &g->nodes[v];
+        const bli_adder_node kept = *n;
+        n->term[0].negative = !n->term[0].negative;
+        assert_int_equal(bli_adder_graph_verify(g, p.matrix, p.constant), BL_MISMATCH);
+        *n = kept;
+        n->constant++;
+        assert_int_equal(bli_adder_graph_verify(g, p.matrix, p.constant), BL_MISMATCH);
+        *n = kept;
+        n->term[0].node = v;
+        assert_int_equal(bli_adder_graph_verify(g, p.matrix, p.constant), BL_MISMATCH);
+        *n = kept;
+    }
+    bli_adder_graph_destroy(g);
+    bl_context_destroy(ctx);
+}
+
+static bl_status solve_once(bl_context *ctx, void *arg)
+{
+    const problem *p = arg;
+    const bli_cmvm_problem q = {p->n, p->m, p->matrix, p->input, p->constant};
+    const bli_cmvm_options o = {-1, p->n % 2, 2};
+    bli_adder_graph *g;
+    bl_status s = bli_cmvm_solve(ctx, &q, &o, &g);
+    bli_adder_graph_destroy(g);
+    return s;
+}
+
+static void every_allocation_may_fail(void **unused)
+{
+    (void)unused;
+    for (int32_t n = 4; n <= 5; n++) {
+        problem p = {.n = n, .m = 3};
+        for (int32_t k = 0; k < n * 3; k++)
+            p.matrix[k] = (k * 37 + 11) % 61 - 30;
+        for (int32_t i = 0; i < n; i++)
+            p.input[i] = (bli_cmvm_input){-8, 7, 0};
+        assert_true(fail_each_allocation(solve_once, &p) > 20);
+    }
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(digits_are_canonical),
+        cmocka_unit_test(random_graphs_are_their_matrix),
+        cmocka_unit_test(all_2x2_of_small_factors),
+        cmocka_unit_test(every_factor_and_constant),
+        cmocka_unit_test(equal_negated_and_shifted_columns_are_one),
+        cmocka_unit_test(zero_columns_and_fixed_inputs_are_constants),
+        cmocka_unit_test(three_operands_take_half_the_adders),
+        cmocka_unit_test(concatenation_costs_nothing),
+        cmocka_unit_test(depth_limits_hold),
+        cmocka_unit_test(more_effort_never_costs_more),
+        cmocka_unit_test(the_same_call_gives_the_same_graph),
+        cmocka_unit_test(what_does_not_fit_is_refused_by_name),
+        cmocka_unit_test(large_factors_work),
+        cmocka_unit_test(a_wrong_graph_is_found),
+        cmocka_unit_test(every_allocation_may_fail),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
