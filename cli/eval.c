@@ -65,7 +65,7 @@ static bl_status evaluate(job *j)
     bl_scores got;
     bl_status s = bl_evaluate(c->ctx, j->g, j->data, loss_of(j), &got);
     if (s != BL_OK)
-        return s;
+        return cli_fail(c, s, "%s: %s", c->args[0], bl_context_message(c->ctx));
     cli_add(c, "model", json_string(c->args[0]));
     cli_add(c, "through", json_string("float"));
     cli_add(c, "rows", json_integer(got.rows));

@@ -106,7 +106,10 @@ static bl_status resume(job *j)
         cli_note(j->c, "no checkpoint %s yet: starting from the beginning", path);
         return BL_OK;
     }
-    return bl_trainer_resume(j->trainer, path);
+    bl_status s = bl_trainer_resume(j->trainer, path);
+    return s == BL_OK
+               ? s
+               : cli_fail(j->c, s, "%s; without --resume the training begins anew", bl_context_message(j->c->ctx));
 }
 
 static bl_status train(job *j)

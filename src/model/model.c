@@ -194,11 +194,10 @@ bl_status bl_model_write(const bl_graph *g, const char *path)
     bl_context *ctx = bl_graph_context(g);
     char *data = NULL;
     size_t size = 0;
-    bl_status s = encode(g, false, &data, &size);
-    if (s == BL_OK)
-        s = bli_file_write(ctx, path, data, size);
+    BLI_TRY(bli_within(ctx, encode(g, false, &data, &size), "write %s", path));
+    bl_status s = bli_file_write(ctx, path, data, size);
     bli_free(ctx, data);
-    return bli_within(ctx, s, "write %s", path);
+    return s;
 }
 
 bl_status bl_model_check(const bl_graph *g)

@@ -33,6 +33,11 @@ static bl_status check_whole(const bl_recipe *r)
     if (s->data.separator && (!s->data.separator[0] || s->data.separator[1]))
         return bli_yaml_fail(r->ctx, bli_yaml_find(bli_yaml_find(r->root, "data"), "separator"), BL_BAD_VALUE,
                              "data.separator: '%.64s' (expected one character)", s->data.separator);
+    const bli_yaml *train = bli_yaml_find(r->root, "train");
+    if (s->options.slices > s->options.batch)
+        return bli_yaml_fail(r->ctx, train ? train : r->root, BL_BAD_VALUE,
+                             "train.slices: %d slices of a batch of %d rows; expected no more slices than rows",
+                             s->options.slices, s->options.batch);
     return BL_OK;
 }
 
