@@ -21,10 +21,22 @@ static bl_status check_codes(const bli_program *p, int wire, const int64_t *code
     return BL_OK;
 }
 
+/* A span cannot say that 0 is no code of binary. */
+static bl_status check_binary(const bli_program *p, int input, const int64_t *codes)
+{
+    for (int64_t i = 0; p->inputs[input].format.kind == BL_FORMAT_BINARY && i < p->wires[input].count; i++)
+        if (codes[i] == 0)
+            return bli_fail(p->ctx, BL_BAD_VALUE, "wire '%s' (input): code 0 of element %lld is no code of binary",
+                            p->wires[input].name, (long long)i);
+    return BL_OK;
+}
+
 bl_status bli_program_interpret(const bli_program *p, const int64_t *const *codes, int64_t **wires)
 {
-    for (int i = 0; i < p->num_inputs; i++)
+    for (int i = 0; i < p->num_inputs; i++) {
         BLI_TRY(check_codes(p, i, codes[i], BL_BAD_VALUE));
+        BLI_TRY(check_binary(p, i, codes[i]));
+    }
     for (int i = 0; i < p->num_ops; i++) {
         const bli_prim_op *op = &p->ops[i];
         bli_work w = {.op = op, .out = &p->wires[i], .y = wires[i]};
