@@ -2,6 +2,8 @@
  *
  * Ops are tried, not planned: a primitive is drawn with operands and constants that suit it, and what the builder
  * refuses (a range past 64 bits) is left out.  Wires that nothing reads become outputs.
+ *
+ * Length: one maker a primitive, and they share their helpers.
  */
 #include "support/programs.h"
 
