@@ -4,9 +4,8 @@
 #include "support/test.h"
 
 typedef model_wide wide;
-* /
 
-    typedef struct at {
+typedef struct at {
     int64_t c[BL_MAX_RANK];
 } at;
 
