@@ -142,6 +142,12 @@ static bl_status binary_backward(const bli_call *c, bli_binary op)
     return BL_OK;
 }
 
+/* The second operand is one number. */
+static bool one_number(const bli_call *c)
+{
+    return bli_count(&c->in[1]) == 1 && c->in[1].shape.rank <= c->in[0].shape.rank;
+}
+
 /* ---- ranges ------------------------------------------------------------------------------------------------- */
 static void add_range(bli_range_call *r)
 {
@@ -199,6 +205,7 @@ static const bli_attr_spec no_attrs[] = {{NULL, BL_ATTR_INT, false}};
         .backward = name##_backward,                                                                                   \
         .range = range_,                                                                                               \
         .scratch = scratch_,                                                                                           \
+        .same_for_all = one_number,                                                                                    \
     }
 BINARY_OP(add, "Add", infer_binary, 0, add_range, sums_size, "a + b, broadcast");
 BINARY_OP(sub, "Sub", infer_binary, 0, sub_range, sums_size, "a - b, broadcast");

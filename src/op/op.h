@@ -76,6 +76,11 @@ typedef struct bli_op {
      * which every later call finds in c->state.  NULL: no state. */
     bl_status (*setup)(bl_context *ctx, const bl_graph *g, const bl_node *node, bli_arena *arena, const void **state);
 
+    /* Whether forward does the same to every element of in[0]: out[0][i] is a function of in[0][i] alone, one function
+     * for all i, all steps and all draws, while the other inputs do not change; in[] may have shapes only.  NULL: no.
+     */
+    bool (*same_for_all)(const bli_call *c);
+
     /* In prep_size and prepare, grad_in[i].data is not NULL where a backward call will want that gradient (it is not to
      * be touched then).  Scratch may depend on it too. */
     size_t (*scratch)(const bli_call *c);   /* bytes per thread for forward or backward of this slice; NULL: 0 */

@@ -126,6 +126,14 @@ static bl_status backward(const bli_call *c)
     return BL_OK;
 }
 
+/* A format on a fixed grid from the first step on, without draws. */
+static bool same_for_all(const bli_call *c)
+{
+    const bli_quant_spec *s = c->state;
+    return s->quantizer == &bli_quantizer_ste && s->scale_rule == BLI_SCALE_NUMBER && !bli_quant_needs_scale(s) &&
+           !c->in[2].data && s->start == 0 && s->format.rounding != BL_STOCHASTIC && s->format.kind != BL_FORMAT_MX;
+}
+
 static size_t scratch(const bli_call *c)
 {
     const bli_quant_spec *s = c->state;
@@ -159,4 +167,5 @@ const bli_op bli_op_quantize = {
     .range = range,
     .setup = setup,
     .scratch = scratch,
+    .same_for_all = same_for_all,
 };

@@ -30,6 +30,12 @@ static bl_status relu_backward(const bli_call *c)
     return BL_OK;
 }
 
+static bool always(const bli_call *c)
+{
+    (void)c;
+    return true;
+}
+
 static void relu_range(bli_range_call *r)
 {
     bli_range y = r->range_in[0];
@@ -164,6 +170,7 @@ const bli_op bli_op_relu = {
     .forward = relu_forward,
     .backward = relu_backward,
     .range = relu_range,
+    .same_for_all = always,
 };
 const bli_op bli_op_clip = {
     .schema = {"Clip", BLI_DOMAIN_ONNX, 1, 3, 1, min_max, infer_clip, "x between min and max (relu6, hard tanh)"},
@@ -171,6 +178,7 @@ const bli_op bli_op_clip = {
     .forward = clip_forward,
     .backward = clip_backward,
     .range = clip_range,
+    .same_for_all = always,
 };
 #define UNARY_OP(name, onnx, attrs_, saved, range_, help)                                                              \
     const bli_op bli_op_##name = {                                                                                     \

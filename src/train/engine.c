@@ -219,6 +219,16 @@ static bl_status make_plan(bli_engine *e, const bl_graph *g)
     return s;
 }
 
+/* Augmentation and a teacher see the rows as they are in the data. */
+static bl_status find_prefix(bli_engine *e)
+{
+    const bl_augment *a = &e->opt->augment;
+    e->prefix = bli_prefix_none(e->plan);
+    if (a->flip || a->shift || a->crop || e->opt->loss.teacher)
+        return BL_OK;
+    return bli_prefix_find(e->plan, e->data, &e->prefix);
+}
+
 static bl_status build(bli_engine *e, const bl_graph *g)
 {
     const bl_train_options *o = e->opt;
@@ -239,7 +249,8 @@ static bl_status build(bli_engine *e, const bl_graph *g)
     if (!e->error || !wants)
         return BL_NO_MEMORY;
     BLI_TRY(find_errors(e, wants));
-    BLI_TRY(bli_tape_create(e->plan, wants, &e->tape));
+    BLI_TRY(find_prefix(e));
+    BLI_TRY(bli_tape_create(e->plan, e->prefix.steps, wants, &e->tape));
     BLI_TRY(find_params(e));
     BLI_TRY(allocate(e));
     BLI_TRY(make_teacher(e));

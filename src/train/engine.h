@@ -13,6 +13,7 @@
 #include "bitlathe/train.h"
 #include "train/loss.h"
 #include "train/optimizer.h"
+#include "train/prefix.h"
 #include "train/tape.h"
 
 enum { BLI_ENGINE_PHASES = 5 + BLI_STAGE_COUNT };
@@ -22,6 +23,7 @@ typedef struct bli_engine {
     const bl_train_options *opt;
     const bl_dataset *data;
     bli_plan *plan, *teacher; /* teacher NULL without distillation */
+    bli_prefix prefix;
     bli_tape tape;
     bli_team *team;
     const bli_train_kernels *kernels;

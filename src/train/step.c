@@ -53,16 +53,29 @@ static void prepare(bli_engine *e, int member)
 }
 
 /* ---- slices -------------------------------------------------------------------------------------------------- */
+/* Rows lie anywhere in memory: those of a slice are fetched while the one before it is computed. */
+static void announce(const bli_engine *e, int slice)
+{
+    int64_t first, count;
+    if (slice >= e->plan->opt.slices)
+        return;
+    bli_plan_slice(e->plan, e->num_rows, slice, &first, &count);
+    bli_dataset_prefetch(e->data, e->rows + first, (size_t)count);
+}
+
 static bl_status gather(bli_engine *e, const bli_place *at)
 {
     const bli_plan *p = e->plan;
-    const int in = bl_graph_input(p->graph, 0);
+    const int in = e->prefix.value;
     const bl_tensor t = bli_plan_tensor(p, in, at);
     const size_t n = (size_t)at->rows, first = (size_t)at->first_row, width = (size_t)e->width;
     float *x = p->real == BL_F32 ? t.data : e->loss_memory[at->thread] + (size_t)p->slice_rows * (6 * width + 1);
     const bool classes = bl_dataset_classes(e->data) > 0;
-    BLI_TRY(bl_dataset_read(e->data, e->rows + first, n, x, classes ? e->labels + first : NULL,
-                            classes ? NULL : e->targets + first * width));
+    int32_t *labels = classes ? e->labels + first : NULL;
+    float *targets = classes ? NULL : e->targets + first * width;
+    if (e->prefix.mapped)
+        return bli_dataset_read_mapped(e->data, e->rows + first, n, &e->prefix.map, x, labels, targets);
+    BLI_TRY(bl_dataset_read(e->data, e->rows + first, n, x, labels, targets));
     const bl_augment *a = &e->opt->augment;
     if (a->flip || a->shift || a->crop)
         bl_augment_rows(a, e->opt->seed, e->epoch, e->rows + first, n, bl_dataset_row_shape(e->data), x);
@@ -137,6 +150,7 @@ bl_status bli_engine_move(bli_engine *e, const bli_move *m, int slice, const bli
 {
     switch (m->kind) {
     case BLI_MOVE_GATHER:
+        announce(e, slice + e->plan->opt.threads);
         return gather(e, at);
     case BLI_MOVE_LOSS:
         return loss(e, slice, at);
@@ -315,6 +329,7 @@ static void update(bli_engine *e, int member)
 static void member_step(void *arg, int member, int members)
 {
     bli_engine *e = arg;
+    announce(e, member);
     forward_whole(e, member);
     bli_team_barrier(e->team, member);
     prepare(e, member);

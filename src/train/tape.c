@@ -163,11 +163,11 @@ static void add_move(bli_tape *t, bli_move_kind kind, int step, bool ends)
     t->moves[t->num_moves++] = (bli_move){kind, step, ends};
 }
 
-static void list_moves(bli_tape *t, const char *wants_error)
+static void list_moves(bli_tape *t, int first_step, const char *wants_error)
 {
     const bli_plan *p = t->plan;
     add_move(t, BLI_MOVE_GATHER, -1, false);
-    for (int i = 0; i < p->num_steps; i++) {
+    for (int i = first_step; i < p->num_steps; i++) {
         if (p->steps[i].view)
             continue;
         if (p->steps[i].reduce_count)
@@ -284,7 +284,7 @@ static bl_status count_in_segments(bli_tape *t)
     return BL_OK;
 }
 
-bl_status bli_tape_create(bli_plan *p, const char *wants_error, bli_tape *t)
+bl_status bli_tape_create(bli_plan *p, int first_step, const char *wants_error, bli_tape *t)
 {
     *t = (bli_tape){.plan = p};
     BLI_TRY(allocate(t));
@@ -304,7 +304,7 @@ bl_status bli_tape_create(bli_plan *p, const char *wants_error, bli_tape *t)
     keep_for_tiles(t);
     for (int s = 0; s < p->num_storages && needs_whole_batch(p, wants_error); s++)
         p->storages[s].global = true;
-    list_moves(t, wants_error);
+    list_moves(t, first_step, wants_error);
     BLI_TRY(count_in_segments(t));
     BLI_TRY(bli_plan_layout(p));
     return size_reductions(t, wants_error);

@@ -58,9 +58,10 @@ typedef struct bli_tape {
     size_t partial_count;
 } bli_tape;
 
-/* wants_error[step]: 0 no error format there, 1 fixed, 2 with a dynamic scale.  Lengthens the plan's lifetimes and lays
- * it out.  Memory is the plan's. */
-BL_MUST_CHECK bl_status bli_tape_create(bli_plan *p, const char *wants_error, bli_tape *out);
+/* The plan's first `first_step` steps are left out: their work is done by whoever gathers.  wants_error[step]: 0 no
+ * error format there, 1 fixed, 2 with a dynamic scale.  Lengthens the plan's lifetimes and lays it out.  Memory is the
+ * plan's. */
+BL_MUST_CHECK bl_status bli_tape_create(bli_plan *p, int first_step, const char *wants_error, bli_tape *out);
 
 /* Runs move m on one slice (all kinds but GATHER, LOSS, ERROR). */
 BL_MUST_CHECK bl_status bli_tape_move(const bli_tape *t, const bli_move *m, int slice, const bli_place *at);

@@ -157,6 +157,14 @@ static void a_row_wider_than_the_page_buffer_is_read_in_place(void **state)
 }
 
 /* ---- kernels ------------------------------------------------------------------------------------------------- */
+static bli_gather_u8_fn *const kernels[] = {
+    bli_gather_u8_generic,
+#if defined(__x86_64__)
+    bli_gather_u8_avx2,
+    bli_gather_u8_avx512,
+#endif
+};
+
 static void every_kernel_converts_every_byte_alike(void **state)
 {
     (void)state;
@@ -166,20 +174,32 @@ static void every_kernel_converts_every_byte_alike(void **state)
     const uint32_t rows[ROWS] = {8, 0, 3, 3, 7, 1, 2, 6, 5};
     for (size_t i = 0; i < sizeof data; i++)
         data[i] = (uint8_t)(i * 37);
-    static const bli_gather_u8_fn kernels[] = {
-        bli_gather_u8_generic,
-#if defined(__x86_64__)
-        bli_gather_u8_avx2,
-        bli_gather_u8_avx512,
-#endif
-    };
     for (size_t isa = 0; isa <= (size_t)bli_cpu_isa() && isa < BLI_COUNT(kernels); isa++)
         for (size_t width = 1; width <= WIDEST; width++) {
             x[ROWS * width] = 77;
-            kernels[isa](data, width, rows, ROWS, x);
+            kernels[isa](data, width, rows, ROWS, &bli_byte_identity, x);
             for (size_t i = 0; i < ROWS * width; i++)
                 assert_true(x[i] == (float)data[rows[i / width] * width + i % width]);
             assert_true(x[ROWS * width] == 77);
+        }
+}
+
+static void every_kernel_maps_every_byte_alike(void **state)
+{
+    (void)state;
+    enum { WIDTH = 256 + 5 };
+    uint8_t data[WIDTH];
+    float x[WIDTH];
+    static bli_byte_map maps[] = {{.linear = true, .scale = 0.1f, .offset = -7.3f}, {.linear = false}};
+    for (int b = 0; b < 256; b++)
+        maps[1].table[b] = 1 / (float)(b + 1);
+    for (size_t i = 0; i < WIDTH; i++)
+        data[i] = (uint8_t)i;
+    for (size_t isa = 0; isa <= (size_t)bli_cpu_isa() && isa < BLI_COUNT(kernels); isa++)
+        for (size_t m = 0; m < BLI_COUNT(maps); m++) {
+            kernels[isa](data, WIDTH, &(uint32_t){0}, 1, &maps[m], x);
+            for (size_t i = 0; i < WIDTH; i++)
+                assert_true(x[i] == (m ? maps[1].table[data[i]] : (float)data[i] * 0.1f + -7.3f));
         }
 }
 
@@ -492,6 +512,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(every_type_comes_back_as_written, start, stop),
         cmocka_unit_test_setup_teardown(a_row_wider_than_the_page_buffer_is_read_in_place, start, stop),
         cmocka_unit_test(every_kernel_converts_every_byte_alike),
+        cmocka_unit_test(every_kernel_maps_every_byte_alike),
         cmocka_unit_test_setup_teardown(a_folder_has_a_train_and_a_test_part, start, stop),
         cmocka_unit_test_setup_teardown(each_bad_file_is_named_with_its_fault, start, stop),
         cmocka_unit_test_setup_teardown(bad_labels_are_named_with_row_and_value, start, stop),

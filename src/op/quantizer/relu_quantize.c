@@ -105,10 +105,18 @@ static bl_status backward(const bli_call *c)
     return BL_OK;
 }
 
+/* Formats that draw, and delayed starts, are none of this file's. */
+static bool same_for_all(const bli_call *c)
+{
+    (void)c;
+    return true;
+}
+
 const bli_op bli_op_relu_quantize = {
     .schema = {.type = "Relu and Quantize", .domain = BLI_DOMAIN_OWN, .min_inputs = 1, .max_inputs = 3},
     .flags = BLI_OP_NEEDS_IN,
     .forward = forward,
     .backward = backward,
     .setup = setup,
+    .same_for_all = same_for_all,
 };

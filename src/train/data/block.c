@@ -60,22 +60,26 @@ void bli_swap_elements(void *data, size_t count, size_t element_size)
 }
 
 /* ---- bytes --------------------------------------------------------------------------------------------------- */
-void bli_gather_u8_generic(const uint8_t *data, size_t row_bytes, const uint32_t *rows, size_t n, float *x)
+const bli_byte_map bli_byte_identity = {.linear = true, .scale = 1};
+
+void bli_gather_u8_generic(const uint8_t *data, size_t row_bytes, const uint32_t *rows, size_t n,
+                           const bli_byte_map *map, float *x)
 {
+    const float scale = map->scale, offset = map->offset;
     for (size_t i = 0; i < n; i++) {
         if (i + AHEAD < n)
             for (size_t at = 0; at < row_bytes; at += BLI_ALIGN)
                 __builtin_prefetch(data + rows[i + AHEAD] * row_bytes + at);
         const uint8_t *src = data + rows[i] * row_bytes;
         for (size_t k = 0; k < row_bytes; k++)
-            x[i * row_bytes + k] = (float)src[k];
+            x[i * row_bytes + k] = map->linear ? (float)src[k] * scale + offset : map->table[src[k]];
     }
 }
 
-static bli_gather_u8_fn choose_gather(void)
+static bli_gather_u8_fn *choose_gather(void)
 {
 #if defined(__x86_64__)
-    static const bli_gather_u8_fn by_isa[BLI_ISA_COUNT] = {
+    static bli_gather_u8_fn *const by_isa[BLI_ISA_COUNT] = {
         [BLI_ISA_GENERIC] = bli_gather_u8_generic,
         [BLI_ISA_AVX2] = bli_gather_u8_avx2,
         [BLI_ISA_AVX512] = bli_gather_u8_avx512,
@@ -174,7 +178,7 @@ static bl_status report_nonfinite(bl_context *ctx, const bli_block *b, const uin
 static void read_memory_rows(const bli_block *b, const uint32_t *rows, size_t n, float *x)
 {
     if (b->type == BL_U8) {
-        b->gather(b->data, b->elements, rows, n, x);
+        b->gather(b->data, b->elements, rows, n, &bli_byte_identity, x);
         return;
     }
     size_t bytes = b->elements * types[b->type].size;

@@ -5,7 +5,16 @@
 #include "base/base.h"
 #include "bitlathe/tensor.h"
 
-typedef void (*bli_gather_u8_fn)(const uint8_t *data, size_t row_bytes, const uint32_t *rows, size_t n, float *x);
+/* What a byte b becomes: b * scale + offset where linear, else table[b]. */
+typedef struct bli_byte_map {
+    bool linear;
+    float scale, offset;
+    float table[256];
+} bli_byte_map;
+extern const bli_byte_map bli_byte_identity;
+
+typedef void bli_gather_u8_fn(const uint8_t *data, size_t row_bytes, const uint32_t *rows, size_t n,
+                              const bli_byte_map *map, float *x);
 
 typedef struct bli_block {
     bl_dtype type;
@@ -16,7 +25,7 @@ typedef struct bli_block {
     int fd;
     uint64_t offset;
     const char *path; /* what messages call it */
-    bli_gather_u8_fn gather;
+    bli_gather_u8_fn *gather;
 } bli_block;
 
 /* A block in memory. */
@@ -31,9 +40,7 @@ BL_MUST_CHECK bl_status bli_block_doubles(bl_context *ctx, const bli_block *b, u
 /* Reverses the bytes of each element, in place. */
 void bli_swap_elements(void *data, size_t count, size_t element_size);
 
-/* Kernels: bytes to floats, the next rows prefetched. */
-void bli_gather_u8_generic(const uint8_t *data, size_t row_bytes, const uint32_t *rows, size_t n, float *x);
-void bli_gather_u8_avx2(const uint8_t *data, size_t row_bytes, const uint32_t *rows, size_t n, float *x);
-void bli_gather_u8_avx512(const uint8_t *data, size_t row_bytes, const uint32_t *rows, size_t n, float *x);
+/* Kernels: bytes to what a map makes of them, the next rows prefetched. */
+bli_gather_u8_fn bli_gather_u8_generic, bli_gather_u8_avx2, bli_gather_u8_avx512;
 
 #endif

@@ -62,6 +62,14 @@ BL_MUST_CHECK bl_status bli_dataset_name_classes(bl_dataset *d, const char *cons
 /* Bytes that rows may take in memory. */
 size_t bli_data_budget(const bl_dataset_options *o);
 
+/* Whether rows are bytes in memory, which can be read through a map: x gets what it makes of each byte.  The rest as
+ * bl_dataset_read. */
+bool bli_dataset_has_bytes(const bl_dataset *d);
+BL_MUST_CHECK bl_status bli_dataset_read_mapped(const bl_dataset *d, const uint32_t *rows, size_t n,
+                                                const bli_byte_map *map, float *x, int32_t *labels, float *targets);
+/* Asks the processor to bring these rows nearer, for reading them soon.  Nothing where rows are not in memory. */
+void bli_dataset_prefetch(const bl_dataset *d, const uint32_t *rows, size_t n);
+
 /* "28x28x1" as a shape of `elements` elements. */
 BL_MUST_CHECK bl_status bli_parse_row_shape(bl_context *ctx, const char *text, size_t elements, bl_shape *out);
 

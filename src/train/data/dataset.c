@@ -287,17 +287,49 @@ static bl_status read_labels(const bl_dataset *d, const uint32_t *rows, size_t n
     return BL_OK;
 }
 
-bl_status bl_dataset_read(const bl_dataset *d, const uint32_t *rows, size_t n, float *x, int32_t *labels,
-                          float *targets)
+static bl_status read_rest(const bl_dataset *d, const uint32_t *rows, size_t n, int32_t *labels, float *targets)
+{
+    if (labels)
+        BLI_TRY(read_labels(d, rows, n, labels));
+    return targets ? bli_block_read(d->ctx, &d->labels, rows, n, targets) : BL_OK;
+}
+
+static bl_status check_read(const bl_dataset *d, const uint32_t *rows, size_t n, bool labels, bool targets)
 {
     BLI_TRY(check_rows(d, rows, n));
     if (labels && d->classes == 0)
         return bli_fail(d->ctx, BL_USAGE, "%s: has no classes to read", d->path);
     if (targets && d->targets == 0)
         return bli_fail(d->ctx, BL_USAGE, "%s: has no targets to read", d->path);
+    return BL_OK;
+}
+
+bl_status bl_dataset_read(const bl_dataset *d, const uint32_t *rows, size_t n, float *x, int32_t *labels,
+                          float *targets)
+{
+    BLI_TRY(check_read(d, rows, n, labels != NULL, targets != NULL));
     if (x)
         BLI_TRY(d->read_features(d, rows, n, x));
-    if (labels)
-        BLI_TRY(read_labels(d, rows, n, labels));
-    return targets ? bli_block_read(d->ctx, &d->labels, rows, n, targets) : BL_OK;
+    return read_rest(d, rows, n, labels, targets);
+}
+
+bool bli_dataset_has_bytes(const bl_dataset *d)
+{
+    return d->read_features == read_block_features && d->features.data && d->features.type == BL_U8;
+}
+
+bl_status bli_dataset_read_mapped(const bl_dataset *d, const uint32_t *rows, size_t n, const bli_byte_map *map,
+                                  float *x, int32_t *labels, float *targets)
+{
+    BLI_TRY(check_read(d, rows, n, labels != NULL, targets != NULL));
+    d->features.gather(d->features.data, d->row_elements, rows, n, map, x);
+    return read_rest(d, rows, n, labels, targets);
+}
+
+void bli_dataset_prefetch(const bl_dataset *d, const uint32_t *rows, size_t n)
+{
+    const size_t bytes = d->row_elements * bl_dtype_size(d->features.type);
+    for (size_t i = 0; bli_dataset_has_bytes(d) && i < n; i++)
+        for (size_t at = 0; rows[i] < d->rows && at < bytes; at += BLI_ALIGN)
+            __builtin_prefetch(d->features.data + rows[i] * bytes + at, 0, 2);
 }

@@ -18,7 +18,7 @@ struct bli_image_cache {
     size_t slots, bytes; /* of an image */
     uint64_t *held;      /* row + 1, or 0 */
     uint8_t *pixels;
-    bli_gather_u8_fn to_float;
+    bli_gather_u8_fn *to_float;
     int locks;
     pthread_mutex_t lock[LOCKS];
 };
@@ -79,7 +79,7 @@ static bl_status read_locked(bli_image_cache *c, uint32_t row, size_t slot, floa
         BLI_TRY(bli_image_file_read(c->ctx, &c->files[row], &c->info, &info, pixels));
         c->held[slot] = (uint64_t)row + 1;
     }
-    c->to_float(pixels, c->bytes, &first, 1, x);
+    c->to_float(pixels, c->bytes, &first, 1, &bli_byte_identity, x);
     return BL_OK;
 }
 
