@@ -1,0 +1,121 @@
+/* core.c: the module NAME_core: the whole network unrolled, stage by stage.
+ *
+ * One result a clock while ce is high.  x is taken into registers, y comes out of registers; between them registers
+ * stand at stage cuts only.  Nothing is reset: what a sample computes depends on no other sample.
+ */
+#include <inttypes.h>
+#include <stdio.h>
+
+#include "emit/verilog/verilog.h"
+
+static void print_head(const bli_verilog *v, bli_text *t)
+{
+    char safe[256];
+    bli_text_line(t, "// %s_core: the network %s, unrolled.", v->name,
+                  bli_text_safe(v->program->name, safe, sizeof safe));
+    bli_text_line(t, "// %d stages cut for %.3f ns on %s by a model; y comes %d clocks after x; one sample a clock.",
+                  v->pipe.stages, (double)v->pipe.period / 1000, v->model->family, v->latency);
+    bli_text_line(t, "// Emitted by bitlathe %s.", bl_version());
+    bli_text_line(t, "//");
+    for (int i = 0; i < v->program->num_inputs; i++)
+        bli_text_line(t, "// x[%" PRId64 " +: %d * e] is element e of %s, %s", v->x[i].first, v->x[i].width,
+                      v->wires[v->x[i].wire], v->x[i].is_signed ? "two's complement" : "never negative");
+    for (int i = 0; i < v->program->num_outputs; i++)
+        bli_text_line(t, "// y[%" PRId64 " +: %d * e] is element e of %s, %s", v->y[i].first, v->y[i].width,
+                      v->wires[v->y[i].wire], v->y[i].is_signed ? "two's complement" : "never negative");
+    bli_text_put(t, "\n");
+    bli_text_line(t, "/* verilator lint_off UNUSED */ // bits that rounding and wrapping cut off are read by no one");
+    bli_text_open(t, "module %s_core (", v->name);
+    bli_text_line(t, "input wire clk,");
+    bli_text_line(t, "input wire ce,");
+    bli_text_line(t, "input wire [%" PRId64 ":0] x,", v->x_bits - 1);
+    bli_text_line(t, "output wire [%" PRId64 ":0] y", v->y_bits - 1);
+    bli_text_close(t, ");");
+    t->depth++;
+    bli_text_line(t, "reg [%" PRId64 ":0] x_q;", v->x_bits - 1);
+    bli_text_line(t, "always @(posedge clk) if (ce) x_q <= x;");
+}
+
+/* A comment where the layer or the wire changes. */
+static void print_origin(const bli_verilog *v, int signal, int *wire, bli_text *t)
+{
+    const bli_program *p = v->program;
+    int now = v->net->signals[signal].wire;
+    char layer[256], name[256];
+    if (now == *wire)
+        return;
+    bli_text_put(t, "\n");
+    bli_text_line(t, "// layer %s: %s",
+                  bli_text_safe(p->wires[now].layer ? p->wires[now].layer : "", layer, sizeof layer),
+                  bli_text_safe(p->wires[now].name, name, sizeof name));
+    *wire = now;
+}
+
+static void print_register(const bli_verilog *v, int signal, int stage, bli_text *t)
+{
+    bli_verilog_text now, before;
+    int bits = bli_net_bits(&v->net->signals[signal]);
+    char range[32] = "";
+    bli_verilog_name(v, signal, stage, now);
+    bli_verilog_name(v, signal, stage - 1, before);
+    if (bits > 1)
+        snprintf(range, sizeof range, "[%d:0] ", bits - 1);
+    bli_text_line(t, "reg %s%s;", range, now);
+    bli_text_line(t, "always @(posedge clk) if (ce) %s <= %s;", now, before);
+}
+
+static void print_stage(const bli_verilog *v, int stage, bli_text *t)
+{
+    const bli_net *n = v->net;
+    int wire = -1;
+    bli_text_put(t, "\n");
+    bli_text_line(t, "// ---- stage %d", stage);
+    for (int i = 0; i < n->count && stage > 0; i++)
+        if (n->signals[i].kind != BLI_NET_CONST && v->pipe.stage[i] < stage && v->pipe.last[i] >= stage)
+            print_register(v, i, stage, t);
+    for (int i = 0; i < n->count; i++)
+        if (v->pipe.stage[i] == stage && n->signals[i].kind != BLI_NET_CONST) {
+            print_origin(v, i, &wire, t);
+            bli_verilog_signal(v, i, t);
+        }
+}
+
+/* One element of an output: its signal in the last stage at the field's width, or a constant. */
+static void print_element(const bli_verilog *v, const bli_verilog_field *f, int64_t e, bli_text *t)
+{
+    bli_net_ref r = v->net->wires[f->wire][e];
+    int64_t first = f->first + e * f->width;
+    bli_verilog_text name, held;
+    if (bli_net_is_constant(r)) {
+        uint64_t mask = f->width >= 64 ? UINT64_MAX : ((uint64_t)1 << f->width) - 1;
+        bli_text_line(t, "assign y[%" PRId64 ":%" PRId64 "] = %d'h%" PRIx64 ";", first + f->width - 1, first, f->width,
+                      (uint64_t)r.offset & mask);
+        return;
+    }
+    const bli_net_signal *s = &v->net->signals[r.signal];
+    int bits = bli_net_bits(s);
+    bli_verilog_name(v, r.signal, v->pipe.stages - 1, name);
+    snprintf(held, sizeof held, "%.200s__%" PRId64 "__y", v->wires[f->wire], e);
+    bli_text_line(t, "reg [%d:0] %s;", bits - 1, held);
+    bli_text_line(t, "always @(posedge clk) if (ce) %s <= %s;", held, name);
+    bli_text_put(t, "    assign y[%" PRId64 ":%" PRId64 "] = ", first + f->width - 1, first);
+    if (bits == f->width)
+        bli_text_put(t, "%s;\n", held);
+    else if (bli_net_signed(s))
+        bli_text_put(t, "{{%d{%s[%d]}}, %s};\n", f->width - bits, held, bits - 1, held);
+    else
+        bli_text_put(t, "{%d'd0, %s};\n", f->width - bits, held);
+}
+
+void bli_verilog_core(const bli_verilog *v, bli_text *t)
+{
+    print_head(v, t);
+    for (int stage = 0; stage < v->pipe.stages; stage++)
+        print_stage(v, stage, t);
+    bli_text_put(t, "\n");
+    bli_text_line(t, "// ---- outputs");
+    for (int i = 0; i < v->program->num_outputs; i++)
+        for (int64_t e = 0; e < v->program->wires[v->y[i].wire].count; e++)
+            print_element(v, &v->y[i], e, t);
+    bli_text_close(t, "endmodule");
+}

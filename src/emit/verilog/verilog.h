@@ -1,0 +1,60 @@
+/* verilog.h: what the files that print Verilog share.
+ *
+ * Modules of a project "net": net_core (clk, ce, x, y), net_stream around it, net_add and its like, one module for each
+ * table, and the bench net_tb.  x and y are packed: element 0 in the lowest bits, the elements of one wire all as wide
+ * as its widest, wires in the program's order.
+ */
+#ifndef BLI_VERILOG_H
+#define BLI_VERILOG_H
+
+#include "emit/emit.h"
+#include "emit/verilog/net.h"
+#include "emit/verilog/pipeline.h"
+
+/* One wire's place in a packed vector. */
+typedef struct bli_verilog_field {
+    int wire;
+    int width; /* of one element, >= 1 */
+    bool is_signed;
+    int64_t first; /* bit of element 0 */
+} bli_verilog_field;
+
+typedef struct bli_verilog {
+    const bli_program *program;
+    bli_net *net;
+    bli_pipeline pipe;
+    const bli_delay_model *model;
+    const char *name;        /* of the project */
+    const char **wires;      /* identifiers, by wire */
+    int *local;              /* by signal: its number among its wire's steps */
+    const int *table_signal; /* by table: the first signal that reads it */
+    int *table;              /* by signal: which table */
+    int num_tables;
+    int64_t x_bits, y_bits;   /* >= 1 */
+    bli_verilog_field *x, *y; /* by input, output */
+    int latency;              /* clocks from x to y */
+} bli_verilog;
+
+/* layout.c: fields, names and tables; memory from the net's arena. */
+BL_MUST_CHECK bl_status bli_verilog_layout(const bli_emit_job *job, bli_net *net, bli_verilog *out);
+
+/* A buffer for one expression or name; longer ones are cut, which cannot happen with names of BLI_NAME_LONGEST. */
+enum { BLI_VERILOG_TEXT = 1024 };
+typedef char bli_verilog_text[BLI_VERILOG_TEXT];
+/* The signal's name in a stage (where it is computed, or later). */
+void bli_verilog_name(const bli_verilog *v, int signal, int stage, bli_verilog_text out);
+
+/* core.c, cells.c, stream.c, bench.c: one file each. */
+void bli_verilog_core(const bli_verilog *v, bli_text *t);
+void bli_verilog_cells(const bli_verilog *v, bli_text *t);
+void bli_verilog_stream(const bli_verilog *v, bli_text *t);
+void bli_verilog_bench(const bli_verilog *v, int samples, bli_text *t);
+/* One line of hexadecimal digits for each sample; codes[i]: samples x count of field i. */
+BL_MUST_CHECK bl_status bli_verilog_vectors(const bli_verilog *v, const bli_verilog_field *fields, int num_fields,
+                                            int64_t bits, int64_t *const *codes, int samples, bli_text *t);
+/* operation.c: one signal as declaration and assignment. */
+void bli_verilog_signal(const bli_verilog *v, int signal, bli_text *t);
+
+extern const bli_emit_backend bli_emit_verilog;
+
+#endif
