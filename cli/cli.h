@@ -18,7 +18,7 @@ typedef struct cli_options {
     bool json, quiet, help;
     int threads;
     const char *seed;
-    bool resume, no_test, no_model, check, as_float, man, recipe;
+    bool resume, no_test, no_model, check, as_float, exact, man, recipe;
     const char *out, *data, *split, *target, *shape, *loss, *input, *output, *trace;
     const char *sets[CLI_MAX_SETS];
     int num_sets;
@@ -73,6 +73,12 @@ void cli_note(const cli *c, const char *fmt, ...) BL_PRINTF(2, 3); /* to standar
 void cli_add(cli *c, const char *key, json_t *value);              /* into the JSON result; steals value */
 json_t *cli_number(double v);                                      /* null for NaN and infinities */
 void cli_size_text(double bits, char *buf, size_t size);
+
+/* exact.c.  *program NULL: the float graph it is (asked for, or the model does not lower: a note says why; with --exact
+ * that fails). */
+bl_status cli_exact(cli *c, const bl_graph *g, bl_program **program);
+const char *cli_through(const bl_program *program); /* "exact", "float" */
+void cli_say_cut(cli *c, const bl_program *program);
 
 /* progress.c: a bar on a terminal, one line an epoch elsewhere. */
 typedef struct cli_progress {

@@ -11,13 +11,15 @@ static const cli_option options[] = {
     {"input", CLI_TEXT, "X.npy", "rows of input", offsetof(cli_options, input)},
     {"output", CLI_TEXT, "Y.npy", "where the outputs go", offsetof(cli_options, output)},
     {"trace", CLI_TEXT, "T.npz", "where every layer's values go, by name", offsetof(cli_options, trace)},
-    {"float", CLI_FLAG, NULL, "through the float graph: the only way in this version", offsetof(cli_options, as_float)},
+    {"exact", CLI_FLAG, NULL, "through the exact program or not at all", offsetof(cli_options, exact)},
+    {"float", CLI_FLAG, NULL, "through the float graph", offsetof(cli_options, as_float)},
     {NULL, CLI_FLAG, NULL, NULL, 0}};
 
 typedef struct job {
     cli *c;
     bl_graph *g;
     bl_runner *runner;
+    bl_program *program;
     bl_tensor x, y;
     bl_npz_entry *entries;
     size_t count, room;
@@ -60,6 +62,7 @@ static void job_free(job *j)
     bl_tensor_free(j->c->ctx, &j->x);
     bl_tensor_free(j->c->ctx, &j->y);
     bl_runner_destroy(j->runner);
+    bl_program_destroy(j->program);
     bl_graph_destroy(j->g);
 }
 
@@ -89,17 +92,30 @@ static bl_status load(job *j)
     return s == BL_OK ? fit_rows(j) : s;
 }
 
+static bl_status run_program(job *j)
+{
+    cli_say_cut(j->c, j->program);
+    return bl_program_trace(j->c->ctx, j->program, &j->x, j->c->o.trace ? on_value : NULL, j, &j->y);
+}
+
+static bl_status run_graph(job *j)
+{
+    bl_status s = bl_runner_create(j->c->ctx, j->g, ROWS_AT_ONCE, &j->runner);
+    if (s != BL_OK)
+        return s;
+    if (j->c->o.trace)
+        bl_runner_trace(j->runner, on_value, j);
+    return bl_runner_run(j->runner, &j->x, &j->y);
+}
+
 static bl_status work(job *j)
 {
     cli *c = j->c;
     bl_status s = load(j);
     if (s == BL_OK)
-        s = bl_runner_create(c->ctx, j->g, ROWS_AT_ONCE, &j->runner);
-    if (s != BL_OK)
-        return s;
-    if (c->o.trace)
-        bl_runner_trace(j->runner, on_value, j);
-    s = bl_runner_run(j->runner, &j->x, &j->y);
+        s = cli_exact(c, j->g, &j->program);
+    if (s == BL_OK)
+        s = j->program ? run_program(j) : run_graph(j);
     if (s == BL_OK)
         s = bl_npy_write(c->ctx, c->o.output, &j->y);
     if (s == BL_OK && c->o.trace)
@@ -124,11 +140,11 @@ static bl_status run(cli *c)
         bl_shape_print(&j.y.shape, shape, sizeof shape);
         cli_add(c, "output", json_string(c->o.output));
         cli_add(c, "shape", shape_json(&j.y.shape));
-        cli_add(c, "through", json_string("float"));
+        cli_add(c, "through", json_string(cli_through(j.program)));
         if (c->o.trace)
             cli_add(c, "trace", json_string(c->o.trace));
         if (!c->o.json)
-            printf("%s: %s through the float graph\n", c->o.output, shape);
+            printf("%s: %s through the %s\n", c->o.output, shape, j.program ? "exact program" : "float graph");
     }
     job_free(&j);
     return s;
@@ -136,7 +152,7 @@ static bl_status run(cli *c)
 
 const cli_command cli_run = {
     .name = "run",
-    .synopsis = "run MODEL.onnx --input X.npy --output Y.npy [--trace T.npz]",
+    .synopsis = "run MODEL.onnx --input X.npy --output Y.npy [--trace T.npz] [--exact | --float]",
     .help = "a model's outputs for an array of inputs",
     .text = "Runs a model over the rows of a NumPy array and writes its outputs; with --trace, every\n"
             "layer's values by name.",

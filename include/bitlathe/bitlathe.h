@@ -6,6 +6,7 @@
 #include "bitlathe/format.h"
 #include "bitlathe/graph.h"
 #include "bitlathe/list.h"
+#include "bitlathe/lower.h"
 #include "bitlathe/model.h"
 #include "bitlathe/program.h"
 #include "bitlathe/recipe.h"

@@ -10,6 +10,7 @@
 
 #include "bitlathe/dataset.h"
 #include "bitlathe/graph.h"
+#include "bitlathe/program.h"
 
 #ifdef __cplusplus
 extern "C" {
@@ -111,6 +112,9 @@ typedef struct bl_scores {
 /* Evaluation mode over a data set, through the training engine's own kernels. */
 BL_MUST_CHECK bl_status bl_evaluate(bl_context *ctx, const bl_graph *g, const bl_dataset *data, const char *loss,
                                     bl_scores *out);
+/* The same through an exact program (lower.h). */
+BL_MUST_CHECK bl_status bl_evaluate_program(bl_context *ctx, const bl_program *p, const bl_dataset *data,
+                                            const char *loss, bl_scores *out);
 
 #if defined(__GNUC__)
 #pragma GCC visibility pop

@@ -93,12 +93,14 @@ static const bli_attr_spec ends[] = {
 
 const bli_op bli_op_affine = {
     .schema = {"Affine", BLI_DOMAIN_OWN, 2, 3, 1, none, infer, "x scale + offset per channel (evaluation only)"},
+    .flags = BLI_OP_ELEMENTWISE,
     .forward = affine_forward,
     .prep_size = prep_size,
     .prepare = prepare,
 };
 const bli_op bli_op_codes = {
     .schema = {"Codes", BLI_DOMAIN_OWN, 2, 2, 1, ends, infer, "integer codes of values on a grid (evaluation only)"},
+    .flags = BLI_OP_ELEMENTWISE,
     .forward = codes_forward,
     .range = codes_range,
     .prep_size = prep_size,

@@ -266,7 +266,7 @@ static const bli_attr_spec attrs[] = {{"epsilon", BL_ATTR_FLOAT, false},
 #define BATCHNORM(name, domain, infer, help)                                                                           \
     const bli_op bli_op_##name = {                                                                                     \
         .schema = {"BatchNormalization", domain, 5, 5, 1, attrs, infer, help},                                         \
-        .flags = BLI_OP_NEEDS_IN | BLI_OP_WHOLE_BATCH,                                                                 \
+        .flags = BLI_OP_NEEDS_IN | BLI_OP_WHOLE_BATCH | BLI_OP_ELEMENTWISE,                                            \
         .forward = forward,                                                                                            \
         .backward = backward,                                                                                          \
         .scratch = scratch,                                                                                            \

@@ -9,6 +9,7 @@
 #include "op/broadcast.h"
 #include "op/infer.h"
 #include "op/kernels/loops.h"
+#include "op/lower.h"
 
 enum { TILE = 512 }; /* elements: a per-channel operand shorter than this is repeated */
 
@@ -180,6 +181,125 @@ static void mul_range(bli_range_call *r)
     r->accumulator = y.on_grid ? bli_range_steps(&y) : 0;
 }
 
+/* ---- lowering ----------------------------------------------------------------------------------------------- */
+static bool whole_shape(const bli_lower_call *c, int input)
+{
+    return bl_shape_equal(&c->in[input]->shape, &c->out[0]->shape);
+}
+
+/* A constant of one number for all, or one per channel of the result. */
+static bool is_vector(const bli_lower_call *c, const bl_tensor *t)
+{
+    const bl_shape *y = &c->out[0]->shape;
+    const int64_t n = bl_shape_count(&t->shape), last = y->dim[y->rank - 1];
+    return n == 1 || (n == last && t->shape.rank > 0 && t->shape.dim[t->shape.rank - 1] == n);
+}
+
+static bl_status constant_wire(bli_lower_call *c, const bl_tensor *t, const int64_t *codes, int exp, int *wire)
+{
+    bl_shape shape = {1, {1}};
+    const int rank = c->out[0]->shape.rank, skip = t->shape.rank == rank ? 1 : 0;
+    if (t->shape.rank > skip) {
+        shape.rank = t->shape.rank - skip;
+        for (int d = 0; d < shape.rank; d++)
+            shape.dim[d] = t->shape.dim[d + skip];
+    }
+    if (skip == 1 && t->shape.dim[0] != 1)
+        return bli_lower_refuse(c, "a constant with a batch of its own");
+    const bli_prim_op op = {.kind = BLI_PRIM_CONST, .weight = codes};
+    return bli_lower_add(c, &op, "constant", &shape, exp, wire);
+}
+
+/* y = x sign_x + constant sign_c. */
+static bl_status lower_offset(bli_lower_call *c, int x, int64_t sign_x, int64_t sign_c)
+{
+    const bl_tensor *t = &c->known[1 - x];
+    const bli_wire *w = bli_lower_wire(c, x);
+    int64_t *codes, n = bl_shape_count(&t->shape);
+    int e;
+    bool ok;
+    BLI_TRY(bli_lower_codes(c, t, &codes, &e, &ok));
+    const int exp = e < w->exp ? e : w->exp;
+    c->declined = !ok || w->exp - exp > 62 || !bli_lower_shift(codes, n, e - exp);
+    if (c->declined)
+        return BL_OK;
+    for (int64_t i = 0; i < n; i++)
+        codes[i] *= sign_c;
+    if (is_vector(c, t) && whole_shape(c, x)) {
+        int64_t *weight = bli_lower_numbers(c, n, sign_x * ((int64_t)1 << (w->exp - exp)));
+        const bli_prim_op op = {
+            .kind = BLI_PRIM_AFFINE, .num_in = 1, .in = {c->x[x].wire}, .channels = n, .weight = weight, .bias = codes};
+        return weight ? bli_lower_add(c, &op, NULL, NULL, exp, &c->y[0].wire) : BL_NO_MEMORY;
+    }
+    bli_prim_op op = {.kind = sign_x < 0 ? BLI_PRIM_SUB : BLI_PRIM_ADD, .num_in = 2};
+    BLI_TRY(constant_wire(c, t, codes, exp, &op.in[sign_x < 0 ? 0 : 1]));
+    op.in[sign_x < 0 ? 1 : 0] = c->x[x].wire;
+    *(sign_x < 0 ? &op.shift_b : &op.shift_a) = w->exp - exp;
+    return bli_lower_add(c, &op, NULL, NULL, exp, &c->y[0].wire);
+}
+
+static bl_status lower_sum(bli_lower_call *c, bli_prim kind)
+{
+    const int64_t sign = kind == BLI_PRIM_SUB ? -1 : 1;
+    if (c->x[1].wire < 0)
+        return lower_offset(c, 0, 1, sign);
+    if (c->x[0].wire < 0)
+        return lower_offset(c, 1, sign, 1);
+    const int a = bli_lower_wire(c, 0)->exp, b = bli_lower_wire(c, 1)->exp, exp = a < b ? a : b;
+    if (a - exp > 62 || b - exp > 62)
+        return bli_fail(c->ctx, BL_LIMIT, "operands of steps 2^%d and 2^%d; give one of them a coarser format", a, b);
+    const bli_prim_op op = {
+        .kind = kind, .num_in = 2, .in = {c->x[0].wire, c->x[1].wire}, .shift_a = a - exp, .shift_b = b - exp};
+    return bli_lower_add(c, &op, NULL, NULL, exp, &c->y[0].wire);
+}
+
+static bl_status add_lower(bli_lower_call *c)
+{
+    return lower_sum(c, BLI_PRIM_ADD);
+}
+
+static bl_status sub_lower(bli_lower_call *c)
+{
+    return lower_sum(c, BLI_PRIM_SUB);
+}
+
+static bl_status lower_factor(bli_lower_call *c, int x)
+{
+    const bl_tensor *t = &c->known[1 - x];
+    const bli_wire *w = bli_lower_wire(c, x);
+    int64_t *codes, n = bl_shape_count(&t->shape);
+    int e;
+    bool ok;
+    BLI_TRY(bli_lower_codes(c, t, &codes, &e, &ok));
+    c->declined = !ok;
+    if (!ok)
+        return BL_OK;
+    if (n == 1 && codes[0] == 1 && whole_shape(c, x))
+        return bli_lower_scaled(c, c->x[x].wire, e);
+    bli_prim_op op = {.kind = BLI_PRIM_MUL, .num_in = 2, .in = {c->x[x].wire}};
+    if (is_vector(c, t) && whole_shape(c, x)) {
+        op = (bli_prim_op){.kind = BLI_PRIM_AFFINE,
+                           .num_in = 1,
+                           .in = {c->x[x].wire},
+                           .channels = n,
+                           .weight = codes,
+                           .bias = bli_lower_numbers(c, n, 0)};
+        return op.bias ? bli_lower_add(c, &op, NULL, NULL, w->exp + e, &c->y[0].wire) : BL_NO_MEMORY;
+    }
+    BLI_TRY(constant_wire(c, t, codes, e, &op.in[1]));
+    return bli_lower_add(c, &op, NULL, NULL, w->exp + e, &c->y[0].wire);
+}
+
+static bl_status mul_lower(bli_lower_call *c)
+{
+    if (c->x[1].wire < 0)
+        return lower_factor(c, 0);
+    if (c->x[0].wire < 0)
+        return lower_factor(c, 1);
+    const bli_prim_op op = {.kind = BLI_PRIM_MUL, .num_in = 2, .in = {c->x[0].wire, c->x[1].wire}};
+    return bli_lower_add(c, &op, NULL, NULL, bli_lower_wire(c, 0)->exp + bli_lower_wire(c, 1)->exp, &c->y[0].wire);
+}
+
 #define BINARY(name, OP)                                                                                               \
     static bl_status name##_forward(const bli_call *c)                                                                 \
     {                                                                                                                  \
@@ -197,19 +317,20 @@ BINARY(prelu, PRELU)
 #undef BINARY
 
 static const bli_attr_spec no_attrs[] = {{NULL, BL_ATTR_INT, false}};
-#define BINARY_OP(name, onnx, infer, flags_, range_, scratch_, help)                                                   \
+#define BINARY_OP(name, onnx, infer, flags_, range_, scratch_, lower_, help)                                           \
     const bli_op bli_op_##name = {                                                                                     \
         .schema = {onnx, BLI_DOMAIN_ONNX, 2, 2, 1, no_attrs, infer, help},                                             \
-        .flags = flags_,                                                                                               \
+        .flags = (flags_) | BLI_OP_ELEMENTWISE,                                                                        \
         .forward = name##_forward,                                                                                     \
         .backward = name##_backward,                                                                                   \
         .range = range_,                                                                                               \
+        .lower = lower_,                                                                                               \
         .scratch = scratch_,                                                                                           \
         .same_for_all = one_number,                                                                                    \
     }
-BINARY_OP(add, "Add", infer_binary, 0, add_range, sums_size, "a + b, broadcast");
-BINARY_OP(sub, "Sub", infer_binary, 0, sub_range, sums_size, "a - b, broadcast");
-BINARY_OP(mul, "Mul", infer_binary, BLI_OP_NEEDS_IN, mul_range, terms_size, "a b, broadcast");
-BINARY_OP(div, "Div", infer_binary, BLI_OP_NEEDS_IN, NULL, terms_size, "a / b, broadcast");
-BINARY_OP(prelu, "PRelu", infer_prelu, BLI_OP_NEEDS_IN, NULL, terms_size,
+BINARY_OP(add, "Add", infer_binary, 0, add_range, sums_size, add_lower, "a + b, broadcast");
+BINARY_OP(sub, "Sub", infer_binary, 0, sub_range, sums_size, sub_lower, "a - b, broadcast");
+BINARY_OP(mul, "Mul", infer_binary, BLI_OP_NEEDS_IN, mul_range, terms_size, mul_lower, "a b, broadcast");
+BINARY_OP(div, "Div", infer_binary, BLI_OP_NEEDS_IN, NULL, terms_size, NULL, "a / b, broadcast");
+BINARY_OP(prelu, "PRelu", infer_prelu, BLI_OP_NEEDS_IN, NULL, terms_size, NULL,
           "x, or slope x below zero; the slope is trained");

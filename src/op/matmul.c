@@ -7,6 +7,8 @@
  */
 #include "op/products.h"
 
+#include "op/lower.h"
+
 #include "op/kernels/product.h"
 #include "op/kernels/reference.h"
 
@@ -349,6 +351,51 @@ static void range_gemm(bli_range_call *r)
     bli_range_sum(r, &s);
 }
 
+/* ---- lowering ----------------------------------------------------------------------------------------------- */
+
+static bl_status lower_dot(bli_lower_call *c)
+{
+    const bli_prim_op op = {.kind = BLI_PRIM_DOT, .num_in = 2, .in = {c->x[0].wire, c->x[1].wire}};
+    return bli_lower_add(c, &op, NULL, NULL, bli_lower_wire(c, 0)->exp + bli_lower_wire(c, 1)->exp, &c->y[0].wire);
+}
+
+/* The weight as [K, M]. */
+static bl_status transposed(bli_lower_call *c, int64_t **weight, int64_t depth, int64_t units)
+{
+    int64_t *t = bli_lower_numbers(c, depth * units, 0);
+    if (!t)
+        return BL_NO_MEMORY;
+    for (int64_t m = 0; m < units; m++)
+        for (int64_t k = 0; k < depth; k++)
+            t[k * units + m] = (*weight)[m * depth + k];
+    *weight = t;
+    return BL_OK;
+}
+
+static bl_status lower(bli_lower_call *c)
+{
+    const bool trans = is_gemm(c->node) && bl_node_int(c->node, "transB", 0);
+    const bl_tensor *w = &c->known[1];
+    if (!w->data)
+        return c->x[0].wire < 0 ? bli_lower_refuse(c, "a constant times a value; exchange the two") : lower_dot(c);
+    if (w->shape.rank != 2)
+        return bli_lower_refuse(c, "the weight has rank %d, expected a matrix", w->shape.rank);
+    if (is_gemm(c->node) && (bl_node_float(c->node, "alpha", 1) != 1 || bl_node_float(c->node, "beta", 1) != 1))
+        return bli_lower_refuse(c, "alpha or beta is not 1; multiply the weights instead");
+    const int64_t depth = w->shape.dim[trans], units = w->shape.dim[1 - trans];
+    bli_lower_sum s;
+    BLI_TRY(bli_lower_products(c, w, c->bias.data ? &c->bias : &c->known[2], units, &s));
+    if (trans)
+        BLI_TRY(transposed(c, &s.weight, depth, units));
+    const bli_prim_op op = {.kind = BLI_PRIM_DENSE,
+                            .num_in = 1,
+                            .in = {c->x[0].wire},
+                            .channels = units,
+                            .weight = s.weight,
+                            .bias = s.bias};
+    return bli_lower_add(c, &op, NULL, NULL, s.exp, &c->y[0].wire);
+}
+
 const bli_op bli_op_matmul = {
     .schema = {"MatMul", BLI_DOMAIN_ONNX, 2, 2, 1, (const bli_attr_spec[]){{0}}, infer_matmul,
                "matrix product, the dense layer"},
@@ -361,6 +408,7 @@ const bli_op bli_op_matmul = {
     .prepare = prepare,
     .weight_input = 1,
     .weight_grad = weight_grad,
+    .lower = lower,
 };
 
 static const bli_attr_spec gemm_attrs[] = {
@@ -378,4 +426,5 @@ const bli_op bli_op_gemm = {
     .prepare = prepare,
     .weight_input = 1,
     .weight_grad = weight_grad,
+    .lower = lower,
 };

@@ -7,6 +7,7 @@
 
 #include "op/box.h"
 #include "op/infer.h"
+#include "op/lower.h"
 
 static bool is_batched(const bl_shape *s)
 {
@@ -313,6 +314,25 @@ static bl_status slice_backward(const bli_call *c)
     return BL_OK;
 }
 
+/* ---- lowering ----------------------------------------------------------------------------------------------- */
+static bl_status lower_concat(bli_lower_call *c)
+{
+    const int count = c->node->num_inputs;
+    const int64_t axis = bl_node_int(c->node, "axis", 0);
+    int exp = INT32_MAX;
+    bli_prim_op op = {.kind = BLI_PRIM_CONCAT, .num_in = count};
+    for (int k = 0; k < count; k++) {
+        if (c->x[k].wire < 0)
+            return bli_lower_refuse(c, "input %d is a constant", k);
+        const int e = bli_lower_wire(c, k)->exp;
+        exp = e < exp ? e : exp;
+    }
+    for (int k = 0; k < count; k++)
+        BLI_TRY(bli_lower_align(c, c->x[k].wire, exp, &op.in[k]));
+    op.axis = (int)(axis < 0 ? axis + c->in[0]->shape.rank : axis) - 1;
+    return bli_lower_add(c, &op, NULL, NULL, exp, &c->y[0].wire);
+}
+
 /* ---- table -------------------------------------------------------------------------------------------------- */
 static const bli_attr_spec perm_attrs[] = {{"perm", BL_ATTR_INTS, false}, {NULL, BL_ATTR_INT, false}};
 static const bli_attr_spec axis_attrs[] = {{"axis", BL_ATTR_INT, true}, {NULL, BL_ATTR_INT, false}};
@@ -322,25 +342,32 @@ static const bli_attr_spec no_attrs[] = {{NULL, BL_ATTR_INT, false}};
 
 const bli_op bli_op_transpose = {
     .schema = {"Transpose", BLI_DOMAIN_ONNX, 1, 1, 1, perm_attrs, infer_transpose, "axes in another order"},
+    .flags = BLI_OP_MOVES,
     .forward = transpose_forward,
+    .lower = bli_lower_by_index,
     .backward = transpose_backward,
     .range = bli_range_same,
 };
 const bli_op bli_op_concat = {
     .schema = {"Concat", BLI_DOMAIN_ONNX, 1, BLI_MAX_IN, 1, axis_attrs, infer_concat, "inputs joined along an axis"},
     .forward = concat_forward,
+    .lower = lower_concat,
     .backward = concat_backward,
     .range = concat_range,
 };
 const bli_op bli_op_split = {
     .schema = {"Split", BLI_DOMAIN_ONNX, 1, 2, BLI_MAX_OUT, split_attrs, infer_split, "parts along an axis"},
+    .flags = BLI_OP_MOVES,
     .forward = split_forward,
+    .lower = bli_lower_by_index,
     .backward = split_backward,
     .range = split_range,
 };
 const bli_op bli_op_slice = {
     .schema = {"Slice", BLI_DOMAIN_ONNX, 3, 5, 1, no_attrs, infer_slice, "a range of every axis, with steps"},
+    .flags = BLI_OP_MOVES,
     .forward = slice_forward,
+    .lower = bli_lower_by_index,
     .backward = slice_backward,
     .range = bli_range_same,
 };

@@ -59,12 +59,15 @@ typedef struct bli_range_call {
 } bli_range_call;
 
 enum {
-    BLI_OP_VIEW = 1,       /* output is the input's bytes under another shape; no kernels */
-    BLI_OP_NEEDS_IN = 2,   /* backward reads in[] of batched inputs */
-    BLI_OP_NEEDS_OUT = 4,  /* backward reads out[] */
-    BLI_OP_WHOLE_BATCH = 8 /* in training needs reduce / reduce_backward before forward / backward */
+    BLI_OP_VIEW = 1,         /* output is the input's bytes under another shape; no kernels */
+    BLI_OP_NEEDS_IN = 2,     /* backward reads in[] of batched inputs */
+    BLI_OP_NEEDS_OUT = 4,    /* backward reads out[] */
+    BLI_OP_WHOLE_BATCH = 8,  /* in training needs reduce / reduce_backward before forward / backward */
+    BLI_OP_ELEMENTWISE = 16, /* an element of out[0] depends on that element of one batched input, and constants */
+    BLI_OP_MOVES = 32        /* lowers pending inputs too (op/lower.h) */
 };
 
+struct bli_lower_call;
 typedef struct bli_op {
     bli_schema schema;
     unsigned flags;
@@ -101,6 +104,9 @@ typedef struct bli_op {
     /* In reduce_backward c->reduced is forward's; in backward it is forward's followed by backward's (2 * count). */
     bl_status (*reduce_backward)(const bli_call *c, double *partial);
     bl_status (*update_state)(const bli_call *c);
+
+    /* Primitives of the integer program for exact inputs (op/lower.h).  NULL: none. */
+    bl_status (*lower)(struct bli_lower_call *c);
 } bli_op;
 
 const bli_op *bli_op_find(const char *type, const char *domain);       /* NULL if unknown */

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "op/infer.h"
+#include "op/lower.h"
 
 enum { DATA, PADS, VALUE, AXES };
 
@@ -200,7 +201,9 @@ static void range(bli_range_call *r)
 static const bli_attr_spec attrs[] = {{"mode", BL_ATTR_STRING, false}, {NULL, BL_ATTR_INT, false}};
 const bli_op bli_op_pad = {
     .schema = {"Pad", BLI_DOMAIN_ONNX, 2, 4, 1, attrs, infer_pad, "elements added around (or cropped)"},
+    .flags = BLI_OP_MOVES,
     .forward = forward,
+    .lower = bli_lower_by_index,
     .backward = backward,
     .range = range,
     .scratch = scratch,

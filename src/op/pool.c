@@ -11,6 +11,7 @@
 
 #include "op/broadcast.h"
 #include "op/kernels/loops.h"
+#include "op/lower.h"
 
 #define REAL_TEMPLATE "op/pool.inc"
 #include "op/real.h"
@@ -247,6 +248,136 @@ static void global_average_range(bli_range_call *r)
     average_over(r, count);
 }
 
+/* ---- lowering ----------------------------------------------------------------------------------------------- */
+/* The geometry's axis for the program's axis d: one-dimensional pools are rows there. */
+static int axis_at(const bl_shape *x, int d)
+{
+    return BLI_POOL_DIMS - (x->rank - 2) + d;
+}
+
+static bli_window window_of(const bli_pool *p, const bl_shape *x)
+{
+    bli_window w = {.groups = 1, .kernel = {1, 1}, .stride = {1, 1}, .dilation = {1, 1}};
+    for (int d = 0; d < x->rank - 2; d++) {
+        const int a = axis_at(x, d);
+        const int64_t reach = (p->out[a] - 1) * p->stride[a] + p->dilation[a] * (p->kernel[a] - 1) + 1;
+        const int64_t after = reach - p->in[a] - p->before[a];
+        w.kernel[d] = (int)p->kernel[a];
+        w.stride[d] = (int)p->stride[a];
+        w.dilation[d] = (int)p->dilation[a];
+        w.pad[d] = (int)p->before[a];
+        w.pad[2 + d] = (int)(after > 0 ? after : 0);
+    }
+    return w;
+}
+
+/* Channels whose chain falls are turned round: their greatest value comes from the least code. */
+static bl_status turned(bli_lower_call *c, const bli_chain *chain, const char *tail, int *wire)
+{
+    bool any = false;
+    if (!chain)
+        return BL_OK;
+    int64_t *sign = bli_lower_numbers(c, chain->groups, 1), *zero = bli_lower_numbers(c, chain->groups, 0);
+    if (!sign || !zero)
+        return BL_NO_MEMORY;
+    for (int64_t i = 0; i < chain->groups; i++) {
+        sign[i] = chain->direction[i] < 0 ? -1 : 1;
+        any = any || sign[i] < 0;
+        if (chain->direction[i] == 0)
+            return bli_lower_refuse(c, "the greatest of values that neither rise nor fall; put a quantizer in front");
+    }
+    const bli_prim_op op = {
+        .kind = BLI_PRIM_AFFINE, .num_in = 1, .in = {*wire}, .channels = chain->groups, .weight = sign, .bias = zero};
+    return any ? bli_lower_add(c, &op, tail, NULL, bli_builder_wire(c->b, *wire)->exp, wire) : BL_OK;
+}
+
+static bl_status lower_greatest(bli_lower_call *c, const bli_window *w)
+{
+    int wire = c->x[0].wire;
+    BLI_TRY(bli_lower_pass_chain(c, true, 0));
+    BLI_TRY(turned(c, c->x[0].chain, "turned", &wire));
+    const bli_prim_op op = {.kind = BLI_PRIM_MAXPOOL, .num_in = 1, .in = {wire}, .window = *w};
+    BLI_TRY(bli_lower_add(c, &op, NULL, NULL, bli_builder_wire(c->b, wire)->exp, &wire));
+    BLI_TRY(turned(c, c->x[0].chain, "back", &wire));
+    c->y[0].wire = wire;
+    return BL_OK;
+}
+
+static bl_status max_lower(bli_lower_call *c)
+{
+    bli_pool p;
+    BLI_TRY(bli_pool_parse(c->ctx, c->node, &c->in[0]->shape, false, &p));
+    const bli_window w = window_of(&p, &c->in[0]->shape);
+    return lower_greatest(c, &w);
+}
+
+static bli_window image_window(const bl_shape *x)
+{
+    bli_window w = {.groups = 1, .kernel = {1, 1}, .stride = {1, 1}, .dilation = {1, 1}};
+    for (int d = 0; d < x->rank - 2 && d < 2; d++)
+        w.kernel[d] = (int)x->dim[1 + d];
+    return w;
+}
+
+static bl_status global_max_lower(bli_lower_call *c)
+{
+    const bli_window w = image_window(&c->in[0]->shape);
+    if (c->in[0]->shape.rank > 4)
+        return bli_lower_refuse(c, "images of %d dimensions", c->in[0]->shape.rank - 2);
+    return lower_greatest(c, &w);
+}
+
+static bl_status sum_windows(bli_lower_call *c, const bli_window *w, int *wire)
+{
+    const bli_prim_op op = {.kind = BLI_PRIM_SUMPOOL, .num_in = 1, .in = {c->x[0].wire}, .window = *w};
+    return bli_lower_add(c, &op, "sum", NULL, bli_lower_wire(c, 0)->exp, wire);
+}
+
+static bl_status global_average_lower(bli_lower_call *c)
+{
+    const bl_shape *x = &c->in[0]->shape;
+    const bli_window w = image_window(x);
+    const double count = (double)w.kernel[0] * w.kernel[1];
+    int wire;
+    if (x->rank > 4)
+        return bli_lower_refuse(c, "images of %d dimensions", x->rank - 2);
+    BLI_TRY(sum_windows(c, &w, &wire));
+    return bli_lower_quotient(c, wire, &count, 1);
+}
+
+/* How many elements each position's sum is divided by. */
+static double count_at(const bli_pool *p, int64_t h, int64_t w)
+{
+    double n = 1;
+    for (int d = 0; d < BLI_POOL_DIMS; d++) {
+        int64_t first, last;
+        const int64_t at = d == 0 ? h : w;
+        bli_pool_taps(p, d, at, &first, &last);
+        n *= (double)(p->count_padding ? bli_pool_padded(p, d, at) : last > first ? last - first : 0);
+    }
+    return n;
+}
+
+static bl_status average_lower(bli_lower_call *c)
+{
+    bli_pool p;
+    int wire;
+    BLI_TRY(bli_pool_parse(c->ctx, c->node, &c->in[0]->shape, false, &p));
+    const bli_window w = window_of(&p, &c->in[0]->shape);
+    BLI_TRY(sum_windows(c, &w, &wire));
+    const int64_t n = p.out[0] * p.out[1] * p.channels;
+    double *counts = bli_arena_array(c->arena, (size_t)n + 1, sizeof *counts);
+    if (!counts)
+        return BL_NO_MEMORY;
+    bool same = true;
+    for (int64_t i = 0; i < n; i++) {
+        const int64_t pixel = i / p.channels;
+        counts[i] = count_at(&p, pixel / p.out[1], pixel % p.out[1]);
+        same = same && counts[i] == counts[0];
+    }
+    return bli_lower_quotient(c, wire, counts, same ? 1 : n);
+}
+
 /* ---- table -------------------------------------------------------------------------------------------------- */
 static const bli_attr_spec max_attrs[] = {{"auto_pad", BL_ATTR_STRING, false}, {"ceil_mode", BL_ATTR_INT, false},
                                           {"dilations", BL_ATTR_INTS, false},  {"kernel_shape", BL_ATTR_INTS, true},
@@ -261,23 +392,26 @@ static const bli_attr_spec no_attrs[] = {{NULL, BL_ATTR_INT, false}};
 
 const bli_op bli_op_maxpool_last = {
     .schema = {"MaxPool", BLI_DOMAIN_LAST, 1, 1, 1, max_attrs, infer_last, "largest of each window"},
-    .flags = BLI_OP_NEEDS_IN | BLI_OP_NEEDS_OUT,
+    .flags = BLI_OP_NEEDS_IN | BLI_OP_NEEDS_OUT | BLI_OP_MOVES,
     .forward = max_forward,
     .backward = max_backward,
     .range = bli_range_same,
+    .lower = max_lower,
 };
 const bli_op bli_op_averagepool_last = {
     .schema = {"AveragePool", BLI_DOMAIN_LAST, 1, 1, 1, average_attrs, infer_last, "mean of each window"},
     .forward = average_forward,
     .backward = average_backward,
     .range = average_range,
+    .lower = average_lower,
 };
 const bli_op bli_op_global_maxpool_last = {
     .schema = {"GlobalMaxPool", BLI_DOMAIN_LAST, 1, 1, 1, no_attrs, infer_global_last, "largest of each image"},
-    .flags = BLI_OP_NEEDS_IN | BLI_OP_NEEDS_OUT,
+    .flags = BLI_OP_NEEDS_IN | BLI_OP_NEEDS_OUT | BLI_OP_MOVES,
     .forward = global_max_forward,
     .backward = global_max_backward,
     .range = bli_range_same,
+    .lower = global_max_lower,
 };
 const bli_op bli_op_global_averagepool_last = {
     .schema = {"GlobalAveragePool", BLI_DOMAIN_LAST, 1, 1, 1, no_attrs, infer_global_last, "mean of each image"},
@@ -285,6 +419,7 @@ const bli_op bli_op_global_averagepool_last = {
     .backward = global_average_backward,
     .range = global_average_range,
     .scratch = global_average_scratch,
+    .lower = global_average_lower,
 };
 #define FIRST_OP(name, onnx, attrs, infer)                                                                             \
     const bli_op bli_op_##name = {.schema = {onnx, BLI_DOMAIN_ONNX, 1, 1, 1, attrs, infer,                             \

@@ -207,7 +207,7 @@ static const bli_attr_spec float_attrs[] = {
 
 #define QONNX_OP(name, type, inputs, most, attrs, help)                                                                \
     const bli_op bli_op_##name = {.schema = {type, BLI_DOMAIN_QONNX, inputs, most, 1, attrs, infer, help},             \
-                                  .flags = BLI_OP_NEEDS_IN,                                                            \
+                                  .flags = BLI_OP_NEEDS_IN | BLI_OP_ELEMENTWISE,                                       \
                                   .forward = forward,                                                                  \
                                   .backward = backward,                                                                \
                                   .range = range}

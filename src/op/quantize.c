@@ -7,6 +7,7 @@
 
 #include <string.h>
 
+#include "op/lower.h"
 #include "op/quantizer/families.h"
 
 /* ---- shape and checks ---------------------------------------------------------------------------------------- */
@@ -153,6 +154,141 @@ static void range(bli_range_call *r)
     bli_arena_destroy(arena);
 }
 
+/* ---- lowering ------------------------------------------------------------------------------------------------ */
+/* Per channel: the unit's exponent and the bits of the format. */
+typedef struct lowered_format {
+    bl_format f;
+    int64_t channels, *unit, *bits;
+    int finest; /* least unit */
+} lowered_format;
+
+/* Formats of integer codes with a constant power-of-two scale; other quantizers are left to their kernels. */
+static bool plain_format(const bli_lower_call *c, const bli_quant_spec *s, int *scale_exp)
+{
+    const char *q = s->quantizer->name;
+    if ((strcmp(q, "ste") != 0 && strcmp(q, "lsq") != 0) || !bli_integer_coded(&s->format) ||
+        s->scale_rule != BLI_SCALE_NUMBER || bli_quant_needs_scale(s) || frexp(s->scale, scale_exp) != 0.5)
+        return false;
+    (*scale_exp)--;
+    return c->node->num_inputs < 2 || c->node->inputs[1] < 0;
+}
+
+static bl_status format_of(bli_lower_call *c, const bli_quant_spec *s, int scale_exp, lowered_format *l)
+{
+    const bl_tensor *w = c->node->num_inputs > 2 && c->node->inputs[2] >= 0 ? &c->known[2] : NULL;
+    const bl_shape *x = &c->in[0]->shape;
+    const int64_t last = x->dim[x->rank - 1], count = w && w->data ? bl_shape_count(&w->shape) : 1;
+    l->f = s->format;
+    l->channels = count;
+    if (w && (!w->data || (count != 1 && (count != last || w->shape.dim[w->shape.rank - 1] != count))))
+        return bli_lower_refuse(c, "an activation's widths of its own per element; give one per channel or tensor");
+    l->unit = bli_lower_numbers(c, count, 0);
+    l->bits = bli_lower_numbers(c, count, 0);
+    if (!l->unit || !l->bits)
+        return BL_NO_MEMORY;
+    l->finest = INT32_MAX;
+    for (int64_t i = 0; i < count; i++) {
+        l->bits[i] = w ? (int64_t)bli_width_value(w, (size_t)i) : s->format.bits;
+        l->unit[i] = scale_exp + (s->format.kind == BL_FORMAT_FIXED ? s->format.integer - l->bits[i] : 0);
+        l->finest = l->unit[i] < l->finest ? (int)l->unit[i] : l->finest;
+    }
+    return BL_OK;
+}
+
+static bl_status round_wire(bli_lower_call *c, const lowered_format *l, int *wire)
+{
+    const int exp = bli_builder_wire(c->b, *wire)->exp;
+    int64_t *shift = bli_lower_numbers(c, l->channels, 0);
+    bool any = false;
+    if (!shift)
+        return BL_NO_MEMORY;
+    for (int64_t i = 0; i < l->channels; i++) {
+        shift[i] = l->unit[i] - exp;
+        any = any || shift[i] != 0;
+        if (shift[i] > 62) /* all that is left is the sign: rounding a tiny value */
+            c->declined = true;
+        if (shift[i] < -62)
+            return bli_fail(c->ctx, BL_LIMIT, "steps of 2^%d from values of steps 2^%d", (int)l->unit[i], exp);
+    }
+    if (!any || c->declined)
+        return BL_OK;
+    const bli_prim_op op = {.kind = BLI_PRIM_ROUND,
+                            .num_in = 1,
+                            .in = {*wire},
+                            .channels = l->channels,
+                            .shift = shift,
+                            .rounding = l->f.rounding == BL_STOCHASTIC ? BL_RND_CONV : l->f.rounding};
+    return bli_lower_add(c, &op, "round", NULL, l->finest, wire);
+}
+
+static bl_status offset_wire(bli_lower_call *c, int64_t offset, int *wire)
+{
+    const int64_t one = 1;
+    const bli_prim_op op = {
+        .kind = BLI_PRIM_AFFINE, .num_in = 1, .in = {*wire}, .channels = 1, .weight = &one, .bias = &offset};
+    return offset == 0 ? BL_OK : bli_lower_add(c, &op, "zero", NULL, bli_builder_wire(c->b, *wire)->exp, wire);
+}
+
+static bl_status overflow_wire(bli_lower_call *c, const lowered_format *l, int *wire)
+{
+    const bli_span s = bli_wire_hull(bli_builder_wire(c->b, *wire));
+    bool inside = true;
+    for (int64_t i = 0; i < l->channels; i++) {
+        bl_format f = l->f;
+        double lo, hi;
+        f.bits = (int)l->bits[i];
+        bli_code_bounds(&f, &lo, &hi);
+        inside = inside && (double)s.low >= lo && (double)s.high <= hi;
+    }
+    const bli_prim_op op = {.kind = BLI_PRIM_OVERFLOW,
+                            .num_in = 1,
+                            .in = {*wire},
+                            .channels = l->channels,
+                            .bits = l->bits,
+                            .overflow = l->f.overflow,
+                            .is_signed = l->f.is_signed};
+    return inside ? BL_OK : bli_lower_add(c, &op, "overflow", NULL, bli_builder_wire(c->b, *wire)->exp, wire);
+}
+
+/* Channels of coarser units back on one grid. */
+static bl_status common_grid(bli_lower_call *c, const lowered_format *l, int *wire)
+{
+    int64_t *shift = bli_lower_numbers(c, l->channels, 0);
+    bool any = false;
+    if (!shift)
+        return BL_NO_MEMORY;
+    for (int64_t i = 0; i < l->channels; i++) {
+        shift[i] = l->finest - l->unit[i];
+        any = any || shift[i] != 0;
+        if (shift[i] < -62)
+            return bli_fail(c->ctx, BL_LIMIT, "channels of steps 2^%d and 2^%d", l->finest, (int)l->unit[i]);
+    }
+    const bli_prim_op op = {
+        .kind = BLI_PRIM_ROUND, .num_in = 1, .in = {*wire}, .channels = l->channels, .shift = shift};
+    return any ? bli_lower_add(c, &op, "common", NULL, l->finest, wire) : BL_OK;
+}
+
+static bl_status lower(bli_lower_call *c)
+{
+    bli_quant_spec *s;
+    int scale_exp, wire = c->x[0].wire;
+    lowered_format l = {.finest = 0};
+    BLI_TRY(bli_quant_spec_parse(c->ctx, c->node, true, c->arena, &s));
+    c->declined = !plain_format(c, s, &scale_exp);
+    if (c->declined)
+        return BL_OK;
+    BLI_TRY(format_of(c, s, scale_exp, &l));
+    BLI_TRY(round_wire(c, &l, &wire));
+    if (c->declined)
+        return BL_OK;
+    BLI_TRY(offset_wire(c, s->zero_point, &wire));
+    BLI_TRY(overflow_wire(c, &l, &wire));
+    BLI_TRY(offset_wire(c, -s->zero_point, &wire));
+    BLI_TRY(common_grid(c, &l, &wire));
+    c->y[0].wire = wire;
+    return BL_OK;
+}
+
 const bli_op bli_op_quantize = {
     .schema = {.type = "Quantize",
                .domain = BLI_DOMAIN_OWN,
@@ -161,10 +297,11 @@ const bli_op bli_op_quantize = {
                .num_outputs = 1,
                .infer = infer,
                .help = "brings values into a number format, with a gradient for training"},
-    .flags = BLI_OP_NEEDS_IN,
+    .flags = BLI_OP_NEEDS_IN | BLI_OP_ELEMENTWISE,
     .forward = forward,
     .backward = backward,
     .range = range,
+    .lower = lower,
     .setup = setup,
     .scratch = scratch,
     .same_for_all = same_for_all,

@@ -6,6 +6,7 @@
 
 #include "op/broadcast.h"
 #include "op/infer.h"
+#include "op/lower.h"
 
 /* Axes as input 1 or as attribute; none means all of them, or nothing at all with noop_with_empty_axes. */
 static bl_status reduced_shape(const bli_infer *i, const bli_ints *axes, const bl_shape *x, bl_shape *kept)
@@ -129,6 +130,48 @@ static void range(bli_range_call *r)
     r->range_out[0] = y;
 }
 
+/* ---- lowering ----------------------------------------------------------------------------------------------- */
+static bl_status lower_axes(bli_lower_call *c, bli_prim kind, int *wire, double *count)
+{
+    const bl_shape *x = &c->in[0]->shape;
+    const bli_call call = {.ctx = c->ctx, .node = c->node, .in = {[1] = c->known[1]}};
+    bl_shape one = *x, kept;
+    one.dim[0] = 1;
+    BLI_TRY(kept_shape(&call, &one, &kept, count));
+    bli_prim_op op = {.kind = kind, .num_in = 1, .in = {c->x[0].wire}};
+    for (int d = 1; d < x->rank; d++)
+        if (kept.dim[d] != x->dim[d])
+            op.axes[op.num_axes++] = d - 1;
+    *wire = c->x[0].wire;
+    return op.num_axes == 0 ? BL_OK : bli_lower_add(c, &op, "sum", NULL, bli_lower_wire(c, 0)->exp, wire);
+}
+
+/* Without keepdims the reduced axes go. */
+static bl_status squeezed(bli_lower_call *c, int *wire)
+{
+    const bl_shape row = bli_lower_row(c->out[0]);
+    const bli_wire *w = bli_builder_wire(c->b, *wire);
+    const bli_prim_op op = {.kind = BLI_PRIM_RESHAPE, .num_in = 1, .in = {*wire}};
+    return bl_shape_equal(&row, &w->shape) ? BL_OK : bli_lower_add(c, &op, NULL, &row, w->exp, wire);
+}
+
+static bl_status lower(bli_lower_call *c)
+{
+    int wire;
+    double count;
+    BLI_TRY(lower_axes(c, BLI_PRIM_REDUCE_SUM, &wire, &count));
+    BLI_TRY(squeezed(c, &wire));
+    c->y[0].wire = wire;
+    return is_mean(c->node) ? bli_lower_quotient(c, wire, &count, 1) : BL_OK;
+}
+
+static bl_status max_lower(bli_lower_call *c)
+{
+    double unused;
+    BLI_TRY(lower_axes(c, BLI_PRIM_REDUCE_MAX, &c->y[0].wire, &unused));
+    return squeezed(c, &c->y[0].wire);
+}
+
 static const bli_attr_spec attrs[] = {{"axes", BL_ATTR_INTS, false},
                                       {"keepdims", BL_ATTR_INT, false},
                                       {"noop_with_empty_axes", BL_ATTR_INT, false},
@@ -140,6 +183,7 @@ static const bli_attr_spec attrs[] = {{"axes", BL_ATTR_INTS, false},
         .backward = backward,                                                                                          \
         .range = range,                                                                                                \
         .scratch = scratch,                                                                                            \
+        .lower = lower,                                                                                                \
     }
 REDUCE(reduce_sum, "ReduceSum", "sums over axes");
 REDUCE(reduce_mean, "ReduceMean", "means over axes");
@@ -195,4 +239,5 @@ const bli_op bli_op_reduce_max = {
     .backward = max_backward,
     .range = max_range,
     .scratch = max_scratch,
+    .lower = max_lower,
 };

@@ -7,6 +7,7 @@
 
 #include "op/broadcast.h"
 #include "op/infer.h"
+#include "op/lower.h"
 
 typedef enum step_kind { STEP_FLOOR, STEP_CEIL, STEP_ROUND, STEP_SIGN, STEP_ABS } step_kind;
 typedef enum pair_kind { PAIR_MIN, PAIR_MAX, PAIR_POW } pair_kind;
@@ -85,6 +86,111 @@ static bl_status run_pair_back(const bli_call *c, pair_kind kind)
     return BL_OK;
 }
 
+/* ---- ranges ------------------------------------------------------------------------------------------------- */
+static void floor_range(bli_range_call *r)
+{
+    bli_range y = r->range_in[0];
+    y.least = floor(y.least);
+    y.greatest = ceil(y.greatest);
+    y.step_exp = y.step_exp > 0 ? y.step_exp : 0;
+    r->range_out[0] = y;
+}
+#define ceil_range  floor_range
+#define round_range floor_range
+
+static void sign_range(bli_range_call *r)
+{
+    r->range_out[0] = (bli_range){true, 0, -1, 1};
+}
+
+static void abs_range(bli_range_call *r)
+{
+    bli_range y = r->range_in[0];
+    y.greatest = fmax(fabs(y.least), fabs(y.greatest));
+    y.least = 0;
+    r->range_out[0] = y;
+}
+
+static void min_range(bli_range_call *r)
+{
+    bli_range y = bli_range_join(r->range_in[0], r->range_in[1]);
+    y.greatest = fmin(r->range_in[0].greatest, r->range_in[1].greatest);
+    r->range_out[0] = y;
+}
+
+static void max_range(bli_range_call *r)
+{
+    bli_range y = bli_range_join(r->range_in[0], r->range_in[1]);
+    y.least = fmax(r->range_in[0].least, r->range_in[1].least);
+    r->range_out[0] = y;
+}
+#define pow_range NULL
+
+/* ---- lowering ----------------------------------------------------------------------------------------------- */
+/* Rounded at 2^0; ceil(x) is floor(x + 1 - step). */
+static bl_status lower_round(bli_lower_call *c, bl_rounding rounding, bool up)
+{
+    int wire = c->x[0].wire;
+    const int64_t shift = -bli_lower_wire(c, 0)->exp, one = 1,
+                  bias = shift > 0 && shift < 63 ? ((int64_t)1 << shift) - 1 : 0;
+    c->declined = shift > 62;
+    c->y[0].wire = wire;
+    if (shift <= 0 || c->declined)
+        return BL_OK;
+    const bli_prim_op add = {
+        .kind = BLI_PRIM_AFFINE, .num_in = 1, .in = {wire}, .channels = 1, .weight = &one, .bias = &bias};
+    if (up)
+        BLI_TRY(bli_lower_add(c, &add, "up", NULL, (int)-shift, &wire));
+    const bli_prim_op op = {
+        .kind = BLI_PRIM_ROUND, .num_in = 1, .in = {wire}, .channels = 1, .shift = &shift, .rounding = rounding};
+    return bli_lower_add(c, &op, NULL, NULL, 0, &c->y[0].wire);
+}
+
+static bl_status floor_lower(bli_lower_call *c)
+{
+    return lower_round(c, BL_TRN, false);
+}
+
+static bl_status ceil_lower(bli_lower_call *c)
+{
+    return lower_round(c, BL_TRN, true);
+}
+
+static bl_status round_lower(bli_lower_call *c)
+{
+    return lower_round(c, BL_RND_CONV, false);
+}
+
+static bl_status abs_lower(bli_lower_call *c)
+{
+    const bli_prim_op op = {.kind = BLI_PRIM_ABS, .num_in = 1, .in = {c->x[0].wire}};
+    return bli_lower_add(c, &op, NULL, NULL, bli_lower_wire(c, 0)->exp, &c->y[0].wire);
+}
+#define sign_lower NULL
+
+static bl_status lower_pair(bli_lower_call *c, bli_prim kind)
+{
+    c->declined = c->x[0].wire < 0 || c->x[1].wire < 0;
+    if (c->declined)
+        return BL_OK;
+    const int a = bli_lower_wire(c, 0)->exp, b = bli_lower_wire(c, 1)->exp, exp = a < b ? a : b;
+    bli_prim_op op = {.kind = kind, .num_in = 2};
+    BLI_TRY(bli_lower_align(c, c->x[0].wire, exp, &op.in[0]));
+    BLI_TRY(bli_lower_align(c, c->x[1].wire, exp, &op.in[1]));
+    return bli_lower_add(c, &op, NULL, NULL, exp, &c->y[0].wire);
+}
+
+static bl_status min_lower(bli_lower_call *c)
+{
+    return lower_pair(c, BLI_PRIM_MIN);
+}
+
+static bl_status max_lower(bli_lower_call *c)
+{
+    return lower_pair(c, BLI_PRIM_MAX);
+}
+#define pow_lower NULL
+
 static const bli_attr_spec no_attrs[] = {{NULL, BL_ATTR_INT, false}};
 
 #define STEP_OP(name, onnx, KIND, help)                                                                                \
@@ -97,7 +203,9 @@ static const bli_attr_spec no_attrs[] = {{NULL, BL_ATTR_INT, false}};
         return run_step_back(c, STEP_##KIND);                                                                          \
     }                                                                                                                  \
     const bli_op bli_op_##name = {.schema = {onnx, BLI_DOMAIN_ONNX, 1, 1, 1, no_attrs, infer_one, help},               \
-                                  .flags = BLI_OP_NEEDS_IN,                                                            \
+                                  .flags = BLI_OP_NEEDS_IN | BLI_OP_ELEMENTWISE,                                       \
+                                  .range = name##_range,                                                               \
+                                  .lower = name##_lower,                                                               \
                                   .forward = name##_forward,                                                           \
                                   .backward = name##_backward}
 STEP_OP(floor, "Floor", FLOOR, "greatest integer not above x");
@@ -116,7 +224,9 @@ STEP_OP(abs, "Abs", ABS, "|x|");
         return run_pair_back(c, PAIR_##KIND);                                                                          \
     }                                                                                                                  \
     const bli_op bli_op_##name = {.schema = {onnx, BLI_DOMAIN_ONNX, 2, 2, 1, no_attrs, infer_pair, help},              \
-                                  .flags = BLI_OP_NEEDS_IN,                                                            \
+                                  .flags = BLI_OP_NEEDS_IN | BLI_OP_ELEMENTWISE,                                       \
+                                  .range = name##_range,                                                               \
+                                  .lower = name##_lower,                                                               \
                                   .forward = name##_forward,                                                           \
                                   .backward = name##_backward,                                                         \
                                   .scratch = pair_scratch}

@@ -5,6 +5,7 @@
  */
 #include "op/infer.h"
 #include "op/kernels/loops.h"
+#include "op/lower.h"
 
 #define REAL_TEMPLATE "op/unary.inc"
 #include "op/real.h"
@@ -96,6 +97,52 @@ static void clip_range(bli_range_call *r)
     r->range_out[0] = y;
 }
 
+/* ---- lowering ----------------------------------------------------------------------------------------------- */
+static bl_status clamp_wire(bli_lower_call *c, int wire, int64_t low, int64_t high)
+{
+    const bli_span s = bli_wire_hull(bli_builder_wire(c->b, wire));
+    c->y[0].wire = wire;
+    if (low <= s.low && high >= s.high)
+        return BL_OK;
+    const bli_prim_op op = {
+        .kind = BLI_PRIM_CLAMP, .num_in = 1, .in = {wire}, .channels = 1, .low = &low, .high = &high};
+    return bli_lower_add(c, &op, NULL, NULL, bli_builder_wire(c->b, wire)->exp, &c->y[0].wire);
+}
+
+static bl_status relu_lower(bli_lower_call *c)
+{
+    const bli_span s = bli_wire_hull(bli_lower_wire(c, 0));
+    return clamp_wire(c, c->x[0].wire, 0, s.high > 0 ? s.high : 0);
+}
+
+static double lower_bound(const bli_lower_call *c, int k)
+{
+    const double none = k == 1 ? -HUGE_VAL : HUGE_VAL;
+    const bl_tensor *t = &c->known[k];
+    return t->data ? bli_real_at(t->type, t->data, 0) : bl_node_float(c->node, k == 1 ? "min" : "max", none);
+}
+
+/* A bound off the grid of x makes the grid finer. */
+static bl_status clip_lower(bli_lower_call *c)
+{
+    int exp = bli_lower_wire(c, 0)->exp, wire;
+    const double least = lower_bound(c, 1), greatest = lower_bound(c, 2);
+    for (int k = 1; k < 3; k++) {
+        const double v = k == 1 ? least : greatest;
+        c->declined = c->declined || isnan(v) || (isfinite(v) && v != 0 && bli_step_of(v) < exp - 62);
+        if (isfinite(v) && v != 0 && bli_step_of(v) < exp)
+            exp = bli_step_of(v);
+    }
+    if (c->declined)
+        return BL_OK;
+    BLI_TRY(bli_lower_align(c, c->x[0].wire, exp, &wire));
+    const bli_span s = bli_wire_hull(bli_builder_wire(c->b, wire));
+    const double low = fmax(ldexp(least, -exp), -0x1p62), high = fmin(ldexp(greatest, -exp), 0x1p62);
+    const int64_t lo = low <= (double)s.low ? s.low : (int64_t)low,
+                  hi = high >= (double)s.high ? s.high : (int64_t)high;
+    return clamp_wire(c, wire, lo < hi ? lo : hi, hi);
+}
+
 /* ---- the others --------------------------------------------------------------------------------------------- */
 /* Two numbers are all that any of them takes. */
 typedef struct unary {
@@ -166,16 +213,18 @@ static const bli_attr_spec min_max[] = {
 
 const bli_op bli_op_relu = {
     .schema = {"Relu", BLI_DOMAIN_ONNX, 1, 1, 1, none, infer_real_same, "max(x, 0)"},
-    .flags = BLI_OP_NEEDS_OUT,
+    .flags = BLI_OP_NEEDS_OUT | BLI_OP_ELEMENTWISE,
     .forward = relu_forward,
+    .lower = relu_lower,
     .backward = relu_backward,
     .range = relu_range,
     .same_for_all = always,
 };
 const bli_op bli_op_clip = {
     .schema = {"Clip", BLI_DOMAIN_ONNX, 1, 3, 1, min_max, infer_clip, "x between min and max (relu6, hard tanh)"},
-    .flags = BLI_OP_NEEDS_IN,
+    .flags = BLI_OP_NEEDS_IN | BLI_OP_ELEMENTWISE,
     .forward = clip_forward,
+    .lower = clip_lower,
     .backward = clip_backward,
     .range = clip_range,
     .same_for_all = always,
@@ -183,7 +232,7 @@ const bli_op bli_op_clip = {
 #define UNARY_OP(name, onnx, attrs_, saved, range_, help)                                                              \
     const bli_op bli_op_##name = {                                                                                     \
         .schema = {onnx, BLI_DOMAIN_ONNX, 1, 1, 1, attrs_, infer_real_same, help},                                     \
-        .flags = saved,                                                                                                \
+        .flags = (saved) | BLI_OP_ELEMENTWISE,                                                                         \
         .forward = name##_forward,                                                                                     \
         .backward = name##_backward,                                                                                   \
         .range = range_,                                                                                               \

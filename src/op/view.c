@@ -4,6 +4,7 @@
  * The batch stays first.  A reshape that would mix rows of the batch is refused.
  */
 #include "op/infer.h"
+#include "op/lower.h"
 
 /* The product of s's dimensions from first to last - 1. */
 static int64_t product(const bl_shape *s, int first, int last)
@@ -162,28 +163,33 @@ static const bli_attr_spec axes_attrs[] = {{"axes", BL_ATTR_INTS, false}, {NULL,
 
 const bli_op bli_op_identity = {
     .schema = {"Identity", BLI_DOMAIN_ONNX, 1, 1, 1, no_attrs, bli_infer_same, "the input itself"},
-    .flags = BLI_OP_VIEW,
+    .flags = BLI_OP_VIEW | BLI_OP_MOVES,
     .range = bli_range_same,
+    .lower = bli_lower_view,
 };
 const bli_op bli_op_flatten = {
     .schema = {"Flatten", BLI_DOMAIN_ONNX, 1, 1, 1, flatten_attrs, infer_flatten,
                "all dimensions but the batch in one"},
-    .flags = BLI_OP_VIEW,
+    .flags = BLI_OP_VIEW | BLI_OP_MOVES,
     .range = bli_range_same,
+    .lower = bli_lower_view,
 };
 const bli_op bli_op_reshape = {
     .schema = {"Reshape", BLI_DOMAIN_ONNX, 2, 2, 1, reshape_attrs, infer_reshape,
                "the same elements under another shape, the batch first"},
-    .flags = BLI_OP_VIEW,
+    .flags = BLI_OP_VIEW | BLI_OP_MOVES,
     .range = bli_range_same,
+    .lower = bli_lower_view,
 };
 const bli_op bli_op_squeeze = {
     .schema = {"Squeeze", BLI_DOMAIN_ONNX, 1, 2, 1, axes_attrs, infer_squeeze, "dimensions of size 1 removed"},
-    .flags = BLI_OP_VIEW,
+    .flags = BLI_OP_VIEW | BLI_OP_MOVES,
     .range = bli_range_same,
+    .lower = bli_lower_view,
 };
 const bli_op bli_op_unsqueeze = {
     .schema = {"Unsqueeze", BLI_DOMAIN_ONNX, 1, 2, 1, axes_attrs, infer_unsqueeze, "dimensions of size 1 inserted"},
-    .flags = BLI_OP_VIEW,
+    .flags = BLI_OP_VIEW | BLI_OP_MOVES,
     .range = bli_range_same,
+    .lower = bli_lower_view,
 };
