@@ -3,6 +3,7 @@
 #define BITLATHE_BITLATHE_H
 #include "bitlathe/base.h"
 #include "bitlathe/dataset.h"
+#include "bitlathe/emit.h"
 #include "bitlathe/format.h"
 #include "bitlathe/graph.h"
 #include "bitlathe/list.h"

@@ -6,7 +6,7 @@
 #ifndef BITLATHE_EMIT_H
 #define BITLATHE_EMIT_H
 
-#include "bitlathe/base.h"
+#include "bitlathe/program.h"
 
 #ifdef __cplusplus
 extern "C" {
@@ -33,6 +33,12 @@ typedef struct bl_emit_target {
 } bl_emit_target;
 int bl_emit_target_count(void);
 bool bl_emit_target_at(int i, bl_emit_target *out);
+
+/* Writes the project into folder, which must be new, empty, or an earlier project of emit (then it is replaced); its
+ * parent must be there.  options NULL: all defaults.  What was chosen for the caller (a reuse factor that is valid) is
+ * logged. */
+BL_MUST_CHECK bl_status bl_emit(bl_context *ctx, const bl_program *program, const char *folder,
+                                const bl_emit_options *options);
 
 #if defined(__GNUC__)
 #pragma GCC visibility pop

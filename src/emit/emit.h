@@ -36,8 +36,9 @@ typedef struct bli_text {
 void bli_text_init(bli_text *t, bl_context *ctx);
 void bli_text_free(bli_text *t);
 BL_MUST_CHECK bl_status bli_text_status(const bli_text *t);
-void bli_text_put(bli_text *t, const char *fmt, ...) BL_PRINTF(2, 3);   /* as it is */
-void bli_text_line(bli_text *t, const char *fmt, ...) BL_PRINTF(2, 3);  /* indented, with its newline; "": empty */
+void bli_text_put(bli_text *t, const char *fmt, ...) BL_PRINTF(2, 3);  /* as it is */
+void bli_text_line(bli_text *t, const char *fmt, ...) BL_PRINTF(2, 3); /* indented, with its newline */
+void bli_text_blank(bli_text *t);
 void bli_text_open(bli_text *t, const char *fmt, ...) BL_PRINTF(2, 3);  /* a line, then one deeper */
 void bli_text_close(bli_text *t, const char *fmt, ...) BL_PRINTF(2, 3); /* one less deep, then the line */
 /* A name of the model as it may stand in a comment or a string of any emitted language: what could end a comment,

@@ -59,7 +59,7 @@ static void indent(bli_text *t)
 
 static void line(bli_text *t, const char *fmt, va_list args)
 {
-    if (*fmt != '\0' && *fmt != '#') /* what is for the preprocessor stands at the margin */
+    if (*fmt != '#') /* what is for the preprocessor stands at the margin */
         indent(t);
     put(t, fmt, args);
     append(t, "\n", 1);
@@ -79,6 +79,11 @@ void bli_text_line(bli_text *t, const char *fmt, ...)
     va_start(args, fmt);
     line(t, fmt, args);
     va_end(args);
+}
+
+void bli_text_blank(bli_text *t)
+{
+    append(t, "\n", 1);
 }
 
 void bli_text_open(bli_text *t, const char *fmt, ...)
@@ -101,7 +106,7 @@ void bli_text_close(bli_text *t, const char *fmt, ...)
 
 const char *bli_text_safe(const char *name, char *buf, size_t size)
 {
-    static const char kept[] = "_-.:/,()[]+=<> ";
+    static const char kept[] = "_-.:/,()+= ";
     size_t used = 0;
     for (; *name && used + 1 < size; name++) {
         bool plain = (*name >= '0' && *name <= '9') || (*name >= 'A' && *name <= 'Z') || (*name >= 'a' && *name <= 'z');
