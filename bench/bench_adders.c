@@ -2,9 +2,11 @@
  * a line; bench/adders.py sets the peers beside it.
  *
  * Usage: bench_adders [--matrix FILE.npy] [--ternary] [--effort N] [--extra-depth N] [--input-bits N] [--unsigned]
+ *                     [--inputs FILE.npy] [--constants FILE.npy] [--dump FILE]
  *
- * FILE.npy: int64, [inputs, outputs]; without it, matrices of our own.
- * This program looks inside the library on purpose: adder graphs have no public name.
+ * --matrix: int64, [inputs, outputs]; without it, matrices of our own.  --inputs: int64, [inputs, 2], ranges;
+ * --constants: int64, [outputs].  --dump writes the graph as text for bench/adders.py. This program looks inside the
+ * library on purpose: adder graphs have no public name.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -16,7 +18,7 @@
 #include "program/cmvm.h"
 
 typedef struct arguments {
-    const char *matrix;
+    const char *matrix, *inputs, *constants, *dump;
     bli_cmvm_options options;
     int input_bits;
     bool is_unsigned;
@@ -46,15 +48,23 @@ static void *room(size_t count, size_t size)
 }
 
 /* ---- one matrix ------------------------------------------------------------------------------------------------- */
-static bli_adder_graph *solve(bl_context *ctx, const arguments *a, const int64_t *matrix, int32_t n, int32_t m)
+typedef struct task {
+    const char *name;
+    int32_t n, m;
+    const int64_t *matrix;
+    const int64_t *ranges, *constants; /* or NULL */
+} task;
+
+static bli_adder_graph *solve(bl_context *ctx, const arguments *a, const task *t)
 {
-    bli_cmvm_input *inputs = room((size_t)n, sizeof *inputs);
+    bli_cmvm_input *inputs = room((size_t)t->n, sizeof *inputs);
+    const int64_t half = (int64_t)1 << (a->input_bits - 1);
     bli_adder_graph *g;
-    for (int32_t i = 0; i < n; i++)
-        inputs[i] = a->is_unsigned ? (bli_cmvm_input){0, ((int64_t)1 << a->input_bits) - 1, 0}
-                                   : (bli_cmvm_input){-((int64_t)1 << (a->input_bits - 1)),
-                                                      ((int64_t)1 << (a->input_bits - 1)) - 1, 0};
-    const bli_cmvm_problem p = {n, m, matrix, inputs, NULL};
+    for (int32_t i = 0; i < t->n; i++)
+        inputs[i] = t->ranges        ? (bli_cmvm_input){t->ranges[2 * i], t->ranges[2 * i + 1], 0}
+                    : a->is_unsigned ? (bli_cmvm_input){0, 2 * half - 1, 0}
+                                     : (bli_cmvm_input){-half, half - 1, 0};
+    const bli_cmvm_problem p = {t->n, t->m, t->matrix, inputs, t->constants};
     must(ctx, bli_cmvm_solve(ctx, &p, &a->options, &g));
     free(inputs);
     return g;
@@ -69,11 +79,35 @@ static void report(const char *name, const bli_adder_graph *g, double seconds)
     fflush(stdout);
 }
 
-static void bench(bl_context *ctx, const arguments *a, const char *name, const int64_t *matrix, int32_t n, int32_t m)
+/* Lines "node lo hi constant {term shift negative}" and "out node shift negative constant". */
+static void dump(const char *path, const bli_adder_graph *g)
+{
+    FILE *f = fopen(path, "w");
+    if (f == NULL) {
+        perror(path);
+        exit(1);
+    }
+    for (int32_t v = 0; v < g->num_nodes; v++) {
+        const bli_adder_node *n = &g->nodes[v];
+        fprintf(f, "node %lld %lld %lld", (long long)n->lo, (long long)n->hi, (long long)n->constant);
+        for (int t = 0; t < n->num_terms; t++)
+            fprintf(f, " %d %d %d", n->term[t].node, n->term[t].shift, n->term[t].negative);
+        fprintf(f, "\n");
+    }
+    for (int32_t j = 0; j < g->num_outputs; j++)
+        fprintf(f, "out %d %d %d %lld\n", g->outputs[j].node, g->outputs[j].shift, g->outputs[j].negative,
+                (long long)g->outputs[j].constant);
+    if (fclose(f) != 0)
+        exit(1);
+}
+
+static void bench(bl_context *ctx, const arguments *a, const task *t)
 {
     const double start = now();
-    bli_adder_graph *g = solve(ctx, a, matrix, n, m);
-    report(name, g, now() - start);
+    bli_adder_graph *g = solve(ctx, a, t);
+    report(t->name, g, now() - start);
+    if (a->dump != NULL)
+        dump(a->dump, g);
     bli_adder_graph_destroy(g);
 }
 
@@ -98,20 +132,36 @@ static void bench_random(bl_context *ctx, const arguments *a, int32_t n, int32_t
     const bli_stream s = bli_stream_make(1, 0, name);
     for (size_t k = 0; k < (size_t)n * (size_t)m; k++)
         matrix[k] = draw(bli_stream_u32(&s, k), width);
-    bench(ctx, a, name, matrix, n, m);
+    bench(ctx, a, &(task){name, n, m, matrix, NULL, NULL});
     free(matrix);
+}
+
+/* int64 of rank 1 or 2; shape [1] is 1 for a vector.  NULL path: an empty tensor. */
+static bl_tensor read_file(bl_context *ctx, const char *path)
+{
+    bl_tensor t = {0};
+    if (path == NULL)
+        return t;
+    must(ctx, bl_npy_read(ctx, path, &t));
+    if (t.type != BL_I64 || t.shape.rank < 1 || t.shape.rank > 2) {
+        fprintf(stderr, "%s: expected a matrix of int64\n", path);
+        exit(1);
+    }
+    return t;
 }
 
 static void bench_file(bl_context *ctx, const arguments *a)
 {
-    bl_tensor t;
-    must(ctx, bl_npy_read(ctx, a->matrix, &t));
-    if (t.type != BL_I64 || t.shape.rank != 2) {
-        fprintf(stderr, "%s: expected a matrix of int64\n", a->matrix);
+    bl_tensor w = read_file(ctx, a->matrix), ranges = read_file(ctx, a->inputs), b = read_file(ctx, a->constants);
+    if (w.shape.rank != 2 || (ranges.data && bl_shape_count(&ranges.shape) != 2 * w.shape.dim[0]) ||
+        (b.data && bl_shape_count(&b.shape) != w.shape.dim[1])) {
+        fprintf(stderr, "%s: shapes do not go together\n", a->matrix);
         exit(1);
     }
-    bench(ctx, a, a->matrix, t.data, (int32_t)t.shape.dim[0], (int32_t)t.shape.dim[1]);
-    bl_tensor_free(ctx, &t);
+    bench(ctx, a, &(task){a->matrix, (int32_t)w.shape.dim[0], (int32_t)w.shape.dim[1], w.data, ranges.data, b.data});
+    bl_tensor_free(ctx, &w);
+    bl_tensor_free(ctx, &ranges);
+    bl_tensor_free(ctx, &b);
 }
 
 static arguments parse(int argc, char **argv)
@@ -125,6 +175,12 @@ static arguments parse(int argc, char **argv)
             a.is_unsigned = true;
         else if (strcmp(argv[k], "--matrix") == 0)
             a.matrix = next;
+        else if (strcmp(argv[k], "--inputs") == 0)
+            a.inputs = next;
+        else if (strcmp(argv[k], "--constants") == 0)
+            a.constants = next;
+        else if (strcmp(argv[k], "--dump") == 0)
+            a.dump = next;
         else if (strcmp(argv[k], "--effort") == 0)
             a.options.effort = atoi(next);
         else if (strcmp(argv[k], "--extra-depth") == 0)

@@ -37,7 +37,8 @@ static int one_term(const bli_adder_node *n, int bits)
 /* Where the chain of two terms with a legal constant begins; the header lists the three shapes. */
 static int two_terms_start(const bli_adder_node *n)
 {
-    const int a = n->term[0].shift <= n->term[1].shift ? 0 : 1;
+    const bool same = n->term[0].shift == n->term[1].shift;
+    const int a = same ? n->term[0].negative : n->term[0].shift > n->term[1].shift;
     const int shift = n->term[1 - a].shift;
     if (n->term[a].negative)
         return 0;

@@ -217,21 +217,27 @@ void bli_adder_graph_replace(bli_adder_graph **g, bli_adder_graph *by)
     *g = by;
 }
 
+bl_status bli_adder_graph_copy(const bli_adder_graph *g, bli_adder_graph **out)
+{
+    *out = NULL;
+    int32_t *map = bli_alloc_array(g->ctx, (size_t)g->num_nodes, sizeof *map);
+    if (map == NULL)
+        return BL_NO_MEMORY;
+    bl_status s = bli_adder_graph_like(g, out);
+    if (s == BL_OK)
+        s = copy_needed(g, *out, map);
+    bli_free(g->ctx, map);
+    if (s != BL_OK)
+        bli_adder_graph_replace(out, NULL);
+    return s;
+}
+
 bl_status bli_adder_graph_clean(bli_adder_graph **g)
 {
     bli_adder_graph *clean;
-    int32_t *map = bli_alloc_array((*g)->ctx, (size_t)(*g)->num_nodes, sizeof *map);
-    if (map == NULL)
-        return BL_NO_MEMORY;
-    bl_status s = bli_adder_graph_like(*g, &clean);
-    if (s == BL_OK)
-        s = copy_needed(*g, clean, map);
-    bli_free((*g)->ctx, map);
-    if (s == BL_OK)
-        bli_adder_graph_replace(g, clean);
-    else
-        bli_adder_graph_destroy(clean);
-    return s;
+    BLI_TRY(bli_adder_graph_copy(*g, &clean));
+    bli_adder_graph_replace(g, clean);
+    return BL_OK;
 }
 
 /* ---- use -------------------------------------------------------------------------------------------------------- */

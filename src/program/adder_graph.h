@@ -75,12 +75,15 @@ BL_MUST_CHECK bl_status bli_adder_graph_probe(bli_adder_graph *g, bli_adder_node
 /* An empty graph with g's inputs and number of outputs; by instead of *g, which is destroyed. */
 BL_MUST_CHECK bl_status bli_adder_graph_like(const bli_adder_graph *g, bli_adder_graph **out);
 void bli_adder_graph_replace(bli_adder_graph **g, bli_adder_graph *by);
-/* Rebuilds the graph from its outputs: drops what none needs, and renumbers. */
+/* Without what no output needs, renumbered; clean does that in place. */
+BL_MUST_CHECK bl_status bli_adder_graph_copy(const bli_adder_graph *g, bli_adder_graph **out);
 BL_MUST_CHECK bl_status bli_adder_graph_clean(bli_adder_graph **g);
 
 /* Cells of the carry chain: the bits of the result from where two operands meet, to its end.  Ternary: one LUT6_2 a
  * bit.  A node whose operands never meet (or of one term without constant or sign) costs nothing. */
 int bli_adder_cost(const bli_adder_graph *g, const bli_adder_node *node);
+/* The rules above, but for the terms' nodes. */
+bool bli_adder_is_legal(const bli_adder_graph *g, const bli_adder_node *node);
 /* Bits that whoever reads a negated output must spend; 0 otherwise. */
 int bli_adder_output_cost(const bli_adder_graph *g, const bli_adder_output *y);
 /* Bits of two's complement, or of a plain number where lo >= 0. */

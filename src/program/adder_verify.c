@@ -11,26 +11,26 @@
 
 static bool legal_two(const bli_adder_node *n)
 {
-    const int shift = n->term[1].shift; /* terms are sorted */
-    const int64_t c = n->constant, end = (int64_t)1 << shift;
-    if (n->term[0].shift != 0)
+    const int low = n->term[1].shift < n->term[0].shift || (n->term[1].shift == 0 && n->term[0].negative) ? 1 : 0;
+    const bli_adder_term *a = &n->term[low], *b = &n->term[1 - low];
+    const int64_t c = n->constant, end = (int64_t)1 << b->shift;
+    if (a->shift != 0)
         return false;
-    if (n->term[0].negative)
+    if (a->negative)
         return c >= -1 && c < end;
-    if (n->term[1].negative)
+    if (b->negative)
         return c == 0 || (c >= -end && c < 0);
     return c >= 0 && c <= end;
 }
 
-static bool legal(const bli_adder_graph *g, int32_t v)
+bool bli_adder_is_legal(const bli_adder_graph *g, const bli_adder_node *n)
 {
-    const bli_adder_node *n = &g->nodes[v];
     bool plus = n->num_terms == 1, zero = n->num_terms == 1;
     if (n->num_terms < 1 || n->num_terms > BLI_ADDER_TERMS)
         return false;
     for (int t = 0; t < n->num_terms; t++) {
         const bli_adder_term *x = &n->term[t];
-        if (x->node < 0 || x->node >= v || x->shift < 0 || x->shift > 62)
+        if (x->shift < 0 || x->shift > 62)
             return false;
         plus = plus || !x->negative;
         zero = zero || x->shift == 0;
@@ -39,7 +39,15 @@ static bool legal(const bli_adder_graph *g, int32_t v)
         return false;
     if (n->num_terms == 3)
         return g->ternary && n->constant == 0;
-    return (n->num_terms == 1 || g->ternary || legal_two(n));
+    return n->num_terms == 1 || g->ternary || legal_two(n);
+}
+
+static bool is_in_order(const bli_adder_node *n, int32_t v)
+{
+    for (int t = 0; t < n->num_terms; t++)
+        if (n->term[t].node < 0 || n->term[t].node >= v)
+            return false;
+    return true;
 }
 
 static void pull_back(const bli_adder_graph *g, const bli_adder_output *y, uint64_t *weight, uint64_t *constant)
@@ -83,7 +91,7 @@ static bl_status check_output(const bli_adder_graph *g, int32_t j, const int64_t
 bl_status bli_adder_graph_verify(const bli_adder_graph *g, const int64_t *matrix, const int64_t *constant)
 {
     for (int32_t v = g->num_inputs; v < g->num_nodes; v++)
-        if (!legal(g, v))
+        if (!is_in_order(&g->nodes[v], v) || !bli_adder_is_legal(g, &g->nodes[v]))
             return bli_fail(g->ctx, BL_MISMATCH, "adder graph: node %d is not legal", v);
     uint64_t *weight = bli_alloc_array(g->ctx, (size_t)g->num_nodes, sizeof *weight);
     if (weight == NULL)

@@ -11,31 +11,31 @@ typedef struct search {
     const bli_cmvm_columns *c;
     const bli_cmvm_options *o;
     int limit;
-    bli_adder_graph *best;
+    bli_adder_graph *linear, *best; /* before and after finishing */
     bli_cmvm_way best_way;
-    int64_t best_cost;
 } search;
 
-static bool is_better(const search *s, const bli_adder_graph *g)
+/* Takes linear over, or destroys it. */
+static bl_status consider(search *s, bli_adder_graph *linear, const bli_cmvm_way *way)
 {
-    const bli_adder_summary new = bli_adder_graph_summary(g);
-    if (s->best == NULL || new.cost != s->best_cost)
-        return s->best == NULL || new.cost < s->best_cost;
-    return new.depth < bli_adder_graph_summary(s->best).depth;
+    bli_adder_graph *g;
+    bl_status status = bli_cmvm_finish(s->c, linear, s->limit, &g);
+    if (status != BL_OK || (s->best != NULL && !bli_cmvm_is_better(g, s->best, s->limit))) {
+        bli_adder_graph_destroy(g);
+        bli_adder_graph_destroy(linear);
+        return status;
+    }
+    bli_adder_graph_replace(&s->best, g);
+    bli_adder_graph_replace(&s->linear, linear);
+    s->best_way = *way;
+    return BL_OK;
 }
 
 static bl_status try_way(search *s, const bli_cmvm_tree *tree, const bli_cmvm_way *way)
 {
     bli_adder_graph *g;
     BLI_TRY(bli_cmvm_try(s->c, tree, way, s->limit, s->o->ternary, &g));
-    if (g == NULL || !is_better(s, g)) {
-        bli_adder_graph_destroy(g);
-        return BL_OK;
-    }
-    bli_adder_graph_replace(&s->best, g);
-    s->best_cost = bli_adder_graph_summary(g).cost;
-    s->best_way = *way;
-    return BL_OK;
+    return g == NULL ? BL_OK : consider(s, g, way);
 }
 
 static bl_status try_tree(search *s, const bli_cmvm_way *way)
@@ -81,6 +81,20 @@ static bl_status try_seeds(search *s, int count)
     return BL_OK;
 }
 
+static bl_status try_again(search *s, int count)
+{
+    for (int k = 0; k < count; k++) {
+        bli_adder_graph *g;
+        bli_cmvm_way way = s->best_way;
+        way.seed = (uint32_t)(2 * k + 1) * 0x9e3779b9u;
+        way.most = 2 + k % 2;
+        way.share = 32 << k % 3;
+        BLI_TRY(bli_cmvm_reshare(s->linear, &way, &g));
+        BLI_TRY(consider(s, g, &way));
+    }
+    return BL_OK;
+}
+
 static bl_status search_all(search *s)
 {
     BLI_TRY(try_plain(s));
@@ -92,6 +106,7 @@ static bl_status search_all(search *s)
     if (s->o->effort > 1) {
         BLI_TRY(try_scores(s));
         BLI_TRY(try_seeds(s, s->o->effort > 2 ? 16 : 4));
+        BLI_TRY(try_again(s, s->o->effort > 2 ? 64 : 8));
     }
     return BL_OK;
 }
@@ -111,6 +126,7 @@ bl_status bli_cmvm_solve(bl_context *ctx, const bli_cmvm_problem *p, const bli_c
         *out = s.best;
     else
         bli_adder_graph_destroy(s.best);
+    bli_adder_graph_destroy(s.linear);
     bli_cmvm_columns_free(&c);
     return status;
 }

@@ -29,6 +29,8 @@ typedef struct bli_cmvm_way {
     bli_cmvm_score score;
     int least;     /* a pair is shared from so many uses on: 2, more where a third operand is free */
     uint32_t seed; /* ties: 0 the newest first, else by a hash */
+    int most;      /* sharing again: groups of up to so many readers are given up ... */
+    int share;     /* ... so many of 256 */
 } bli_cmvm_way;
 
 /* Shares pairs within and between rows until none is worth it: rows get fewer terms, the graph new nodes. */
@@ -55,5 +57,9 @@ BL_MUST_CHECK bl_status bli_cmvm_constants(bli_adder_graph *g, const int64_t *co
 /* Takes sums apart down to what is shared and adds them up again, constants among the terms; in a ternary graph with
  * three operands, where shared pairs are dissolved into readers that have room for one more. */
 BL_MUST_CHECK bl_status bli_cmvm_regroup(const bli_adder_graph *g, bli_adder_graph **out);
+/* Turns differences around where that saves something. */
+BL_MUST_CHECK bl_status bli_cmvm_orient(bli_adder_graph **g);
+/* Gives up some shared sums and shares again; for graphs of two-term nodes without constants. */
+BL_MUST_CHECK bl_status bli_cmvm_reshare(const bli_adder_graph *g, const bli_cmvm_way *way, bli_adder_graph **out);
 
 #endif

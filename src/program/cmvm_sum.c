@@ -145,7 +145,7 @@ static bool imagine(const state *s, const choice *c, partial *sum, int *cost)
 /* ---- which ones ------------------------------------------------------------------------------------------------- */
 static uint64_t weight(const partial *p)
 {
-    return (uint64_t)1 << p->depth;
+    return (uint64_t)1 << (p->depth < BLI_CMVM_NO_LIMIT ? p->depth : BLI_CMVM_NO_LIMIT);
 }
 
 static bool fits(const state *s, const choice *c)

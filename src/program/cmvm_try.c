@@ -163,25 +163,6 @@ static void set_outputs(attempt *a)
     }
 }
 
-static bool is_better(const attempt *a, const bli_adder_graph *g)
-{
-    const bli_adder_summary new = bli_adder_graph_summary(g), old = bli_adder_graph_summary(a->g);
-    if ((new.depth > a->limit) != (old.depth > a->limit))
-        return old.depth > a->limit;
-    return new.cost != old.cost ? new.cost < old.cost : new.depth < old.depth;
-}
-
-static bl_status improve(attempt *a)
-{
-    bli_adder_graph *g;
-    BLI_TRY(bli_cmvm_regroup(a->g, &g));
-    if (is_better(a, g))
-        bli_adder_graph_replace(&a->g, g);
-    else
-        bli_adder_graph_destroy(g);
-    return BL_OK;
-}
-
 static bl_status attempt_all(attempt *a, const bli_cmvm_way *way, bool ternary, bool *possible)
 {
     BLI_TRY(take_memory(a, ternary));
@@ -192,9 +173,7 @@ static bl_status attempt_all(attempt *a, const bli_cmvm_way *way, bool ternary, 
     if (way->dc >= 0)
         BLI_TRY(join_edges(a, way));
     set_outputs(a);
-    BLI_TRY(bli_adder_graph_clean(&a->g));
-    BLI_TRY(bli_cmvm_constants(a->g, a->c->constant));
-    return improve(a);
+    return bli_adder_graph_clean(&a->g);
 }
 
 bl_status bli_cmvm_try(const bli_cmvm_columns *c, const bli_cmvm_tree *tree, const bli_cmvm_way *way, int limit,
@@ -211,4 +190,31 @@ bl_status bli_cmvm_try(const bli_cmvm_columns *c, const bli_cmvm_tree *tree, con
     bli_adder_graph_destroy(a.g);
     bli_arena_destroy(a.arena);
     return s == BL_LIMIT ? BL_OK : s;
+}
+
+/* ---- finishing -------------------------------------------------------------------------------------------------- */
+bool bli_cmvm_is_better(const bli_adder_graph *g, const bli_adder_graph *than, int limit)
+{
+    const bli_adder_summary new = bli_adder_graph_summary(g), old = bli_adder_graph_summary(than);
+    if ((new.depth > limit) != (old.depth > limit))
+        return old.depth > limit;
+    return new.cost != old.cost ? new.cost < old.cost : new.depth < old.depth;
+}
+
+bl_status bli_cmvm_finish(const bli_cmvm_columns *c, const bli_adder_graph *linear, int limit, bli_adder_graph **out)
+{
+    bli_adder_graph *regrouped = NULL;
+    BLI_TRY(bli_adder_graph_copy(linear, out));
+    bl_status s = bli_cmvm_constants(*out, c->constant);
+    if (s == BL_OK)
+        s = bli_cmvm_regroup(*out, &regrouped);
+    if (s == BL_OK && bli_cmvm_is_better(regrouped, *out, limit))
+        bli_adder_graph_replace(out, regrouped);
+    else
+        bli_adder_graph_destroy(regrouped);
+    if (s == BL_OK)
+        s = bli_cmvm_orient(out);
+    if (s != BL_OK)
+        bli_adder_graph_replace(out, NULL);
+    return s;
 }

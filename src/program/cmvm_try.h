@@ -5,9 +5,15 @@
 #include "program/cmvm_columns.h"
 #include "program/cmvm_impl.h"
 
-/* The finished graph of one way, with depth at most limit.  *out is NULL, without an error, where the way cannot keep
- * the limit or its sums would not fit. */
+/* The graph of one way, without constants, of two-term nodes, with depth at most limit.  *out is NULL, without an
+ * error, where the way cannot keep the limit or its sums would not fit. */
 BL_MUST_CHECK bl_status bli_cmvm_try(const bli_cmvm_columns *c, const bli_cmvm_tree *tree, const bli_cmvm_way *way,
                                      int limit, bool ternary, bli_adder_graph **out);
+/* The graph with constants and, where it is for them, ternary adders; a depth above limit only where constants add it.
+ */
+BL_MUST_CHECK bl_status bli_cmvm_finish(const bli_cmvm_columns *c, const bli_adder_graph *linear, int limit,
+                                        bli_adder_graph **out);
+/* Keeps the limit where the other does not; else costs less; else is shallower. */
+bool bli_cmvm_is_better(const bli_adder_graph *g, const bli_adder_graph *than, int limit);
 
 #endif

@@ -1,0 +1,432 @@
+#!/usr/bin/env python3
+"""Adder graphs beside da4ml's and alkaid's, on the same matrices, counted in the same way.
+
+    PEERS_VENVS=DIR python3 bench/adders.py [--yosys] [--only NAME ...] [--quick]
+
+DIR holds virtual environments `hgq` (da4ml 0.6.0) and `alkaid` (alkaid 0.8.2); one that is absent is left out with a
+message.  The peers' graphs are turned into our form, proved to be the matrix, and costed by our model: carry cells from
+where two operands meet.  --yosys also counts LUTs: every adder its own module, `alumacc` before `flatten`, no wide
+multiplexers; three-input adders are LUT6_2 and CARRY4 by hand.  Seconds are processor time.  Writes
+build/results/adders.jsonl and prints a Markdown table.
+"""
+import argparse
+import json
+import os
+import pickle
+import re
+import subprocess
+import sys
+import tempfile
+
+TOP = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+BENCH = os.path.join(TOP, 'build', 'release', 'bench', 'bench_adders')
+OUT = os.path.join(TOP, 'build', 'results', 'adders.jsonl')
+PEERS = {'da4ml': 'hgq', 'alkaid': 'alkaid'}
+
+# Runs in the peer's environment: pickled (matrix, ranges) in, pickled (stages, seconds) out.  A stage is the program as
+# the package's own data structure gives it.
+PEER = r'''
+import pickle, sys, time
+import numpy as np
+w, ranges = pickle.load(open(sys.argv[1], 'rb'))
+q = [(float(a), float(b), 1.0) for a, b in ranges]
+try:
+    from da4ml.cmvm import solve
+    call = lambda: solve(w.astype(np.float32), qintervals=q, hard_dc=int(sys.argv[3])).solutions
+except ImportError:
+    from alkaid.cmvm import cmvm_solve
+    call = lambda: cmvm_solve(w.astype(np.float32), qintervals=q, hard_dc=int(sys.argv[3]))
+start = time.process_time()
+stages = call()
+seconds = time.process_time() - start
+out = [dict(shape=s.shape, inp_shifts=list(s.inp_shifts), ops=[(o.id0, o.id1, o.opcode, o.data) for o in s.ops],
+            out_idxs=list(s.out_idxs), out_shifts=list(s.out_shifts), out_negs=list(s.out_negs)) for s in stages]
+pickle.dump((out, seconds), open(sys.argv[2], 'wb'))
+'''
+
+
+# ---- graphs: nodes {lo, hi, constant, terms: [(node, shift, negative)]}, outputs (node, shift, negative, constant) ----
+def bits(lo, hi):
+    if lo >= 0:
+        return hi.bit_length()
+    return 1 + max((~lo).bit_length(), (~hi if hi < 0 else hi).bit_length())
+
+
+def ctz(x):
+    return (x & -x).bit_length() - 1
+
+
+def chain_start(g, n):
+    """The first bit that needs a carry cell, or None for a node of wires: adder_cost.c in Python."""
+    t = n['terms']
+    c = n['constant']
+    if len(t) == 1:
+        shift = t[0][1]
+        high = c - (c & ((1 << shift) - 1))
+        if t[0][2]:
+            return None if high == -(1 << shift) else shift
+        return None if high == 0 else ctz(high)
+    if len(t) == 2 and (not g['ternary'] or c == 0):
+        a, b = sorted(t, key=lambda x: (x[1], x[2]))
+        if a[2]:
+            return 0
+        low = c & ((1 << b[1]) - 1)
+        na = g['nodes'][a[0]]
+        if c == 0 and not b[2] and na['lo'] >= 0 and na['hi'].bit_length() + a[1] <= b[1]:
+            return None
+        return ctz(low) if low else b[1]
+    at = sorted([(x[1], not x[2]) for x in t] + ([(ctz(c), True)] if c else []))
+    return at[0][0] if not at[0][1] else at[1][0]
+
+
+def measure(g):
+    adders = cost = depth = 0
+    for n in g['nodes']:
+        n['depth'] = max((g['nodes'][t[0]]['depth'] for t in n['terms']), default=0)
+        start = chain_start(g, n) if n['terms'] else None
+        width = 0 if start is None else max(0, bits(n['lo'], n['hi']) - start)
+        n['depth'] += width > 0
+        adders += width > 0
+        cost += width
+        depth = max(depth, n['depth'])
+    for node, shift, negative, _ in g['outputs']:
+        if node >= 0 and negative:
+            cost += bits(-g['nodes'][node]['hi'], -g['nodes'][node]['lo'])
+    return adders, cost, depth
+
+
+def read_dump(path, ternary):
+    g = {'nodes': [], 'outputs': [], 'ternary': ternary}
+    for line in open(path):
+        word, *rest = line.split()
+        v = list(map(int, rest))
+        if word == 'node':
+            terms = [tuple(v[k:k + 3]) for k in range(3, len(v), 3)]
+            g['nodes'].append({'lo': v[0], 'hi': v[1], 'constant': v[2], 'terms': terms})
+        else:
+            g['outputs'].append(tuple(v))
+    return g
+
+
+class Peer:
+    """A peer's stages as our graph.  A value of theirs is ±(node << shift)."""
+
+    def __init__(self, ranges):
+        self.g = {'nodes': [{'lo': a, 'hi': b, 'constant': 0, 'terms': []} for a, b in ranges], 'outputs': [],
+                  'ternary': False}
+        self.forms = [{i: 1} for i in range(len(ranges))]
+        self.ranges = ranges
+
+    def node(self, terms):
+        base = min(t[1] for t in terms)
+        terms = [(v, s - base, n) for v, s, n in terms]
+        turn = all(n for _, _, n in terms)
+        form = {}
+        for v, s, n in terms:
+            for i, f in self.forms[v].items():
+                form[i] = form.get(i, 0) + (f << s) * (-1 if n != turn else 1)
+        lo = sum(f * self.ranges[i][0 if f > 0 else 1] for i, f in form.items())
+        hi = sum(f * self.ranges[i][1 if f > 0 else 0] for i, f in form.items())
+        self.forms.append(form)
+        self.g['nodes'].append({'lo': lo, 'hi': hi, 'constant': 0, 'terms': [(v, s, n != turn) for v, s, n in terms]})
+        return len(self.forms) - 1, base, turn
+
+    def stage(self, s, values):
+        at = []
+        for id0, id1, opcode, data in s['ops']:
+            if opcode == -1:
+                v = values[id0]
+                at.append(v and (v[0], v[1] + s['inp_shifts'][id0], v[2]))
+            elif opcode in (0, 1):
+                a, b = at[id0], at[id1]
+                at.append(self.node([a, (b[0], b[1] + data, b[2] != (opcode == 1))]))
+            else:
+                raise SystemExit(f'a peer used operation {opcode}')
+        out = []
+        for k, shift, negative in zip(s['out_idxs'], s['out_shifts'], s['out_negs']):
+            out.append(None if k < 0 else (at[k][0], at[k][1] + shift, at[k][2] != bool(negative)))
+        return out
+
+
+def peer_graph(stages, ranges, matrix):
+    p = Peer(ranges)
+    values = [(i, 0, False) for i in range(len(ranges))]
+    for s in stages:
+        values = p.stage(s, values)
+    for j, v in enumerate(values):
+        form = {} if v is None else {i: (f << v[1]) * (-1 if v[2] else 1) for i, f in p.forms[v[0]].items() if f}
+        if form != {i: int(matrix[i][j]) for i in range(len(ranges)) if matrix[i][j]}:
+            raise SystemExit(f'output {j} of a peer is not its column')
+    p.g['outputs'] = [(-1, 0, 0, 0) if v is None else (*v, 0) for v in values]
+    return p.g
+
+
+# ---- Verilog ----------------------------------------------------------------------------------------------------------
+LUT = {False: 0, True: 1}
+
+
+def plain_module(name, g, n):
+    """One adder as a module of its own; ports a and b, wide enough wires outside of the chain."""
+    (a, sa, na), (b, sb, nb) = sorted(n['terms'], key=lambda x: (x[1], x[2]))
+    wa, wb, w = width(g, a), width(g, b), bits(n['lo'], n['hi'])
+    c, low, start = n['constant'], n['constant'] & ((1 << sb) - 1), chain_start(g, n)
+    start = min(start, w)
+    aw, bw = f'wire signed [{w}:0] A = {extend(g, a, "a")};', f'wire signed [{w}:0] B = ({extend(g, b, "b")} <<< {sb}) | {low};'
+    lines = [f'module {name}(input [{wa - 1}:0] a, input [{wb - 1}:0] b, output [{w - 1}:0] y);', aw, bw]
+    if na:
+        expr = f'B[{w - 1}:{start}] - A[{w - 1}:{start}]' if c >= 0 else f'B[{w - 1}:{start}] + ~A[{w - 1}:{start}]'
+    elif nb:
+        if low or c:
+            expr = f'A[{w - 1}:{start}] + N[{w - 1}:{start}]'
+            lines.append(f'wire [{w}:0] N = ((~{extend(g, b, "b")}) <<< {sb}) | {low};')
+        else:
+            expr = f'A[{w - 1}:{start}] - B[{w - 1}:{start}]'
+    else:
+        expr = f'A[{w - 1}:{start}] - ~B[{w - 1}:{start}]' if c == 1 << sb else f'A[{w - 1}:{start}] + B[{w - 1}:{start}]'
+    lines.append(f'assign y[{w - 1}:{start}] = {expr};')
+    if start:
+        lines.append(f'assign y[{start - 1}:0] = A[{start - 1}:0];')
+    return lines + ['endmodule']
+
+
+def width(g, v):
+    return max(1, bits(g['nodes'][v]['lo'], g['nodes'][v]['hi']))
+
+
+def extend(g, v, name):
+    return f'$signed({name})' if g['nodes'][v]['lo'] < 0 else f'$signed({{1\'b0, {name}}})'
+
+
+def ternary_module(name, g, n):
+    """LUT6_2 and CARRY4: O5 = majority, handed to the next bit; O6 = parity of the bits and the majority below."""
+    terms, w = n['terms'], bits(n['lo'], n['hi'])
+    start = min(chain_start(g, n), w)
+    ports = ', '.join(f'input [{width(g, t[0]) - 1}:0] x{k}' for k, t in enumerate(terms))
+    lines = [f'module {name}({ports}, output [{w - 1}:0] y);']
+    for k, (v, shift, _) in enumerate(terms):
+        lines.append(f'wire signed [{w}:0] t{k} = {extend(g, v, f"x{k}")} <<< {shift};')
+    negs = [t[2] for t in terms]
+    if len(terms) == 2:
+        lines.append(f'wire signed [{w}:0] t2 = {n["constant"] % (1 << (w + 1))};' if n['constant'] else f'wire signed [{w}:0] t2 = 0;')
+        negs.append(False)
+    init5 = init6 = 0
+    for k in range(64):
+        x = [bool(k >> i & 1) != bool(negs[i]) for i in range(3)]
+        maj, parity = sum(x) >= 2, (sum(x) + (k >> 3 & 1)) % 2
+        if k < 32 and maj:
+            init5 |= 1 << k
+        if k >= 32 and parity:
+            init6 |= 1 << k
+    ones = sum(negs)
+    count = w - start
+    pad = -(-count // 4) * 4
+    lines += [f'wire [{pad}:0] m, c; wire [{pad - 1}:0] s, o;',
+              f"assign m[0] = 1'b{int(ones > 1)}; assign c[0] = 1'b{int(ones > 0)};"]
+    for i in range(pad):
+        if i < count:
+            lines.append(f"LUT6_2 #(.INIT(64'h{init5 | init6:016x})) l{i}(.I0(t0[{start + i}]), .I1(t1[{start + i}]), "
+                         f".I2(t2[{start + i}]), .I3(m[{i}]), .I4(1'b0), .I5(1'b1), .O5(m[{i + 1}]), .O6(s[{i}]));")
+        else:
+            lines.append(f"assign m[{i + 1}] = 1'b0; assign s[{i}] = 1'b0;")
+    for i in range(0, pad, 4):
+        lines.append(f"CARRY4 c{i}(.CI({'c[%d]' % i if i else chr(49) + chr(39) + 'b0'}), .CYINIT({'c[0]' if i == 0 else chr(49) + chr(39) + 'b0'}), "
+                     f".DI(m[{i + 3}:{i}]), .S(s[{i + 3}:{i}]), .CO(c[{i + 4}:{i + 1}]), .O(o[{i + 3}:{i}]));")
+    if start:
+        lowest = sorted(range(len(terms)), key=lambda k: terms[k][1])[0]
+        source = f't{lowest}[{start - 1}:0]'
+        if n['constant'] and ctz(n['constant']) < terms[lowest][1]:
+            source = f't2[{start - 1}:0]'
+        lines.append(f'assign y[{start - 1}:0] = {source};')
+    lines.append(f'assign y[{w - 1}:{start}] = o[{count - 1}:0];')
+    return lines + ['endmodule']
+
+
+def node_verilog(g, n, v, prefix, modules):
+    """Lines of the top module; modules: text to name."""
+    w = max(1, bits(n['lo'], n['hi']))
+    lines = [f'wire [{w - 1}:0] {prefix}{v};']
+    args = [f'{prefix}{t[0]}' for t in n['terms']]
+    start = chain_start(g, n)
+    if start is None or len(n['terms']) == 1 or start >= w:
+        total = ' + '.join(f'({"-" if t[2] else ""}({extend(g, t[0], a)} <<< {t[1]}))' for t, a in zip(n['terms'], args))
+        if start is None and len(n['terms']) == 2:
+            (a, sa, _), (b, sb, _) = sorted(n['terms'], key=lambda x: x[1])
+            total = f'({extend(g, b, prefix + str(b))} <<< {sb}) | {extend(g, a, prefix + str(a))}'
+        elif start is None:
+            t = n['terms'][0]
+            low = n['constant'] & ((1 << t[1]) - 1)
+            total = f'({"~" if t[2] else ""}{extend(g, t[0], args[0])} <<< {t[1]}) | {low}'
+        else:
+            total += f' + ({n["constant"]})'
+        wide = f'wire signed [{w + 64}:0] {prefix}{v}_x = {total};' if False else None
+        lines += [f'wire signed [{w}:0] {prefix}{v}_x = {total};', f'assign {prefix}{v} = {prefix}{v}_x[{w - 1}:0];']
+        return lines
+    two = len(n['terms']) == 2 and (not g['ternary'] or n['constant'] == 0)
+    text = '\n'.join((plain_module if two else ternary_module)('NAME', g, n))
+    name = modules.setdefault(text, f'add{len(modules)}')
+    if two:
+        order = sorted(n['terms'], key=lambda x: (x[1], x[2]))
+        ports = f'.a({prefix}{order[0][0]}), .b({prefix}{order[1][0]})'
+    else:
+        ports = ', '.join(f'.x{k}({a})' for k, a in enumerate(args))
+    return lines + [f'{name} i_{prefix}{v}({ports}, .y({prefix}{v}));']
+
+
+def output_range(g, y):
+    node, shift, negative, constant = y
+    if node < 0:
+        return constant, constant
+    a, b = g['nodes'][node]['lo'] << shift, g['nodes'][node]['hi'] << shift
+    return (-b, -a) if negative else (a, b)
+
+
+def output_expr(g, y, prefix):
+    node, shift, negative, constant = y
+    if node < 0:
+        return str(constant)
+    return f'{"-" if negative else ""}({extend(g, node, f"{prefix}{node}")} <<< {shift})'
+
+
+def layer_verilog(g, prefix, inputs, modules):
+    """inputs: expressions of the input wires; returns lines and (wire, lo, hi) of the outputs."""
+    lines, outs = [], []
+    for v, n in enumerate(g['nodes']):
+        if n['terms']:
+            lines += node_verilog(g, n, v, prefix, modules)
+        else:
+            lines.append(f'wire [{width(g, v) - 1}:0] {prefix}{v} = {inputs[v]};')
+    for j, y in enumerate(g['outputs']):
+        lo, hi = output_range(g, y)
+        w = max(1, bits(lo, hi))
+        lines.append(f'wire signed [{w}:0] {prefix}y{j} = {output_expr(g, y, prefix)};')
+        outs.append((f'{prefix}y{j}', lo, hi))
+    return lines, outs
+
+
+def top_verilog(body, in_bits, outs, modules):
+    total = sum(max(1, bits(lo, hi)) for _, lo, hi in outs)
+    lines = [f'module top(input [{in_bits - 1}:0] x, output [{total - 1}:0] y);'] + body
+    at = 0
+    for name, lo, hi in outs:
+        w = max(1, bits(lo, hi))
+        lines.append(f'assign y[{at + w - 1}:{at}] = {name};')
+        at += w
+    lines.append('endmodule')
+    return '\n'.join([t.replace('NAME', name, 1) for t, name in modules.items()] + lines)
+
+
+def graph_verilog(g):
+    modules, inputs, at = {}, [], 0
+    for v, n in enumerate(g['nodes']):
+        if not n['terms']:
+            inputs.append(f'x[{at + width(g, v) - 1}:{at}]')
+            at += width(g, v)
+    body, outs = layer_verilog(g, 'n', inputs, modules)
+    return top_verilog(body, at, outs, modules)
+
+
+def yosys(verilog):
+    with tempfile.TemporaryDirectory() as d:
+        path = os.path.join(d, 'net.v')
+        open(path, 'w').write(verilog)
+        script = (f'read_verilog {path}; hierarchy -top top; proc; alumacc; flatten; opt_clean; '
+                  'synth_xilinx -top top -family xcup -flatten -nodsp -nowidelut -noiopad; stat; ltp -noff')
+        r = subprocess.run(['nice', '-n', '5', 'yosys', '-p', script], capture_output=True, text=True)
+    if r.returncode:
+        sys.exit(r.stdout[-2000:] + r.stderr)
+    last = r.stdout[r.stdout.rindex('Number of cells'):]
+    cells = {k: int(v) for k, v in re.findall(r'^\s+(\w+)\s+(\d+)$', last, re.M)}
+    lut = sum(n for k, n in cells.items() if re.fullmatch(r'LUT[1-6](_2)?', k))
+    ltp = re.search(r'length=(\d+)', r.stdout[r.stdout.rindex('Longest topological path'):])
+    return {'lut': lut, 'lut6_2': cells.get('LUT6_2', 0), 'inv': cells.get('INV', 0),
+            'carry4': cells.get('CARRY4', 0), 'ltp': int(ltp.group(1)) if ltp else 0}
+
+
+# ---- runs -------------------------------------------------------------------------------------------------------------
+def ours(matrix, ranges, constants=None, *words):
+    import numpy as np
+    with tempfile.TemporaryDirectory() as d:
+        np.save(f'{d}/w.npy', np.ascontiguousarray(matrix, np.int64))
+        np.save(f'{d}/r.npy', np.array(ranges, np.int64).reshape(-1, 2))
+        args = [BENCH, '--matrix', f'{d}/w.npy', '--inputs', f'{d}/r.npy', '--dump', f'{d}/g', *words]
+        if constants is not None:
+            np.save(f'{d}/c.npy', np.array(constants, np.int64))
+            args += ['--constants', f'{d}/c.npy']
+        r = subprocess.run(args, capture_output=True, text=True)
+        if r.returncode:
+            sys.exit(r.stderr)
+        said = json.loads(r.stdout)
+        g = read_dump(f'{d}/g', '--ternary' in words)
+    if measure(g) != (said['adders'], said['cost'], said['depth']):
+        sys.exit(f'costs differ: {measure(g)} and {said}')
+    return g, said['ms'] / 1e3
+
+
+def peer(name, matrix, ranges, hard_dc=-1):
+    python = os.path.join(os.environ.get('PEERS_VENVS', ''), PEERS[name], 'bin', 'python')
+    if not os.path.exists(python):
+        print(f'{name}: {python} is absent', file=sys.stderr)
+        return None
+    with tempfile.TemporaryDirectory() as d:
+        pickle.dump((matrix, ranges), open(f'{d}/in', 'wb'))
+        env = dict(os.environ, OMP_NUM_THREADS='1')
+        r = subprocess.run(['nice', '-n', '5', python, '-c', PEER, f'{d}/in', f'{d}/out', str(hard_dc)],
+                           capture_output=True, text=True, env=env)
+        if r.returncode:
+            print(f'{name}: {r.stderr[-500:]}', file=sys.stderr)
+            return None
+        stages, seconds = pickle.load(open(f'{d}/out', 'rb'))
+    return peer_graph(stages, ranges, matrix), seconds
+
+
+def matrices(quick):
+    import numpy as np
+    rows = []
+    for n in [8, 16, 32] + ([] if quick else [64]):
+        r = np.random.default_rng(n)
+        rows.append((f'{n}x{n} 8 bit', r.integers(-128, 128, (n, n)), [(-128, 127)] * n))
+    for n in [16, 32, 64]:
+        r = np.random.default_rng(n)
+        rows.append((f'±1 {n}x{n}', r.choice([-1, 1], (n, n)), [(-128, 127)] * n))
+        rows.append((f'ternary {n}x{n}', r.choice([-1, 0, 1], (n, n)), [(-128, 127)] * n))
+        rows.append((f'±1 {n}x{n}, inputs 0 1', r.choice([-1, 1], (n, n)), [(0, 1)] * n))
+        rows.append((f'ternary {n}x{n}, inputs 0 1', r.choice([-1, 0, 1], (n, n)), [(0, 1)] * n))
+    return rows
+
+
+WAYS = [('plain', []), ('least depth', ['--extra-depth', '0']), ('ternary', ['--ternary'])]
+
+
+def line(name, who, g, seconds, count):
+    adders, cost, depth = measure(g)
+    row = {'matrix': name, 'by': who, 'adders': adders, 'cost': cost, 'depth': depth, 's': round(seconds, 3)}
+    if count:
+        row.update(yosys(graph_verilog(g)))
+    with open(OUT, 'a') as f:
+        f.write(json.dumps(row) + '\n')
+    print('| ' + ' | '.join(str(x) for x in row.values()) + ' |', flush=True)
+
+
+def main():
+    p = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    p.add_argument('--yosys', action='store_true')
+    p.add_argument('--quick', action='store_true', help='no 64x64 of 8 bits')
+    p.add_argument('--only', nargs='+', help='matrices whose name begins so')
+    p.add_argument('--peers', nargs='*', default=list(PEERS))
+    a = p.parse_args()
+    os.makedirs(os.path.dirname(OUT), exist_ok=True)
+    head = ['matrix', 'by', 'adders', 'cost', 'depth', 's'] + (['LUT', 'LUT6_2', 'INV', 'CARRY4', 'ltp'] if a.yosys else [])
+    print('| ' + ' | '.join(head) + ' |\n|' + '---|' * len(head))
+    for name, w, ranges in matrices(a.quick):
+        if a.only and not any(name.startswith(x) for x in a.only):
+            continue
+        for who in a.peers:
+            r = peer(who, w, ranges)
+            if r:
+                line(name, who, *r, a.yosys)
+        for way, words in WAYS:
+            line(name, f'bitlathe, {way}', *ours(w, ranges, None, *words), a.yosys)
+
+
+if __name__ == '__main__':
+    main()

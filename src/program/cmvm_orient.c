@@ -1,0 +1,177 @@
+/* cmvm_orient.c: which way round differences are taken.
+ *
+ * A node may stand for minus its sum where a term of it is then not negated; its readers turn that term's sign.  Some
+ * ways are cheaper: a negated output must be negated by whoever reads it, and a node whose lowest term is negated has a
+ * longer chain.  Nodes are turned, alone or together with some below them, as long as that saves something.
+ */
+#include <string.h>
+
+#include "program/cmvm_impl.h"
+
+enum { ILLEGAL = 1 << 20, ROUNDS = 8, SHORT_PATH = 2, LONG_PATH = 6 };
+
+typedef struct orient {
+    const bli_adder_graph *g;
+    bool *turned;
+    int32_t *first, *readers; /* readers of v: readers[first[v] .. first[v + 1]) */
+    int32_t *outputs;         /* how many outputs read v as it is, and ... */
+    int32_t *negated;         /* ... negated */
+    int32_t *stamp, now;      /* nodes counted already in this sum */
+} orient;
+
+/* ---- cost ------------------------------------------------------------------------------------------------------- */
+/* The node as the turns have it. */
+static bli_adder_node as_turned(const orient *o, int32_t v)
+{
+    bli_adder_node n = o->g->nodes[v];
+    for (int t = 0; t < n.num_terms; t++)
+        n.term[t].negative = n.term[t].negative != (o->turned[v] != o->turned[n.term[t].node]);
+    if (o->turned[v]) {
+        n.constant = -n.constant;
+        n.lo = -o->g->nodes[v].hi;
+        n.hi = -o->g->nodes[v].lo;
+    }
+    return n;
+}
+
+static int cost_of(orient *o, int32_t v)
+{
+    if (o->stamp[v] == o->now)
+        return 0;
+    o->stamp[v] = o->now;
+    const bli_adder_node n = as_turned(o, v), *m = &o->g->nodes[v];
+    int cost = (o->turned[v] ? o->outputs[v] : o->negated[v]) * bli_adder_bits(-m->hi, -m->lo);
+    if (v >= o->g->num_inputs)
+        cost += bli_adder_is_legal(o->g, &n) ? bli_adder_cost(o->g, &n) : ILLEGAL;
+    return cost;
+}
+
+static int cost_around(orient *o, int32_t v)
+{
+    int cost = cost_of(o, v);
+    for (int32_t k = o->first[v]; k < o->first[v + 1]; k++)
+        cost += cost_of(o, o->readers[k]);
+    return cost;
+}
+
+static int cost_of_path(orient *o, const int32_t *path, int count)
+{
+    int cost = 0;
+    o->now++;
+    for (int k = 0; k < count; k++)
+        cost += cost_around(o, path[k]);
+    return cost;
+}
+
+static bool try_turn(orient *o, const int32_t *path, int count)
+{
+    const int before = cost_of_path(o, path, count);
+    for (int k = 0; k < count; k++)
+        o->turned[path[k]] = !o->turned[path[k]];
+    if (cost_of_path(o, path, count) < before)
+        return true;
+    for (int k = 0; k < count; k++)
+        o->turned[path[k]] = !o->turned[path[k]];
+    return false;
+}
+
+/* The path, or the path and one more operand, and so on down to most. */
+static bool try_paths(orient *o, int32_t *path, int count, int most)
+{
+    const bli_adder_node *n = &o->g->nodes[path[count - 1]];
+    if (try_turn(o, path, count))
+        return true;
+    for (int t = 0; count < most && t < n->num_terms; t++) {
+        path[count] = n->term[t].node;
+        if (path[count] >= o->g->num_inputs && try_paths(o, path, count + 1, most))
+            return true;
+    }
+    return false;
+}
+
+/* A negated output is worth a longer way down to a difference. */
+static bool try_all(orient *o)
+{
+    bool changed = false;
+    for (int32_t v = o->g->num_nodes - 1; v >= o->g->num_inputs; v--) {
+        int32_t path[LONG_PATH] = {v};
+        const bool wants = (o->turned[v] ? o->outputs[v] : o->negated[v]) > 0;
+        changed = try_paths(o, path, 1, wants ? LONG_PATH : SHORT_PATH) || changed;
+    }
+    return changed;
+}
+
+/* ---- before and after ------------------------------------------------------------------------------------------- */
+static void list_readers(orient *o)
+{
+    const bli_adder_graph *g = o->g;
+    for (int32_t u = g->num_inputs; u < g->num_nodes; u++)
+        for (int t = 0; t < g->nodes[u].num_terms; t++)
+            o->first[g->nodes[u].term[t].node]++;
+    for (int32_t v = 0, end = 0; v <= g->num_nodes; v++) {
+        end += o->first[v];
+        o->first[v] = end;
+    }
+    for (int32_t u = g->num_inputs; u < g->num_nodes; u++)
+        for (int t = 0; t < g->nodes[u].num_terms; t++)
+            o->readers[--o->first[g->nodes[u].term[t].node]] = u;
+    for (int32_t j = 0; j < g->num_outputs; j++)
+        if (g->outputs[j].node >= 0)
+            (g->outputs[j].negative ? o->negated : o->outputs)[g->outputs[j].node]++;
+}
+
+static bl_status rebuild(const orient *o, bli_adder_graph *to, int32_t *map)
+{
+    const bli_adder_graph *g = o->g;
+    for (int32_t v = 0; v < g->num_nodes; v++) {
+        bli_adder_node n = as_turned(o, v);
+        map[v] = v;
+        if (v < g->num_inputs)
+            continue;
+        for (int t = 0; t < n.num_terms; t++)
+            n.term[t].node = map[n.term[t].node];
+        BLI_TRY(bli_adder_graph_add(to, &n, &map[v]));
+    }
+    for (int32_t j = 0; j < g->num_outputs; j++) {
+        bli_adder_output *y = &to->outputs[j];
+        *y = g->outputs[j];
+        if (y->node < 0)
+            continue;
+        y->negative = y->negative != o->turned[y->node];
+        y->node = map[y->node];
+    }
+    return BL_OK;
+}
+
+static bl_status run(orient *o, bli_arena *arena, bli_adder_graph **out)
+{
+    const size_t n = (size_t)o->g->num_nodes;
+    o->turned = bli_arena_array(arena, n, sizeof *o->turned);
+    o->first = bli_arena_array(arena, n + 1, sizeof *o->first);
+    o->readers = bli_arena_array(arena, BLI_ADDER_TERMS * n, sizeof *o->readers);
+    o->outputs = bli_arena_array(arena, n, sizeof *o->outputs);
+    o->negated = bli_arena_array(arena, n, sizeof *o->negated);
+    o->stamp = bli_arena_array(arena, n, sizeof *o->stamp);
+    if (!o->turned || !o->first || !o->readers || !o->outputs || !o->negated || !o->stamp)
+        return BL_NO_MEMORY;
+    list_readers(o);
+    for (int round = 0; round < ROUNDS && try_all(o); round++)
+        ;
+    BLI_TRY(bli_adder_graph_like(o->g, out));
+    return rebuild(o, *out, o->stamp);
+}
+
+bl_status bli_cmvm_orient(bli_adder_graph **g)
+{
+    orient o = {.g = *g};
+    bli_arena *arena;
+    bli_adder_graph *made = NULL;
+    BLI_TRY(bli_arena_create((*g)->ctx, &arena));
+    bl_status s = run(&o, arena, &made);
+    bli_arena_destroy(arena);
+    if (s == BL_OK)
+        bli_adder_graph_replace(g, made);
+    else
+        bli_adder_graph_destroy(made);
+    return s;
+}
