@@ -162,9 +162,6 @@ def peer_graph(stages, ranges, matrix):
 
 
 # ---- Verilog ----------------------------------------------------------------------------------------------------------
-LUT = {False: 0, True: 1}
-
-
 def plain_module(name, g, n):
     """One adder as a module of its own; ports a and b, wide enough wires outside of the chain."""
     (a, sa, na), (b, sb, nb) = sorted(n['terms'], key=lambda x: (x[1], x[2]))
@@ -258,7 +255,6 @@ def node_verilog(g, n, v, prefix, modules):
             total = f'({"~" if t[2] else ""}{extend(g, t[0], args[0])} <<< {t[1]}) | {low}'
         else:
             total += f' + ({n["constant"]})'
-        wide = f'wire signed [{w + 64}:0] {prefix}{v}_x = {total};' if False else None
         lines += [f'wire signed [{w}:0] {prefix}{v}_x = {total};', f'assign {prefix}{v} = {prefix}{v}_x[{w - 1}:0];']
         return lines
     two = len(n['terms']) == 2 and (not g['ternary'] or n['constant'] == 0)
@@ -342,6 +338,132 @@ def yosys(verilog):
             'carry4': cells.get('CARRY4', 0), 'ltp': int(ltp.group(1)) if ltp else 0}
 
 
+# ---- a network: every layer's graph, ReLU, round half up, saturate ------------------------------------------------------
+SIZES, ACT_BITS = [16, 64, 32, 32, 5], [8, 7, 6]
+
+
+def network():
+    """[(weights, biases with the rounding constant, shift, bits)] of a random 16-64-32-32-5 with half its weights 0."""
+    import numpy as np
+    r = np.random.default_rng(5)
+    layers, hi = [], 127
+    for k, (n, m) in enumerate(zip(SIZES, SIZES[1:])):
+        w = np.clip(np.round(r.normal(0, 11, (n, m))), -32, 31).astype(int)
+        w[r.random((n, m)) < 0.483] = 0
+        b = r.integers(-128, 128, m) * 4
+        last = k == len(SIZES) - 2
+        spread = 3 * 11 * 0.7 * (n ** 0.5) * hi / 2
+        shift = 0 if last else max(0, int(np.ceil(np.log2(spread / (1 << ACT_BITS[k])))))
+        layers.append((w, b + (0 if last else 1 << shift >> 1), shift, None if last else ACT_BITS[k]))
+        hi = (1 << ACT_BITS[k]) - 1 if not last else 0
+    return layers
+
+
+def add_constants(g, constants):
+    """A peer's graph with an adder for each constant, as its users have it."""
+    for j, ((node, shift, negative, c), constant) in enumerate(zip(g['outputs'], constants)):
+        if constant and node >= 0:
+            a, b = output_range(g, g['outputs'][j])
+            g['nodes'].append({'lo': a + int(constant), 'hi': b + int(constant), 'constant': int(constant),
+                               'terms': [(node, shift, negative)]})
+            g['outputs'][j] = (len(g['nodes']) - 1, 0, False, 0)
+        elif constant:
+            g['outputs'][j] = (-1, 0, False, int(constant))
+    return g
+
+
+def activation_verilog(name, y, shift, out_bits):
+    wire, lo, hi = y
+    top = (1 << out_bits) - 1
+    r = f'({wire} >>> {shift})'
+    return f'wire [{out_bits - 1}:0] {name} = {wire} < 0 ? 0 : {r} > {top} ? {top} : {r};', name, 0, min(top, max(0, hi >> shift))
+
+
+def network_verilog(graphs, layers):
+    modules, body = {}, []
+    inputs = [f'x[{8 * i + 7}:{8 * i}]' for i in range(SIZES[0])]
+    for k, (g, (w, b, shift, out_bits)) in enumerate(zip(graphs, layers)):
+        lines, outs = layer_verilog(g, f'l{k}_', inputs, modules)
+        body += lines
+        if out_bits is None:
+            break
+        inputs = []
+        for j, y in enumerate(outs):
+            text, name, _, hi = activation_verilog(f'a{k}_{j}', y, shift, out_bits)
+            body.append(text)
+            inputs.append(f'{name}[{max(1, hi.bit_length()) - 1}:0]')
+    return top_verilog(body, 8 * SIZES[0], outs, modules)
+
+
+def network_values(layers, x):
+    for w, b, shift, out_bits in layers:
+        y = x @ w + b
+        x = y if out_bits is None else (y >> shift).clip(0, (1 << out_bits) - 1)
+    return y
+
+
+def simulate(verilog, layers, outs, count=50):
+    """Icarus Verilog on random and extreme inputs against NumPy; the number of differences."""
+    import numpy as np
+    x = np.random.default_rng(1).integers(-128, 128, (count, SIZES[0]))
+    x[0], x[1] = -128, 127
+    widths = [max(1, bits(lo, hi)) for _, lo, hi in outs]
+    words = [''.join(f'{int(v) & 255:08b}' for v in row[::-1]) for row in x]
+    bench = [f'module test; reg [{8 * SIZES[0] - 1}:0] x; wire [{sum(widths) - 1}:0] y; top t(x, y); initial begin']
+    bench += [f"x = {len(w)}'b{w}; #1000 $display(\"%b\", y);" for w in words] + ['end endmodule']
+    with tempfile.TemporaryDirectory() as d:
+        open(f'{d}/t.v', 'w').write(verilog + '\n' + '\n'.join(bench))
+        cells = '/usr/share/yosys/xilinx/cells_sim.v'
+        subprocess.run(['iverilog', '-g2005-sv', '-s', 'test', '-o', f'{d}/t', f'{d}/t.v', cells], check=True,
+                       stderr=subprocess.DEVNULL)
+        said = subprocess.run(['vvp', f'{d}/t'], capture_output=True, text=True).stdout.split()
+    wrong = 0
+    for row, text in zip(network_values(layers, x), said):
+        at = len(text)
+        for j, w in enumerate(widths):
+            v = int(text[at - w:at], 2) if set(text) <= {'0', '1'} else None
+            at -= w
+            wrong += v is None or (v - (1 << w) if outs[j][1] < 0 and v >> (w - 1) else v) != row[j]
+    return int(wrong) + (len(said) != count)
+
+
+def net_row(who, make, count):
+    """make(matrix, ranges, constants) gives graph and seconds."""
+    layers, graphs, total, seconds, depth, ranges = network(), [], [0, 0], 0.0, 0, [(-128, 127)] * SIZES[0]
+    for w, b, shift, out_bits in layers:
+        made = make(w, ranges, b)
+        if made is None:
+            return
+        g, s = made
+        graphs.append(g)
+        adders, cost, deep = measure(g)
+        total, depth, seconds = [total[0] + adders, total[1] + cost], depth + deep, seconds + s
+        if out_bits is not None:
+            top = (1 << out_bits) - 1
+            ranges = [(0, min(top, max(0, output_range(g, y)[1] >> shift))) for y in g['outputs']]
+    row = {'matrix': '16-64-32-32-5, 6 bit, half 0', 'by': who, 'adders': total[0], 'cost': total[1], 'depth': depth,
+           's': round(seconds, 3)}
+    text = network_verilog(graphs, layers)
+    if count:
+        outs = [(0, *output_range(graphs[-1], y)) for y in graphs[-1]['outputs']]
+        row['wrong'] = simulate(text, layers, outs)
+        row.update(yosys(text))
+    with open(OUT, 'a') as f:
+        f.write(json.dumps(row) + '\n')
+    print('| ' + ' | '.join(str(x) for x in row.values()) + ' |', flush=True)
+
+
+def bench_network(peers, count):
+    for who in peers:
+        for dc in [-1, 0]:
+            def make(w, ranges, b):
+                made = peer(who, w, ranges, dc)
+                return made and (add_constants(made[0], b), made[1])
+            net_row(who + (', least depth' if dc == 0 else ''), make, count)
+    for way, words in WAYS:
+        net_row(f'bitlathe, {way}', lambda w, ranges, b: ours(w, ranges, b, *words), count)
+
+
 # ---- runs -------------------------------------------------------------------------------------------------------------
 def ours(matrix, ranges, constants=None, *words):
     import numpy as np
@@ -410,13 +532,16 @@ def line(name, who, g, seconds, count):
 def main():
     p = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     p.add_argument('--yosys', action='store_true')
+    p.add_argument('--net', action='store_true', help='the network only')
     p.add_argument('--quick', action='store_true', help='no 64x64 of 8 bits')
     p.add_argument('--only', nargs='+', help='matrices whose name begins so')
     p.add_argument('--peers', nargs='*', default=list(PEERS))
     a = p.parse_args()
     os.makedirs(os.path.dirname(OUT), exist_ok=True)
-    head = ['matrix', 'by', 'adders', 'cost', 'depth', 's'] + (['LUT', 'LUT6_2', 'INV', 'CARRY4', 'ltp'] if a.yosys else [])
+    head = ['matrix', 'by', 'adders', 'cost', 'depth', 's'] + (['wrong'] * a.net + ['LUT', 'LUT6_2', 'INV', 'CARRY4', 'ltp'] if a.yosys else [])
     print('| ' + ' | '.join(head) + ' |\n|' + '---|' * len(head))
+    if a.net:
+        return bench_network(a.peers, a.yosys)
     for name, w, ranges in matrices(a.quick):
         if a.only and not any(name.startswith(x) for x in a.only):
             continue

@@ -52,8 +52,11 @@ BL_MUST_CHECK bl_status bli_cmvm_tree_grow(bl_context *ctx, const int64_t *colum
                                            int dc, bli_cmvm_tree *out);
 void bli_cmvm_tree_free(bl_context *ctx, bli_cmvm_tree *t);
 
-/* Adds constant[j] to output j, for nothing where chains have a free place. */
-BL_MUST_CHECK bl_status bli_cmvm_constants(bli_adder_graph *g, const int64_t *constant);
+/* Adds constant[j] to output j: by a node behind it, or within its sum, for nothing where chains have a free place
+ * (plain adders only). */
+BL_MUST_CHECK bl_status bli_cmvm_append_constants(bli_adder_graph *g, const int64_t *constant);
+BL_MUST_CHECK bl_status bli_cmvm_fold_constants(const bli_adder_graph *g, const int64_t *constant, int limit,
+                                                bli_adder_graph **out);
 /* Takes sums apart down to what is shared and adds them up again, constants among the terms; in a ternary graph with
  * three operands, where shared pairs are dissolved into readers that have room for one more. */
 BL_MUST_CHECK bl_status bli_cmvm_regroup(const bli_adder_graph *g, bli_adder_graph **out);

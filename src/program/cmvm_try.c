@@ -201,20 +201,65 @@ bool bli_cmvm_is_better(const bli_adder_graph *g, const bli_adder_graph *than, i
     return new.cost != old.cost ? new.cost < old.cost : new.depth < old.depth;
 }
 
+/* Takes by over: it replaces *g, or goes. */
+static void keep_better(bli_adder_graph **g, bli_adder_graph *by, int limit)
+{
+    if (bli_cmvm_is_better(by, *g, limit))
+        bli_adder_graph_replace(g, by);
+    else
+        bli_adder_graph_destroy(by);
+}
+
+static bl_status regroup(bli_adder_graph **g, int limit)
+{
+    bli_adder_graph *regrouped;
+    BLI_TRY(bli_cmvm_regroup(*g, &regrouped));
+    keep_better(g, regrouped, limit);
+    return bli_cmvm_orient(g);
+}
+
+/* Constants among the operands of sums. */
+static bl_status finish_as_operands(const bli_cmvm_columns *c, int limit, bli_adder_graph **g)
+{
+    BLI_TRY(bli_cmvm_append_constants(*g, c->constant));
+    return regroup(g, limit);
+}
+
+/* Constants in free places of chains. */
+static bl_status finish_folded(const bli_cmvm_columns *c, int limit, bli_adder_graph **g)
+{
+    bli_adder_graph *folded;
+    BLI_TRY(regroup(g, limit));
+    BLI_TRY(bli_cmvm_fold_constants(*g, c->constant, limit, &folded));
+    bli_adder_graph_replace(g, folded);
+    return BL_OK;
+}
+
+typedef bl_status (*finish_fn)(const bli_cmvm_columns *c, int limit, bli_adder_graph **g);
+
+static bl_status finish_by(finish_fn fn, const bli_cmvm_columns *c, const bli_adder_graph *linear, int limit,
+                           bli_adder_graph **out)
+{
+    BLI_TRY(bli_adder_graph_copy(linear, out));
+    bl_status s = fn(c, limit, out);
+    if (s != BL_OK)
+        bli_adder_graph_replace(out, NULL);
+    return s;
+}
+
 bl_status bli_cmvm_finish(const bli_cmvm_columns *c, const bli_adder_graph *linear, int limit, bli_adder_graph **out)
 {
-    bli_adder_graph *regrouped = NULL;
-    BLI_TRY(bli_adder_graph_copy(linear, out));
-    bl_status s = bli_cmvm_constants(*out, c->constant);
+    bool any = false;
+    bli_adder_graph *other;
+    for (int32_t j = 0; j < c->outputs; j++)
+        any = any || c->constant[j] != 0;
+    BLI_TRY(finish_by(finish_as_operands, c, linear, limit, out));
+    if (!any || linear->ternary)
+        return BL_OK;
+    bl_status s = finish_by(finish_folded, c, linear, limit, &other);
     if (s == BL_OK)
-        s = bli_cmvm_regroup(*out, &regrouped);
-    if (s == BL_OK && bli_cmvm_is_better(regrouped, *out, limit))
-        bli_adder_graph_replace(out, regrouped);
+        keep_better(out, other, limit);
     else
-        bli_adder_graph_destroy(regrouped);
-    if (s == BL_OK)
-        s = bli_cmvm_orient(out);
-    if (s != BL_OK)
         bli_adder_graph_replace(out, NULL);
     return s;
 }

@@ -230,6 +230,26 @@ static void concatenation_costs_nothing(void **unused)
     bl_context_destroy(ctx);
 }
 
+/* A lone sum of terms at different shifts has room for small constants in its chains. */
+static void constants_hide_in_free_places(void **unused)
+{
+    (void)unused;
+    bl_context *ctx = context();
+    const int64_t w[6] = {1, 2, 4, -8, 16, -2};
+    int folded = 0;
+    for (int64_t c = -40; c <= 40; c++) {
+        const problem p = small_problem(6, 1, w, c), none = small_problem(6, 1, w, 0);
+        bli_adder_graph *g = solve(ctx, &p, plain), *bare = solve(ctx, &none, plain);
+        check_graph(&p, g, (uint64_t)(c + 40));
+        folded += bli_adder_graph_summary(g).cost <= bli_adder_graph_summary(bare).cost + 1;
+        bli_adder_graph_destroy(g);
+        bli_adder_graph_destroy(bare);
+    }
+    print_message("%d of 81 constants cost at most one cell\n", folded);
+    assert_true(folded >= 12);
+    bl_context_destroy(ctx);
+}
+
 /* ---- options ---------------------------------------------------------------------------------------------------- */
 static int least_depth(const problem *p)
 {
@@ -392,6 +412,7 @@ int main(void)
         cmocka_unit_test(zero_columns_and_fixed_inputs_are_constants),
         cmocka_unit_test(three_operands_take_half_the_adders),
         cmocka_unit_test(concatenation_costs_nothing),
+        cmocka_unit_test(constants_hide_in_free_places),
         cmocka_unit_test(depth_limits_hold),
         cmocka_unit_test(more_effort_never_costs_more),
         cmocka_unit_test(the_same_call_gives_the_same_graph),
