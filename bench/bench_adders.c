@@ -1,12 +1,13 @@
 /* bench_adders.c: adder graphs of random and given matrices: adders, counted cost, depth, milliseconds, one JSON object
  * a line; bench/adders.py sets the peers beside it.
  *
- * Usage: bench_adders [--matrix FILE.npy] [--ternary] [--effort N] [--extra-depth N] [--input-bits N] [--unsigned]
- *                     [--inputs FILE.npy] [--constants FILE.npy] [--dump FILE]
+ * Usage: bench_adders [--matrix FILE.npy] [--inputs FILE.npy] [--constants FILE.npy] [--dump FILE] [--ternary]
+ *                     [--effort N] [--extra-depth N] [--input-bits N] [--unsigned]
  *
- * --matrix: int64, [inputs, outputs]; without it, matrices of our own.  --inputs: int64, [inputs, 2], ranges;
- * --constants: int64, [outputs].  --dump writes the graph as text for bench/adders.py. This program looks inside the
- * library on purpose: adder graphs have no public name.
+ * --matrix: int64, [inputs, outputs]; without it, matrices of our own.  --inputs: int64, [inputs, 2], ranges.
+ * --constants: int64, [outputs].  --dump writes the graph as text for bench/adders.py.
+ *
+ * This program looks inside the library on purpose: adder graphs have no public name.
  */
 #include <stdio.h>
 #include <stdlib.h>
