@@ -2,13 +2,16 @@
  *
  * A value is on a grid when it is known to be a multiple of 2^step_exp within bounds; sums of products then have an
  * exact largest magnitude in steps.  Below 2^24 steps float32 holds them in any order, below 2^53 float64 does.
- * Floating-point parameters that no quantizer touches are on no grid, and nothing is proven about what follows them.
+ * Floating-point parameters that no quantizer touches are on a grid only if all their bits lie within 24 places (a few
+ * numbers of one size may by chance); else they are on none, and nothing is proven about what follows them.
  */
 #include <math.h>
 #include <string.h>
 
 #include "num/num.h"
 #include "run/plan.h"
+
+enum { MOST_HOPS = 8 }; /* between the last sum and the output */
 
 /* Constants on a grid: the lowest set bit of any element, provided the largest needs few bits above it. */
 static bli_range constant_range(const bl_value *v)
@@ -89,18 +92,77 @@ bool bli_narrow_format(bl_context *ctx, const bl_node *n)
                : bli_format_facts(&f, bl_node_float(n, "scale", 1), 0).fits_f32;
 }
 
+/* ---- what need not be exact ----------------------------------------------------------------------------------- */
+static bool is_type(const bl_node *n, const char *type)
+{
+    return strcmp(n->domain, BLI_DOMAIN_ONNX) == 0 && strcmp(n->type, type) == 0;
+}
+
+/* Nothing but moves of whole tensors and Relu between v and a float32 output of the graph. */
+static bool only_leaves(const bl_graph *g, int v)
+{
+    for (int hops = 0; hops < MOST_HOPS; hops++) {
+        if (bl_graph_value(g, v)->type != BL_F32)
+            return false;
+        if (bli_graph_num_uses(g, v) != 1)
+            return false;
+        if (bli_graph_is_output(g, v))
+            return true;
+        const bl_node *user = bl_graph_node(g, bli_graph_first_user(g, v));
+        const bli_op *op = bli_op_find(user->type, user->domain);
+        if (user->inputs[0] != v || !op || !((op->flags & BLI_OP_VIEW) || is_type(user, "Relu")))
+            return false;
+        v = user->outputs[0];
+    }
+    return false;
+}
+
+/* One correctly rounded sum or product of two values that float32 holds. */
+static bool rounds_once(const bl_graph *g, const bli_range *ranges, int node)
+{
+    const bl_node *n = bl_graph_node(g, node);
+    if (!is_type(n, "Add") && !is_type(n, "Sub") && !is_type(n, "Mul"))
+        return false;
+    for (int i = 0; i < 2; i++)
+        if (!ranges[n->inputs[i]].on_grid || steps_of(&ranges[n->inputs[i]]) > 0x1p24)
+            return false;
+    return true;
+}
+
+/* A float bias that no quantizer touched has steps of 2^-27 or so, and a sum with it more of them than float32 counts.
+ * Before a quantizer that asks for float64: it must see the exact sum, as the integer program does, and not a rounded
+ * one that may fall on the other side of a step.  Behind the last quantizer it does not: the float32 that leaves is the
+ * exact sum rounded once, whether float32 adds or float64 does and is rounded on its way out (Relu rounds nothing and
+ * keeps order). */
+static bool leaves_rounded(const bl_graph *g, const bli_range *ranges, int v)
+{
+    for (int hops = 0; hops < MOST_HOPS && only_leaves(g, v); hops++) {
+        const int from = bl_graph_value(g, v)->producer;
+        if (from < 0)
+            return false;
+        if (rounds_once(g, ranges, from))
+            return true;
+        const bli_op *op = bli_op_find(bl_graph_node(g, from)->type, bl_graph_node(g, from)->domain);
+        if (!op || !((op->flags & BLI_OP_VIEW) || is_type(bl_graph_node(g, from), "Relu")))
+            return false;
+        v = bl_graph_node(g, from)->inputs[0];
+    }
+    return false;
+}
+
 /* Sums count only when asked for: in training the weights move and nothing lasting can be proven of them. */
 static double most_steps(const bl_graph *g, bool sums, const bli_range *ranges, const double *accumulators)
 {
     double most = 0;
     for (int i = 0; sums && i < bl_graph_num_nodes(g); i++)
-        most = fmax(most, accumulators[i]);
+        if (accumulators[i] > most && !leaves_rounded(g, ranges, bl_graph_node(g, i)->outputs[0]))
+            most = accumulators[i];
     for (int v = 0; v < bl_graph_num_values(g); v++) {
         const int from = bl_graph_value(g, v)->producer;
         const bool format = from >= 0 && strcmp(bl_graph_node(g, from)->type, "Quantize") == 0 &&
                             !bli_narrow_format(bl_graph_context(g), bl_graph_node(g, from));
-        if (ranges[v].on_grid && (sums || format))
-            most = fmax(most, steps_of(&ranges[v]));
+        if (ranges[v].on_grid && (sums || format) && steps_of(&ranges[v]) > most && !leaves_rounded(g, ranges, v))
+            most = steps_of(&ranges[v]);
     }
     return most;
 }
