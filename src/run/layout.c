@@ -167,5 +167,6 @@ bl_status bli_plan_layout(bli_plan *p)
             return BL_NO_MEMORY;
     }
     p->locals = locals;
-    return BL_OK;
+    p->calls = bli_plan_make_calls(p);
+    return p->calls ? BL_OK : BL_NO_MEMORY;
 }

@@ -306,32 +306,63 @@ bl_tensor bli_plan_tensor(const bli_plan *p, int v, const bli_place *at)
 void bli_plan_call(const bli_plan *p, const bli_pstep *s, const bli_place *at, bli_call *c)
 {
     const bl_node *n = s->run;
-    c->ctx = p->ctx;
-    c->node = n;
-    c->training = at->training;
-    c->seed = at->seed;
-    c->step = at->step;
-    c->first_row = at->row_base + at->first_row;
-    c->isa = p->isa;
-    for (int i = 0; i < BLI_MAX_IN; i++) {
-        c->in[i].data = c->grad_in[i].data = NULL;
-        if (i >= n->num_inputs || n->inputs[i] < 0)
+    *c = (bli_call){.ctx = p->ctx,
+                    .node = n,
+                    .training = at->training,
+                    .seed = at->seed,
+                    .step = at->step,
+                    .first_row = at->row_base + at->first_row,
+                    .isa = p->isa,
+                    .scratch = p->scratch ? p->scratch[at->thread] : NULL,
+                    .prep = s->prep,
+                    .state = s->state,
+                    .wide_steps = s->wide_steps,
+                    .rows_total = at->batch_rows};
+    for (int i = 0; i < n->num_inputs; i++) {
+        if (n->inputs[i] < 0)
             continue;
         c->in[i] = bli_plan_tensor(p, n->inputs[i], at);
         if (p->values[n->inputs[i]].needs_grad) /* a mark for prep and scratch; backward gets the real ones */
             c->grad_in[i] = (bl_tensor){c->in[i].type, c->in[i].shape, p->global};
     }
-    for (int o = 0; o < BLI_MAX_OUT; o++) {
-        c->out[o].data = c->grad_out[o].data = NULL;
-        if (o < n->num_outputs)
-            c->out[o] = bli_plan_tensor(p, n->outputs[o], at);
-    }
-    c->scratch = p->scratch ? p->scratch[at->thread] : NULL;
-    c->prep = s->prep;
-    c->state = s->state;
-    c->wide_steps = s->wide_steps;
-    c->reduced = NULL;
+    for (int o = 0; o < n->num_outputs; o++)
+        c->out[o] = bli_plan_tensor(p, n->outputs[o], at);
+}
+
+static void move_tensor(const bli_plan *p, int v, const bli_place *at, bl_tensor *t)
+{
+    if (v < 0 || !p->values[v].batched)
+        return;
+    t->shape.dim[0] = at->rows;
+    t->data = bli_plan_rows(p, p->values[p->values[v].root].storage, at);
+}
+
+void bli_plan_move_call(const bli_plan *p, const bli_pstep *s, const bli_place *at, bli_call *c)
+{
+    const bl_node *n = s->run;
+    c->training = at->training;
+    c->seed = at->seed;
+    c->step = at->step;
+    c->first_row = at->row_base + at->first_row;
     c->rows_total = at->batch_rows;
+    for (int i = 0; i < n->num_inputs; i++)
+        move_tensor(p, n->inputs[i], at, &c->in[i]);
+    for (int o = 0; o < n->num_outputs; o++)
+        move_tensor(p, n->outputs[o], at, &c->out[o]);
+}
+
+bli_call **bli_plan_make_calls(const bli_plan *p)
+{
+    bli_call **calls = bli_arena_array(p->arena, (size_t)p->opt.threads, sizeof *calls);
+    for (int t = 0; calls && t < p->opt.threads; t++) {
+        const bli_place at = {.thread = t, .batch_rows = p->opt.rows};
+        calls[t] = bli_arena_array(p->arena, (size_t)p->num_steps + 1, sizeof *calls[t]);
+        if (!calls[t])
+            return NULL;
+        for (int i = 0; i < p->num_steps; i++)
+            bli_plan_call(p, &p->steps[i], &at, &calls[t][i]);
+    }
+    return calls;
 }
 
 static bl_status name_node(const bli_plan *p, bl_status s, const bli_pstep *step)
@@ -374,8 +405,8 @@ bl_status bli_plan_forward(const bli_plan *p, int i, const bli_place *at, const 
     const bli_pstep *s = &p->steps[i];
     if (s->view)
         return BL_OK;
-    bli_call c;
-    bli_plan_call(p, s, at, &c);
-    c.reduced = reduced;
-    return name_node(p, s->op->forward(&c), s);
+    bli_call *c = &p->calls[at->thread][i];
+    bli_plan_move_call(p, s, at, c);
+    c->reduced = reduced;
+    return name_node(p, s->op->forward(c), s);
 }

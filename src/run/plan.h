@@ -73,6 +73,7 @@ typedef struct bli_plan {
     char *global;       /* all rows */
     char **locals;      /* per thread */
     char **scratch;     /* per thread */
+    bli_call **calls;   /* per thread: a call of each batched step, made at layout and moved from slice to slice */
     int64_t slice_rows; /* most rows of one slice */
 } bli_plan;
 
@@ -104,6 +105,11 @@ char *bli_plan_rows(const bli_plan *p, int st, const bli_place *at);
 bl_tensor bli_plan_tensor(const bli_plan *p, int v, const bli_place *at);
 /* A call of step s with in[] and out[] filled. */
 void bli_plan_call(const bli_plan *p, const bli_pstep *s, const bli_place *at, bli_call *c);
+
+/* The same for a call that bli_plan_call made of s on this thread: only what changes from slice to slice. */
+void bli_plan_move_call(const bli_plan *p, const bli_pstep *s, const bli_place *at, bli_call *c);
+/* A call of each batched step, by thread.  NULL when out of memory (message set). */
+bli_call **bli_plan_make_calls(const bli_plan *p);
 
 /* Forward of the whole nodes, then prep of all steps: once a training step, or once for a fixed model. */
 BL_MUST_CHECK bl_status bli_plan_forward_whole(bli_plan *p, const bli_place *at);

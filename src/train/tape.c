@@ -307,5 +307,8 @@ bl_status bli_tape_create(bli_plan *p, int first_step, const char *wants_error, 
     list_moves(t, first_step, wants_error);
     BLI_TRY(count_in_segments(t));
     BLI_TRY(bli_plan_layout(p));
+    t->calls = bli_plan_make_calls(p);
+    if (!t->calls)
+        return BL_NO_MEMORY;
     return size_reductions(t, wants_error);
 }

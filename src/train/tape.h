@@ -49,6 +49,7 @@ typedef struct bli_tape {
     int *temp_storage;    /* per step * BLI_MAX_IN: where a further gradient of the same value goes first, or -1 */
     int *contribution_at; /* per step * BLI_MAX_IN, where the input is whole and wants a gradient */
     void **whole_temp;    /* per whole step * BLI_MAX_IN, where a further gradient of the same value goes first */
+    bli_call **calls;     /* of backward: per thread and batched step */
     size_t slice_bytes;   /* of each slice's gradient block */
     char *slice_grads;    /* slices * slice_bytes */
     double *reduced;      /* per step: forward's then backward's sums, at reduced_at[step] */

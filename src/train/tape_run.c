@@ -5,14 +5,17 @@
 #include "train/tape.h"
 #include "train/tree.h"
 
+static void *grad_rows(const bli_tape *t, int v, const bli_place *at)
+{
+    const int st = t->grad_storage[t->plan->values[v].root];
+    return st >= 0 ? bli_plan_rows(t->plan, st, at) : NULL;
+}
+
 bl_tensor bli_tape_grad(const bli_tape *t, int v, const bli_place *at)
 {
     const bli_pvalue *pv = &t->plan->values[v];
-    const int st = t->grad_storage[pv->root];
-    bl_tensor g = {pv->type, pv->shape, NULL};
+    bl_tensor g = {pv->type, pv->shape, grad_rows(t, v, at)};
     g.shape.dim[0] = at->rows;
-    if (st >= 0)
-        g.data = bli_plan_rows(t->plan, st, at);
     return g;
 }
 
@@ -27,7 +30,8 @@ static void add_into(bl_dtype type, void *a, const void *b, size_t n)
 static void set_grad_out(const bli_tape *t, const bl_node *n, const bli_place *at, bli_call *c)
 {
     for (int o = 0; o < n->num_outputs; o++) {
-        c->grad_out[o] = bli_tape_grad(t, n->outputs[o], at);
+        c->grad_out[o] = c->out[o];
+        c->grad_out[o].data = grad_rows(t, n->outputs[o], at);
         if (c->grad_out[o].data && !t->live[t->plan->values[n->outputs[o]].root])
             memset(c->grad_out[o].data, 0,
                    (size_t)bl_shape_count(&c->grad_out[o].shape) * bl_dtype_size(c->grad_out[o].type));
@@ -41,14 +45,12 @@ static void set_grad_in(const bli_tape *t, const bl_node *n, int step, int slice
         const int v = n->inputs[k], temp = t->temp_storage[step * BLI_MAX_IN + k];
         if (v < 0 || !p->values[v].needs_grad)
             continue;
+        c->grad_in[k] = c->in[k];
         if (p->values[v].batched) {
-            c->grad_in[k] = bli_tape_grad(t, v, at);
-            if (temp >= 0)
-                c->grad_in[k].data = bli_plan_rows(p, temp, at);
+            c->grad_in[k].data = temp >= 0 ? bli_plan_rows(p, temp, at) : grad_rows(t, v, at);
             continue;
         }
         const bli_contribution *con = &t->contributions[t->contribution_at[step * BLI_MAX_IN + k]];
-        c->grad_in[k] = bli_plan_tensor(p, v, at);
         c->grad_in[k].data = con->tiled ? NULL : t->slice_grads + (size_t)slice * t->slice_bytes + con->slice_offset;
     }
 }
@@ -67,13 +69,13 @@ static bl_status backward(const bli_tape *t, int step, int slice, const bli_plac
 {
     const bli_pstep *s = &t->plan->steps[step];
     const bl_node *n = s->run;
-    bli_call c;
-    bli_plan_call(t->plan, s, at, &c);
-    c.reduced = t->reduced + t->reduced_at[step];
-    set_grad_out(t, n, at, &c);
-    set_grad_in(t, n, step, slice, at, &c);
-    BLI_TRY(bli_within(c.ctx, s->op->backward(&c), "node '%s' backward", n->name));
-    add_temps(t, n, step, at, &c);
+    bli_call *c = &t->calls[at->thread][step];
+    bli_plan_move_call(t->plan, s, at, c);
+    c->reduced = t->reduced + t->reduced_at[step];
+    set_grad_out(t, n, at, c);
+    set_grad_in(t, n, step, slice, at, c);
+    BLI_TRY(bli_within(c->ctx, s->op->backward(c), "node '%s' backward", n->name));
+    add_temps(t, n, step, at, c);
     return BL_OK;
 }
 
