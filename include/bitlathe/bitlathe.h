@@ -4,6 +4,7 @@
 #include "bitlathe/base.h"
 #include "bitlathe/dataset.h"
 #include "bitlathe/emit.h"
+#include "bitlathe/exec.h"
 #include "bitlathe/format.h"
 #include "bitlathe/graph.h"
 #include "bitlathe/list.h"

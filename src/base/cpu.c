@@ -40,6 +40,16 @@ bli_isa bli_cpu_isa(void)
     return isa;
 }
 
+bool bli_cpu_counts_bytes(void)
+{
+#if defined(__x86_64__)
+    __builtin_cpu_init();
+    return __builtin_cpu_supports("avx512vnni") && __builtin_cpu_supports("avx512vpopcntdq");
+#else
+    return false;
+#endif
+}
+
 const char *bli_isa_name(bli_isa isa)
 {
     return (unsigned)isa < BLI_ISA_COUNT ? isa_names[isa] : "unknown";

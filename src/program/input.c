@@ -109,3 +109,11 @@ void bli_program_decode(const bli_program *p, int output, const int64_t *codes, 
     for (int64_t i = 0; i < w->count; i++)
         y[i] = real_of(o, codes[i], o->channels > 1 ? i % o->channels : 0, w->exp);
 }
+
+void bli_program_decode_f32(const bli_program *p, int output, const int64_t *codes, float *y)
+{
+    const bli_output *o = &p->outputs[output];
+    const bli_wire *w = &p->wires[o->wire];
+    for (int64_t i = 0; i < w->count; i++)
+        y[i] = (float)real_of(o, codes[i], o->channels > 1 ? i % o->channels : 0, w->exp);
+}

@@ -191,5 +191,6 @@ BL_MUST_CHECK bl_status bli_program_interpret(const bli_program *p, const int64_
 /* Real numbers to codes and back for one sample: what stands in bli_input and bli_output. */
 BL_MUST_CHECK bl_status bli_program_encode(const bli_program *p, int input, const float *x, int64_t *codes);
 void bli_program_decode(const bli_program *p, int output, const int64_t *codes, double *y);
+void bli_program_decode_f32(const bli_program *p, int output, const int64_t *codes, float *y); /* cut to float32 */
 
 #endif

@@ -1,0 +1,69 @@
+/* exec.c: the executor's loops with AVX-512 and its products of bytes (VNNI) and counts of bits (VPOPCNTDQ). */
+#include <immintrin.h>
+
+#include "exec/kernels/loops.inc"
+
+#define TILE __attribute__((target("avx512vnni,avx512vpopcntdq")))
+enum { LANES = 16, WIDE_1 = 8, WIDE_2 = 8, WIDE_3 = 8, WIDE_4 = 6, CHAINS_1 = 6, CHAINS_2 = 4, CHAINS_4 = 3 };
+
+typedef __m512i vec;
+
+TILE static inline vec vec_zero(void)
+{
+    return _mm512_setzero_si512();
+}
+TILE static inline vec vec_load(const void *x)
+{
+    return _mm512_loadu_si512(x);
+}
+TILE static inline void vec_store(void *x, vec v)
+{
+    _mm512_storeu_si512(x, v);
+}
+TILE static inline vec vec_add(vec a, vec b)
+{
+    return _mm512_add_epi32(a, b);
+}
+TILE static inline vec vec_scale(vec a, int32_t factor)
+{
+    return _mm512_mullo_epi32(a, _mm512_set1_epi32(factor));
+}
+TILE static inline vec broadcast(const void *x)
+{
+    int32_t v;
+    memcpy(&v, x, sizeof v);
+    return _mm512_set1_epi32(v);
+}
+
+static inline __attribute__((always_inline)) TILE vec multiply(int kind, vec sum, vec x, const char *w)
+{
+    switch (kind) {
+    case 0: /* 4 bytes: unsigned times signed */
+        return _mm512_dpbusd_epi32(sum, x, vec_load(w));
+    case 1: /* 2 of 16 bits */
+        return _mm512_dpwssd_epi32(sum, x, vec_load(w));
+    case 2:
+        return _mm512_add_epi32(sum, _mm512_mullo_epi32(x, vec_load(w)));
+    case 3:
+        return _mm512_add_epi32(sum, _mm512_popcnt_epi32(_mm512_xor_si512(x, vec_load(w))));
+    default:
+        sum = _mm512_add_epi32(sum, _mm512_popcnt_epi32(_mm512_and_si512(x, vec_load(w))));
+        return _mm512_sub_epi32(sum, _mm512_popcnt_epi32(_mm512_and_si512(x, vec_load(w + sizeof(vec)))));
+    }
+}
+
+#include "exec/kernels/tiles.inc"
+
+PLAIN_PRODUCT(product64, int64_t, int64_t, int64_t, uint64_t, 1, (uint64_t)v[k] * (uint64_t)w[l])
+
+const bli_exec_kernels bli_exec_kernels_avx512 = {
+    .name = "avx512",
+    .lanes = LANES,
+    .product8 = product8,
+    .product16 = product16,
+    .product32 = product32,
+    .product64 = product64,
+    .bits1 = bits1,
+    .bits2 = bits2,
+    COMMON_LOOPS,
+};

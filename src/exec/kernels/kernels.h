@@ -1,0 +1,112 @@
+/* kernels.h: the loops of the executor, one table per instruction set; all give the same bits.
+ *
+ * Products.  A row of the input is read in groups at given byte offsets; a group holds 4 bytes of codes (times s8), 2
+ * 16-bit ones, one of 32 or 64 bits, or 32 single bits.  Weights lie in blocks of up to BLI_BLOCK_PANELS panels of
+ * `lanes` result channels, each block with its own list of groups, so that groups without weights are skipped.  Sums
+ * are modulo 2^32 (2^64): what a partial sum does is of no matter, the whole is proven to fit.
+ *
+ * Stages work in place on `rows` rows of `width` lanes of 32 or 64 bits; per-channel constants are rows of as many.
+ */
+#ifndef BLI_EXEC_KERNELS_H
+#define BLI_EXEC_KERNELS_H
+
+#include "base/base.h"
+#include "base/cpu.h"
+
+enum { BLI_BLOCK_PANELS = 4 };
+
+typedef struct bli_product_block {
+    int panels, groups;
+    int first;             /* panel */
+    const int32_t *offset; /* bytes from the row's start, of each group */
+    const void *weight;    /* [groups][panels][lanes of a group each]; bits: [groups][panels][signs][lanes] */
+} bli_product_block;
+
+typedef struct bli_product {
+    int num_blocks;
+    const bli_product_block *blocks;
+    const void *init; /* [columns] what a row's sums start from: int32_t, int64_t for 64-bit products */
+    int64_t columns;  /* panels * lanes: the stride of a row of results */
+    int32_t factor;   /* bits: y = init + factor * count */
+} bli_product;
+
+/* rows rows of results from rows at x, x + stride, ... */
+typedef void (*bli_product_fn)(const bli_product *p, const void *x, ptrdiff_t stride, int64_t rows, void *y);
+
+typedef enum bli_stage_kind {
+    BLI_STAGE_RESCALE, /* clamp((v a + b) >> s, low, high) */
+    BLI_STAGE_SHIFT,   /* clamp(v >> s, low, high), each one number for all */
+    BLI_STAGE_CLAMP,
+    BLI_STAGE_ROUND_ZERO, /* v / 2^s toward zero */
+    BLI_STAGE_ROUND_HALF, /* nearest; b: what is added where v is below 0, a: where it is not, before the shift */
+    BLI_STAGE_ROUND_EVEN, /* nearest, ties to even */
+    BLI_STAGE_WRAP,       /* keep the low bits, s = lane bits - bits: signed */
+    BLI_STAGE_WRAP_PLAIN, /* unsigned */
+    BLI_STAGE_WRAP_SM,    /* a: 2^bits, b: 2^(bits-1), s as WRAP */
+    BLI_STAGE_ZERO,       /* 0 outside of low .. high */
+    BLI_STAGE_STAIR,      /* b + sum over k of a[k] where v >= low[k]; length rows of a and low */
+    BLI_STAGE_SEARCH,     /* the same by halving: low [channels][length], a [channels][length + 1] heights */
+    BLI_STAGE_TABLE,      /* a[channel][v - first] */
+    BLI_STAGE_ABS,
+    BLI_STAGE_COUNT
+} bli_stage_kind;
+
+typedef struct bli_stage {
+    bli_stage_kind kind;
+    const void *a, *b, *s, *low, *high; /* of the chain's lane; WRAP_SM, STAIR and the like as said above */
+    int64_t one_s, one_low, one_high;   /* SHIFT */
+    int64_t length, channels, first;    /* channel = column % channels */
+} bli_stage;
+
+typedef enum bli_combine_kind {
+    BLI_COMBINE_ADD,
+    BLI_COMBINE_SUB,
+    BLI_COMBINE_MUL,
+    BLI_COMBINE_MIN,
+    BLI_COMBINE_MAX
+} bli_combine_kind;
+typedef struct bli_combine {
+    bli_combine_kind kind;
+    int shift_a, shift_b;
+} bli_combine;
+
+typedef struct bli_encode {
+    int way;             /* encode.c's business */
+    float scale, offset; /* y = x scale + offset */
+    bool plain;          /* scale 1, offset 0 */
+    float step;          /* v = y / step; or, a power of two: y * inverse */
+    float inverse;       /* 0: divide */
+    int rounding;        /* bl_rounding: TRN, RND, RND_CONV */
+    float low, high;     /* of v after rounding */
+    int32_t add;         /* zero point */
+} bli_encode;
+
+typedef struct bli_exec_kernels {
+    const char *name;
+    int lanes;
+    int64_t pair_limit; /* 8-bit products need |x0 w0 + x1 w1| within this; 0: no limit */
+    bli_product_fn product8, product16, product32, product64, bits1, bits2;
+    void (*const *stage32)(const bli_stage *s, int32_t *v, int64_t rows, int64_t width);
+    void (*const *stage64)(const bli_stage *s, int64_t *v, int64_t rows, int64_t width);
+    /* v = v op b; a row of b is at b + r * b_step. */
+    void (*combine32)(const bli_combine *c, int32_t *v, const int32_t *b, int64_t b_step, int64_t rows, int64_t width);
+    void (*combine64)(const bli_combine *c, int64_t *v, const int64_t *b, int64_t b_step, int64_t rows, int64_t width);
+    /* Between storage and lanes.  By log2 of the bytes of an element: 8 bits are unsigned, bias added. */
+    void (*load32[4])(const void *x, int64_t n, int32_t bias, int32_t *v);
+    void (*load64[4])(const void *x, int64_t n, int64_t bias, int64_t *v);
+    void (*store32[4])(const int32_t *v, int64_t n, int32_t bias, void *x);
+    void (*store64[4])(const int64_t *v, int64_t n, int64_t bias, void *x);
+    /* v != zero as bits, 32 to a word, n padded with 0 bits. */
+    void (*bits32)(const int32_t *v, int64_t n, int32_t zero, uint32_t *x);
+    void (*encode)(const bli_encode *e, const float *x, int64_t n, int32_t *v);
+    /* y = max(y, x), bytes. */
+    void (*max8)(const uint8_t *x, int64_t n, uint8_t *y);
+    void (*max16)(const int16_t *x, int64_t n, int16_t *y);
+    /* For each of `positions`: n channels, the greatest of `taps` rows at x + step, a position's first at x + move. */
+    void (*taps8)(const uint8_t *x, int64_t step, int64_t taps, int64_t move, int64_t positions, int64_t n, uint8_t *y);
+} bli_exec_kernels;
+
+/* The table for an instruction set; avx2's where the CPU has AVX-512 without its products of bytes. */
+const bli_exec_kernels *bli_exec_kernels_get(bli_isa isa);
+
+#endif
