@@ -21,7 +21,7 @@ static void put(void *row, bool wide, int64_t i, int64_t v)
 
 /* from [channels][rows] as [rows][width]: each row of lanes repeats the channels.  Limits are cut to the lane, what is
  * added up is taken modulo it. */
-static bl_status lay(bli_plan *plan, const bli_chain *c, const bli_draft *d, const int64_t *from, int64_t rows,
+static bl_status lay(bli_exec_plan *plan, const bli_chain *c, const bli_draft *d, const int64_t *from, int64_t rows,
                      bool limit, const void **out)
 {
     char *to = bli_arena_array(plan->arena, (size_t)(rows * c->width), c->wide ? 8 : 4);
@@ -38,7 +38,7 @@ static bl_status lay(bli_plan *plan, const bli_chain *c, const bli_draft *d, con
 }
 
 /* The numbers as they are, in lanes' size, for stages that look their channel up. */
-static bl_status lay_plain(bli_plan *plan, const bli_chain *c, const int64_t *from, int64_t n, const void **out)
+static bl_status lay_plain(bli_exec_plan *plan, const bli_chain *c, const int64_t *from, int64_t n, const void **out)
 {
     char *to = bli_arena_array(plan->arena, (size_t)n, c->wide ? 8 : 4);
     if (to == NULL)
@@ -49,7 +49,7 @@ static bl_status lay_plain(bli_plan *plan, const bli_chain *c, const int64_t *fr
     return BL_OK;
 }
 
-static bl_status lay_search(bli_plan *plan, const bli_chain *c, const bli_draft *d, bli_stage *st)
+static bl_status lay_search(bli_exec_plan *plan, const bli_chain *c, const bli_draft *d, bli_stage *st)
 {
     const int64_t n = d->length + 1;
     int64_t *heights = bli_arena_array(plan->arena, (size_t)(d->channels * n), sizeof *heights);
@@ -108,7 +108,7 @@ static void adapt(const bli_chain *c, bli_draft *d)
     }
 }
 
-static bl_status stage_of(bli_plan *plan, const bli_chain *c, bli_draft *d, bli_stage *st)
+static bl_status stage_of(bli_exec_plan *plan, const bli_chain *c, bli_draft *d, bli_stage *st)
 {
     *st = (bli_stage){.kind = d->kind, .length = d->length, .channels = d->channels, .first = d->first};
     if (d->kind == BLI_STAGE_SEARCH)
@@ -167,7 +167,7 @@ static void give_bias(bli_drafts *all, int64_t width, int32_t *init)
     d->in.high += high;
 }
 
-static bl_status make_stages(bli_plan *plan, bli_drafts *all, bli_chain *chain)
+static bl_status make_stages(bli_exec_plan *plan, bli_drafts *all, bli_chain *chain)
 {
     chain->stages = bli_arena_array(plan->arena, (size_t)all->num, sizeof *chain->stages);
     if (chain->stages == NULL)
@@ -182,7 +182,8 @@ static bool span_fits32(bli_span s)
     return s.low >= INT32_MIN && s.high <= INT32_MAX;
 }
 
-bl_status bli_chain_make(bli_plan *plan, int from, bool own, int64_t width, int32_t *init, bli_chain *chain, int *last)
+bl_status bli_chain_make(bli_exec_plan *plan, int from, bool own, int64_t width, int32_t *init, bli_chain *chain,
+                         int *last)
 {
     const bli_program *p = plan->program;
     bli_drafts all = {.num = 0};

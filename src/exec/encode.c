@@ -45,7 +45,7 @@ static int way_of(const bli_input *in, bli_span codes)
     return BY_GRID;
 }
 
-bl_status bli_encode_plan(bli_plan *plan)
+bl_status bli_encode_plan(bli_exec_plan *plan)
 {
     const bli_program *p = plan->program;
     plan->encode = bli_arena_array(plan->arena, (size_t)p->num_inputs, sizeof *plan->encode);
@@ -71,7 +71,7 @@ bl_status bli_encode_plan(bli_plan *plan)
 }
 
 /* Values on the grid are whole numbers of steps, up to a rounding far below one half. */
-static void by_grid(const bli_plan *plan, const bli_input *in, const bli_encode *e, const float *x, int64_t n,
+static void by_grid(const bli_exec_plan *plan, const bli_input *in, const bli_encode *e, const float *x, int64_t n,
                     int32_t *v)
 {
     float y[BLOCK];
@@ -82,7 +82,7 @@ static void by_grid(const bli_plan *plan, const bli_input *in, const bli_encode 
         v[i] = (int32_t)rintf(y[i] / e->step) + e->add;
 }
 
-static void codes_of(const bli_plan *plan, int input, const float *x, int64_t n, int32_t *v)
+static void codes_of(const bli_exec_plan *plan, int input, const float *x, int64_t n, int32_t *v)
 {
     if (plan->encode[input].way == FUSED)
         plan->kernels->encode(&plan->encode[input], x, n, v);
@@ -91,7 +91,7 @@ static void codes_of(const bli_plan *plan, int input, const float *x, int64_t n,
 }
 
 /* Rows of single bits; a row may be longer than a block, which is a whole number of words. */
-static void run_bits(const bli_plan *plan, const bli_place *p, int input, const float *x, int64_t rows, char *to)
+static void run_bits(const bli_exec_plan *plan, const bli_place *p, int input, const float *x, int64_t rows, char *to)
 {
     int32_t v[BLOCK];
     for (int64_t r = 0; r < rows; r++)
@@ -103,7 +103,7 @@ static void run_bits(const bli_plan *plan, const bli_place *p, int input, const 
         }
 }
 
-static bl_status run_reference(const bli_plan *plan, const bli_run *r, int input, const float *x)
+static bl_status run_reference(const bli_exec_plan *plan, const bli_run *r, int input, const float *x)
 {
     const bli_place *p = &plan->places[input];
     int64_t *codes = (int64_t *)(void *)r->scratch;
@@ -114,7 +114,7 @@ static bl_status run_reference(const bli_plan *plan, const bli_run *r, int input
     return BL_OK;
 }
 
-bl_status bli_encode_run(const bli_plan *plan, const bli_run *r, int input, const float *x)
+bl_status bli_encode_run(const bli_exec_plan *plan, const bli_run *r, int input, const float *x)
 {
     const bli_place *p = &plan->places[input];
     const int64_t count = p->count * r->samples;

@@ -41,9 +41,9 @@ typedef struct bli_chain {
     bli_stage *stages;
 } bli_chain;
 
-struct bli_plan;
+struct bli_exec_plan;
 typedef struct bli_run {
-    const struct bli_plan *plan;
+    const struct bli_exec_plan *plan;
     char *work;    /* places */
     char *scratch; /* of the step at hand */
     char *own;     /* of each step for good: images with their borders */
@@ -74,7 +74,7 @@ struct bli_step {
     bool plain;   /* by its rule's plain loop */
 };
 
-typedef struct bli_plan {
+typedef struct bli_exec_plan {
     const bli_program *program;
     const bli_exec_kernels *kernels;
     bli_isa isa;
@@ -87,19 +87,20 @@ typedef struct bli_plan {
     size_t work_bytes, scratch_bytes, own_bytes;
     double cost;        /* of a sample: products and the like, to weigh against waking threads */
     bli_encode *encode; /* of each input */
-} bli_plan;
+} bli_exec_plan;
 
 enum { BLI_SLACK = 64, BLI_TILE_LANES = 4096 };
 
 /* ---- plan.c ------------------------------------------------------------------------------------------------------ */
-BL_MUST_CHECK bl_status bli_plan_create(bl_context *ctx, const bli_program *p, bli_isa isa, bool trace, bli_plan **out);
-void bli_plan_destroy(bli_plan *plan);
+BL_MUST_CHECK bl_status bli_exec_plan_create(bl_context *ctx, const bli_program *p, bli_isa isa, bool trace,
+                                             bli_exec_plan **out);
+void bli_exec_plan_destroy(bli_exec_plan *plan);
 
 /* ---- places.c ---------------------------------------------------------------------------------------------------- */
 /* Chooses every wire's store. */
-BL_MUST_CHECK bl_status bli_places_choose(bli_plan *plan);
+BL_MUST_CHECK bl_status bli_places_choose(bli_exec_plan *plan);
 /* Offsets in the workspace, once every step is known. */
-BL_MUST_CHECK bl_status bli_places_arrange(bli_plan *plan);
+BL_MUST_CHECK bl_status bli_places_arrange(bli_exec_plan *plan);
 static inline char *bli_place_at(const bli_place *p, const bli_run *r, int64_t sample)
 {
     if (p->constant != NULL)
@@ -115,7 +116,7 @@ bool bli_two_codes(const bli_program *p, int wire, int64_t *zero, int64_t *one);
 /* chain->wide says whether lanes must have 64 bits.  Makes stages of the ops behind wire `from` (its own op first if
  * `own`), as many as can follow in one step; *last is the wire that the chain ends with.  init (may be NULL): what
  * 32-bit products start from, which takes a bias over. */
-BL_MUST_CHECK bl_status bli_chain_make(bli_plan *plan, int from, bool own, int64_t width, int32_t *init,
+BL_MUST_CHECK bl_status bli_chain_make(bli_exec_plan *plan, int from, bool own, int64_t width, int32_t *init,
                                        bli_chain *chain, int *last);
 /* Runs the stages over rows of lanes. */
 void bli_chain_run(const bli_exec_kernels *k, const bli_chain *c, void *lanes, int64_t rows);
@@ -130,21 +131,21 @@ bool bli_fit_rescale(const int64_t *threshold, int64_t length, int64_t base, bli
 
 /* ---- step_*.c: each makes the step of op i, or leaves *made false --------------------------------------------------
  */
-typedef bl_status (*bli_step_maker)(bli_plan *plan, int i, bli_step *step, int *last, bool *made);
-bl_status bli_step_product(bli_plan *plan, int i, bli_step *step, int *last, bool *made);
-bl_status bli_step_element(bli_plan *plan, int i, bli_step *step, int *last, bool *made);
-bl_status bli_step_pool(bli_plan *plan, int i, bli_step *step, int *last, bool *made);
-bl_status bli_step_move(bli_plan *plan, int i, bli_step *step, int *last, bool *made);
-bl_status bli_step_plain(bli_plan *plan, int i, bli_step *step, int *last, bool *made);
+typedef bl_status (*bli_step_maker)(bli_exec_plan *plan, int i, bli_step *step, int *last, bool *made);
+bl_status bli_step_product(bli_exec_plan *plan, int i, bli_step *step, int *last, bool *made);
+bl_status bli_step_element(bli_exec_plan *plan, int i, bli_step *step, int *last, bool *made);
+bl_status bli_step_pool(bli_exec_plan *plan, int i, bli_step *step, int *last, bool *made);
+bl_status bli_step_move(bli_exec_plan *plan, int i, bli_step *step, int *last, bool *made);
+bl_status bli_step_plain(bli_exec_plan *plan, int i, bli_step *step, int *last, bool *made);
 /* What a product of wire x and these constants needs x to be stored as. */
-bli_store bli_product_store(const bli_plan *plan, int i);
-bool bli_product_takes_bits(const bli_plan *plan, int i);
+bli_store bli_product_store(const bli_exec_plan *plan, int i);
+bool bli_product_takes_bits(const bli_exec_plan *plan, int i);
 void bli_product_border(const bli_step *s, char *own); /* fills an image's border, once */
 
 /* ---- encode.c ------------------------------------------------------------------------------------------------------
  */
-BL_MUST_CHECK bl_status bli_encode_plan(bli_plan *plan);
+BL_MUST_CHECK bl_status bli_encode_plan(bli_exec_plan *plan);
 /* samples rows of real numbers into their place. */
-BL_MUST_CHECK bl_status bli_encode_run(const bli_plan *plan, const bli_run *r, int input, const float *x);
+BL_MUST_CHECK bl_status bli_encode_run(const bli_exec_plan *plan, const bli_run *r, int input, const float *x);
 
 #endif

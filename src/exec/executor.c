@@ -12,7 +12,7 @@
 struct bl_executor {
     bl_context *ctx;
     const bli_program *program;
-    bli_plan *plan;
+    bli_exec_plan *plan;
     bli_team *team;
     int threads;
     char *memory; /* of all threads */
@@ -58,7 +58,7 @@ static size_t rounded(size_t v)
 }
 
 /* Between codes of 64 bits and places one sample passes through scratch. */
-static size_t scratch_of(const bli_plan *plan)
+static size_t scratch_of(const bli_exec_plan *plan)
 {
     size_t most = plan->scratch_bytes;
     for (int i = 0; i < plan->program->num_wires; i++) {
@@ -70,7 +70,7 @@ static size_t scratch_of(const bli_plan *plan)
 
 static bl_status make_memory(bl_executor *e)
 {
-    const bli_plan *plan = e->plan;
+    const bli_exec_plan *plan = e->plan;
     size_t all;
     e->each = rounded(plan->work_bytes) + rounded(scratch_of(plan)) + rounded(plan->own_bytes);
     if (!bli_mul_size(e->each, (size_t)e->threads, &all))
@@ -93,7 +93,7 @@ static bl_status fill(bl_executor *e, const bl_executor_options *o)
     e->threads = o->threads > 0 ? o->threads : bl_context_threads(e->ctx);
     e->threads = e->threads < 1 ? bli_cpu_count() : e->threads;
     e->threads = e->threads > MOST_THREADS ? MOST_THREADS : e->threads;
-    BLI_TRY(bli_plan_create(e->ctx, e->program, isa, o->trace, &e->plan));
+    BLI_TRY(bli_exec_plan_create(e->ctx, e->program, isa, o->trace, &e->plan));
     if (e->threads > 1)
         BLI_TRY(bli_team_create(e->ctx, e->threads, &e->team));
     return make_memory(e);
@@ -120,7 +120,7 @@ void bl_executor_destroy(bl_executor *e)
     if (e == NULL)
         return;
     bli_team_destroy(e->team);
-    bli_plan_destroy(e->plan);
+    bli_exec_plan_destroy(e->plan);
     bli_free(e->ctx, e->memory);
     bli_free(e->ctx, e);
 }
@@ -150,7 +150,7 @@ static bl_status check_code(const bli_program *p, int input, int64_t code, int64
                     p->inputs[input].name, (long long)code, (long long)element, (long long)s.low, (long long)s.high);
 }
 
-static bl_status take_codes(const bli_plan *plan, const bli_run *r, int input, const int64_t *x)
+static bl_status take_codes(const bli_exec_plan *plan, const bli_run *r, int input, const int64_t *x)
 {
     const bli_place *p = &plan->places[input];
     for (int64_t i = 0; i < r->samples; i++, x += p->count) {
@@ -161,7 +161,7 @@ static bl_status take_codes(const bli_plan *plan, const bli_run *r, int input, c
     return BL_OK;
 }
 
-static void give_codes(const bli_plan *plan, const bli_run *r, int wire, int64_t *y)
+static void give_codes(const bli_exec_plan *plan, const bli_run *r, int wire, int64_t *y)
 {
     const bli_place *p = &plan->places[wire];
     for (int64_t i = 0; i < r->samples; i++)
@@ -169,7 +169,7 @@ static void give_codes(const bli_plan *plan, const bli_run *r, int wire, int64_t
 }
 
 /* The arithmetic of bli_program_decode, at home with floats. */
-static void give_reals(const bli_plan *plan, const bli_run *r, int output, void *y)
+static void give_reals(const bli_exec_plan *plan, const bli_run *r, int output, void *y)
 {
     const bli_output *o = &plan->program->outputs[output];
     const bli_place *p = &plan->places[o->wire];
@@ -185,7 +185,7 @@ static void give_reals(const bli_plan *plan, const bli_run *r, int output, void 
 
 static bl_status run_chunk(const batch *b, bli_run *r, int64_t first)
 {
-    const bli_plan *plan = r->plan;
+    const bli_exec_plan *plan = r->plan;
     const bli_program *p = plan->program;
     for (int i = 0; i < p->num_inputs; i++)
         if (b->real_in != NULL)
@@ -214,7 +214,7 @@ static void run_member(void *arg, int member, int members)
 {
     batch *b = arg;
     const bl_executor *e = b->e;
-    const bli_plan *plan = e->plan;
+    const bli_exec_plan *plan = e->plan;
     char *memory = e->memory + (size_t)member * e->each;
     bli_run r = {.plan = plan,
                  .work = memory,

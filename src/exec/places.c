@@ -38,7 +38,7 @@ bool bli_two_codes(const bli_program *p, int wire, int64_t *zero, int64_t *one)
 }
 
 /* Only products of single bits read bits. */
-static bool only_bit_readers(const bli_plan *plan, int wire)
+static bool only_bit_readers(const bli_exec_plan *plan, int wire)
 {
     const bli_program *p = plan->program;
     int readers = 0;
@@ -60,7 +60,7 @@ static void settle(bli_place *p)
 }
 
 /* Wider where a reader wants it; whether something changed. */
-static bool widen(bli_plan *plan)
+static bool widen(bli_exec_plan *plan)
 {
     const bli_program *p = plan->program;
     bool changed = false;
@@ -84,7 +84,7 @@ static bool widen(bli_plan *plan)
     return changed;
 }
 
-static bl_status fix_constant(bli_plan *plan, int i)
+static bl_status fix_constant(bli_exec_plan *plan, int i)
 {
     const bli_wire *w = &plan->program->wires[i];
     bli_place *p = &plan->places[i];
@@ -97,7 +97,7 @@ static bl_status fix_constant(bli_plan *plan, int i)
     return BL_OK;
 }
 
-bl_status bli_places_choose(bli_plan *plan)
+bl_status bli_places_choose(bli_exec_plan *plan)
 {
     const bli_program *p = plan->program;
     for (int i = 0; i < p->num_wires; i++) {
@@ -134,13 +134,13 @@ bl_status bli_places_choose(bli_plan *plan)
 /* ---- memory -------------------------------------------------------------------------------------------------------
  */
 
-static size_t room_of(const bli_plan *plan, const bli_place *p)
+static size_t room_of(const bli_exec_plan *plan, const bli_place *p)
 {
     return (p->stride * (size_t)plan->chunk + 2 * BLI_SLACK - 1) / BLI_SLACK * BLI_SLACK;
 }
 
 /* The lowest offset at which nothing lies that is alive at the same time. */
-static size_t fit(const bli_plan *plan, const int *placed, int num_placed, const bli_place *p)
+static size_t fit(const bli_exec_plan *plan, const int *placed, int num_placed, const bli_place *p)
 {
     size_t at = 0;
     for (bool moved = true; moved;) {
@@ -157,7 +157,7 @@ static size_t fit(const bli_plan *plan, const int *placed, int num_placed, const
     return at;
 }
 
-bl_status bli_places_arrange(bli_plan *plan)
+bl_status bli_places_arrange(bli_exec_plan *plan)
 {
     const int count = plan->program->num_wires;
     int *placed = bli_arena_array(plan->arena, (size_t)count, sizeof *placed), num_placed = 0;

@@ -5,7 +5,7 @@ static const bli_step_maker makers[] = {bli_step_move, bli_step_product, bli_ste
                                         bli_step_plain};
 
 /* The op, and the ops that its step swallows, are done. */
-static bl_status make_step(bli_plan *plan, int i, bool *done)
+static bl_status make_step(bli_exec_plan *plan, int i, bool *done)
 {
     bli_step *step = &plan->steps[plan->num_steps];
     int last = i;
@@ -27,7 +27,7 @@ static bl_status make_step(bli_plan *plan, int i, bool *done)
     return BL_OK;
 }
 
-static void touch(bli_plan *plan, int wire, int step)
+static void touch(bli_exec_plan *plan, int wire, int step)
 {
     bli_place *p = &plan->places[plan->places[wire].root];
     p->from = p->from < 0 || step < p->from ? step : p->from;
@@ -36,7 +36,7 @@ static void touch(bli_plan *plan, int wire, int step)
 
 /* When each place begins and ends to hold something.  Inputs are there before the first step, outputs after the last.
  */
-static void find_lives(bli_plan *plan)
+static void find_lives(bli_exec_plan *plan)
 {
     const bli_program *p = plan->program;
     for (int i = 0; i < p->num_inputs; i++)
@@ -57,7 +57,7 @@ static void find_lives(bli_plan *plan)
 enum { CHUNK_BYTES = 192 << 10, CHUNK_MOST = 96, CHUNK_UNIT = 24 };
 
 /* So many samples that what lies between two steps stays in a core's own cache. */
-static int64_t chunk_for(const bli_plan *plan)
+static int64_t chunk_for(const bli_exec_plan *plan)
 {
     size_t most = 1;
     for (int k = 0; k < plan->num_steps; k++) {
@@ -72,7 +72,7 @@ static int64_t chunk_for(const bli_plan *plan)
     return chunk >= CHUNK_UNIT ? chunk / CHUNK_UNIT * CHUNK_UNIT : chunk > 4 ? chunk / 4 * 4 : chunk < 1 ? 1 : chunk;
 }
 
-static bl_status fill(bli_plan *plan)
+static bl_status fill(bli_exec_plan *plan)
 {
     const bli_program *p = plan->program;
     bool *done = bli_arena_array(plan->arena, (size_t)p->num_ops, sizeof *done);
@@ -90,16 +90,16 @@ static bl_status fill(bli_plan *plan)
     return bli_places_arrange(plan);
 }
 
-bl_status bli_plan_create(bl_context *ctx, const bli_program *p, bli_isa isa, bool trace, bli_plan **out)
+bl_status bli_exec_plan_create(bl_context *ctx, const bli_program *p, bli_isa isa, bool trace, bli_exec_plan **out)
 {
     *out = NULL;
     bli_arena *arena;
     BLI_TRY(bli_arena_create(ctx, &arena));
-    bli_plan *plan = bli_arena_alloc(arena, sizeof *plan);
+    bli_exec_plan *plan = bli_arena_alloc(arena, sizeof *plan);
     bl_status s = plan != NULL ? BL_OK : BL_NO_MEMORY;
     if (s == BL_OK) {
-        *plan =
-            (bli_plan){.program = p, .kernels = bli_exec_kernels_get(isa), .isa = isa, .trace = trace, .arena = arena};
+        *plan = (bli_exec_plan){
+            .program = p, .kernels = bli_exec_kernels_get(isa), .isa = isa, .trace = trace, .arena = arena};
         s = fill(plan);
     }
     if (s == BL_OK)
@@ -109,7 +109,7 @@ bl_status bli_plan_create(bl_context *ctx, const bli_program *p, bli_isa isa, bo
     return s;
 }
 
-void bli_plan_destroy(bli_plan *plan)
+void bli_exec_plan_destroy(bli_exec_plan *plan)
 {
     if (plan != NULL)
         bli_arena_destroy(plan->arena);

@@ -122,7 +122,7 @@ static bool narrow(const bli_program *p, const bli_prim_op *op)
 
 /* The second operand has the same shape, or is one row of channels (or one element); the first may be that instead
  * where the order is of no matter. */
-static bool plan_operands(bli_plan *plan, const bli_prim_op *op, bli_step *step)
+static bool plan_operands(bli_exec_plan *plan, const bli_prim_op *op, bli_step *step)
 {
     const bli_program *p = plan->program;
     const bl_shape *out = &p->wires[op->out].shape;
@@ -162,7 +162,7 @@ static bool is_unary(bli_prim kind)
     }
 }
 
-bl_status bli_step_element(bli_plan *plan, int i, bli_step *step, int *last, bool *made)
+bl_status bli_step_element(bli_exec_plan *plan, int i, bli_step *step, int *last, bool *made)
 {
     const bli_program *p = plan->program;
     const bli_prim_op *op = &p->ops[i];

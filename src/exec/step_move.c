@@ -9,7 +9,7 @@ static void run_nothing(const bli_step *s, const bli_run *r)
     (void)r;
 }
 
-bl_status bli_step_move(bli_plan *plan, int i, bli_step *step, int *last, bool *made)
+bl_status bli_step_move(bli_exec_plan *plan, int i, bli_step *step, int *last, bool *made)
 {
     const bli_prim kind = plan->program->ops[i].kind;
     *made = kind == BLI_PRIM_RESHAPE || kind == BLI_PRIM_CONST;
@@ -22,7 +22,7 @@ bl_status bli_step_move(bli_plan *plan, int i, bli_step *step, int *last, bool *
 /* Inputs and result as 64-bit codes, one behind the other in scratch. */
 static void run_plain(const bli_step *s, const bli_run *r)
 {
-    const bli_plan *plan = r->plan;
+    const bli_exec_plan *plan = r->plan;
     const bli_prim_op *op = s->op;
     for (int64_t i = 0; i < r->samples; i++) {
         int64_t *codes = (int64_t *)(void *)r->scratch;
@@ -40,7 +40,7 @@ static void run_plain(const bli_step *s, const bli_run *r)
     }
 }
 
-bl_status bli_step_plain(bli_plan *plan, int i, bli_step *step, int *last, bool *made)
+bl_status bli_step_plain(bli_exec_plan *plan, int i, bli_step *step, int *last, bool *made)
 {
     const bli_program *p = plan->program;
     *made = true;

@@ -37,7 +37,7 @@ static void run_maxpool(const bli_step *s, const bli_run *r)
     }
 }
 
-bl_status bli_step_pool(bli_plan *plan, int i, bli_step *step, int *last, bool *made)
+bl_status bli_step_pool(bli_exec_plan *plan, int i, bli_step *step, int *last, bool *made)
 {
     const bli_program *p = plan->program;
     const bli_prim_op *op = &p->ops[i];

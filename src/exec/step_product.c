@@ -72,7 +72,7 @@ static int64_t pair_most(const bli_program *p, const bli_prim_op *op)
     return most;
 }
 
-bli_store bli_product_store(const bli_plan *plan, int i)
+bli_store bli_product_store(const bli_exec_plan *plan, int i)
 {
     const bli_program *p = plan->program;
     const bli_prim_op *op = &p->ops[i];
@@ -94,7 +94,7 @@ bli_store bli_product_store(const bli_plan *plan, int i)
     return bytes <= 255 && limit > 0 && bytes * pair_most(p, op) > limit ? BLI_STORE_16 : BLI_STORE_8;
 }
 
-bool bli_product_takes_bits(const bli_plan *plan, int i)
+bool bli_product_takes_bits(const bli_exec_plan *plan, int i)
 {
     const bli_program *p = plan->program;
     const bli_prim_op *op = &p->ops[i];
@@ -112,7 +112,7 @@ bool bli_product_takes_bits(const bli_plan *plan, int i)
  * --------------------------------------------------------------------------------------------------------- */
 
 typedef struct packing {
-    bli_plan *plan;
+    bli_exec_plan *plan;
     const bli_prim_op *op;
     runs r;
     const int64_t *run_offset; /* elements from the row's start */
@@ -416,7 +416,7 @@ static bool no_zero(const bli_program *p, const bli_prim_op *op)
     return true;
 }
 
-static void plan_memory(bli_plan *plan, bli_step *step)
+static void plan_memory(bli_exec_plan *plan, bli_step *step)
 {
     const size_t lanes = (size_t)(step->rows * step->product.columns);
     const size_t need = lanes * (step->product_wide ? 8 : step->chain.wide ? 12 : 4) + BLI_SLACK;
@@ -428,7 +428,7 @@ static void plan_memory(bli_plan *plan, bli_step *step)
     plan->own_bytes += ((size_t)(height * step->row_bytes) + 2 * BLI_SLACK - 1) / BLI_SLACK * BLI_SLACK;
 }
 
-bl_status bli_step_product(bli_plan *plan, int i, bli_step *step, int *last, bool *made)
+bl_status bli_step_product(bli_exec_plan *plan, int i, bli_step *step, int *last, bool *made)
 {
     const bli_program *p = plan->program;
     const bli_prim_op *op = &p->ops[i];
