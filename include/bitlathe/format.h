@@ -83,7 +83,8 @@ typedef struct bl_format {
     bl_overflow overflow;
     int exponent_bits, mantissa_bits; /* float, mx of float; both 0 for mx of int */
     bl_float_special special;
-    int block; /* K, mx only */
+    int block;   /* K, mx only */
+    bool covers; /* mx only: the shared scale is rounded up where the block's greatest would saturate ("UP") */
 } bl_format;
 
 /* The use of a format: value = scale * (code - zero_point).  {1, 0} for fixed and float formats by default.  The

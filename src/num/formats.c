@@ -124,7 +124,8 @@ bool bl_format_equal(const bl_format *a, const bl_format *b)
 {
     return a->kind == b->kind && a->is_signed == b->is_signed && a->bits == b->bits && a->integer == b->integer &&
            a->rounding == b->rounding && a->overflow == b->overflow && a->exponent_bits == b->exponent_bits &&
-           a->mantissa_bits == b->mantissa_bits && a->special == b->special && a->block == b->block;
+           a->mantissa_bits == b->mantissa_bits && a->special == b->special && a->block == b->block &&
+           a->covers == b->covers;
 }
 
 void bl_format_bounds(const bl_format *f, double *least, double *greatest)

@@ -92,6 +92,8 @@ double bli_quantize_reference_f64(const bl_format *f, double scale, int64_t zero
 /* The shared exponent of one mx block: floor(log2 m) - emax of the element, within E8M0's -127..127, for the greatest
  * finite magnitude m = |x| / scale in the block; -127 for m = 0. */
 int bli_mx_exponent(const bl_format *f, double m);
+/* m / 2^floor(log2 m) above this takes the next exponent: 2 (never), or with UP the greatest element's. */
+double bli_mx_lead(const bl_format *f);
 /* One element as a format of its own (a float, or fixed<W,2> for intW). */
 bl_format bli_mx_element(const bl_format *f);
 

@@ -133,26 +133,31 @@ static void wider_f64(const bl_format *f, double scale, int64_t zero, const bli_
     (void)f, (void)scale, (void)zero, (void)rng, (void)first, (void)x, (void)y, (void)n, (void)isa; /* never planned */
 }
 
-/* bli_mx_exponent of a block, for elements whose greatest exponent is emax. */
+/* bli_mx_exponent of a block, for elements whose greatest exponent is emax, and bli_mx_lead. */
 static int block_exponent(int exponent, int emax)
 {
     int e = exponent - emax;
     return e < -127 ? -127 : e > 127 ? 127 : e;
 }
-static int block_exponent_f32(int emax, double scale, const float *x, size_t n, bli_isa isa)
+static int block_exponent_f32(int emax, double lead, double scale, const float *x, size_t n, bli_isa isa)
 {
     float most = bli_num_kernels_f32_of[isa]->greatest_magnitude(x, n);
     uint32_t b;
     most = scale == 1 ? most : most / (float)scale;
     memcpy(&b, &most, sizeof b);
-    return block_exponent((int)(b >> 23) - 127, emax); /* subnormals are at the least exponent either way */
+    const uint32_t fraction = (b & 0x7fffff) | 0x3f800000; /* most / 2^exponent */
+    memcpy(&most, &fraction, sizeof most);
+    return block_exponent((int)(b >> 23) - 127 + ((double)most > lead),
+                          emax); /* subnormals are at the least exponent either way */
 }
-static int block_exponent_f64(int emax, double scale, const double *x, size_t n, bli_isa isa)
+static int block_exponent_f64(int emax, double lead, double scale, const double *x, size_t n, bli_isa isa)
 {
     double most = bli_num_kernels_f64_of[isa]->greatest_magnitude(x, n) / scale;
     uint64_t b;
     memcpy(&b, &most, sizeof b);
-    return block_exponent((int)(b >> 52) - 1023, emax);
+    const uint64_t fraction = (b & 0xfffffffffffff) | 0x3ff0000000000000;
+    memcpy(&most, &fraction, sizeof most);
+    return block_exponent((int)(b >> 52) - 1023 + (most > lead), emax);
 }
 
 #define REAL        float

@@ -227,6 +227,7 @@ static void NAME(mx_row)(const bl_format *f, double scale, const bli_stream *rng
                          const REAL *dy, REAL *out, size_t n, bli_isa isa)
 {
     const bl_format element = bli_mx_element(f);
+    const double lead = bli_mx_lead(f);
     const int emax = -bli_mx_exponent(f, 1), unit = bli_family_of(&element)->unit_exp(&element);
     NAME(plan) p = NAME(plan_of)(&element, 1, 0, rng);
     const bool one_plan = scale == 1 && f->block <= NAME(CHUNK) && p.f.rounding != BL_TRN &&
@@ -236,7 +237,7 @@ static void NAME(mx_row)(const bl_format *f, double scale, const bli_stream *rng
     size_t drawn_from = 0, drawn_to = 0;
     for (size_t i = 0; i < n; i += (size_t)f->block) {
         size_t m = n - i < (size_t)f->block ? n - i : (size_t)f->block;
-        const int shared = NAME(block_exponent)(emax, scale, x + i, m, isa), exponent = shared + unit;
+        const int shared = NAME(block_exponent)(emax, lead, scale, x + i, m, isa), exponent = shared + unit;
         const REAL *d = dy != NULL ? dy + i : NULL;
         if (!one_plan || exponent <= -BIAS || exponent >= BIAS) {
             NAME(mx_block)(&element, ldexp(scale, shared), rng, first + i, x + i, d, out + i, m, isa);

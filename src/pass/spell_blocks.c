@@ -87,6 +87,21 @@ static int finite_part(bli_chain *c, int x)
     return bli_chain_node(c, "magnitude", "Mul", inside, bli_chain_node(c, "counts", "Sub", one, over, -1), -1);
 }
 
+/* Twice the scale where m / power, in [1, 2), is above the greatest element's: the difference is exact. */
+static int covering(bli_chain *c, int m, int power, int shared, const bli_blocks *b)
+{
+    int lead = bli_chain_node(c, "lead", "Div", m, power, -1);
+    int above =
+        bli_chain_node(c, "above", "Sub", lead, bli_chain_number(c, "greatest_lead", bli_mx_lead(&b->format)), -1);
+    above = bli_chain_node(c, "above_up", "Ceil", above, -1, -1);
+    int zero = bli_chain_number(c, "zero", 0), one = bli_chain_number(c, "one", 1);
+    above = bli_chain_node(c, "next", "Clip", above, zero, one);
+    int more = bli_chain_node(c, "more", "Mul", shared, above, -1);
+    shared = bli_chain_node(c, "covering", "Add", shared, more, -1);
+    return bli_chain_node(c, "shared_scale", "Min", shared, bli_chain_number(c, "most_power", ldexp(1, GREATEST_EXP)),
+                          -1);
+}
+
 static int scale_of(bli_chain *c, int x, const bli_blocks *b)
 {
     const int emax = -bli_mx_exponent(&b->format, 1), least = LEAST_EXP + emax;
@@ -97,7 +112,8 @@ static int scale_of(bli_chain *c, int x, const bli_blocks *b)
     int rest = bli_chain_node(c, "rest", "Div", m, top, -1);
     int fine = power_below(c, &of_fine, rest, 0, 1, STEPS);
     int power = bli_chain_node(c, "leading", "Mul", top, fine, -1);
-    return bli_chain_node(c, "shared", "Mul", power, bli_chain_number(c, "by", ldexp(1, -emax)), -1);
+    int shared = bli_chain_node(c, "shared", "Mul", power, bli_chain_number(c, "by", ldexp(1, -emax)), -1);
+    return b->format.covers ? covering(c, m, power, shared, b) : shared;
 }
 
 /* ---- the blocks --------------------------------------------------------------------------------------------- */

@@ -214,6 +214,9 @@ static void test_quantizers_come_back(void **state)
     round_trip_quantizer("ste", "mx<e4m3,2>", true, "");
     round_trip_quantizer("ste", "mx<e4m3,2>", false, "");
     round_trip_quantizer("ste", "mx<int8,32>", false, "");
+    round_trip_quantizer("ste", "mx<e2m1,4,RND_CONV,UP>", true, "");
+    round_trip_quantizer("ste", "mx<e4m3,4,RND_CONV,UP>", false, "");
+    round_trip_quantizer("ste", "mx<int8,4,RND_CONV,UP>", false, "");
     round_trip_quantizer("ste", "po2<4>", false, "");
     round_trip_quantizer("bernoulli", "", false, "");
     round_trip_quantizer("ste", "fixed<24,4,RND,SAT>", false, "");

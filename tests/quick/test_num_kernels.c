@@ -192,7 +192,7 @@ static void every_fixed_and_int_mode(void **s)
             for (int o = 0; o < BL_INF; o++)
                 for (int sign = 0; sign < 2; sign++) {
                     use u = {{BL_FORMAT_FIXED, sign != 0, widths[w][0], widths[w][1], (bl_rounding)q, (bl_overflow)o, 0,
-                              0, BL_SPECIAL_IEEE, 0},
+                              0, BL_SPECIAL_IEEE, 0, false},
                              scales[next() % 6],
                              0,
                              next() % 4 != 0,
@@ -230,7 +230,7 @@ static void every_minifloat_and_small_kind(void **s)
             for (int q = 0; q < BL_ROUNDING_COUNT; q++)
                 for (int special = 0; special < 6; special++) {
                     use u = {{BL_FORMAT_FLOAT, true, 1 + e + m, 0, (bl_rounding)q, special % 2 ? BL_SAT : BL_INF, e, m,
-                              (bl_float_special)(special / 2), 0},
+                              (bl_float_special)(special / 2), 0, false},
                              scales[next() % 6],
                              0,
                              true,
@@ -330,8 +330,16 @@ static void channels_equal_one_call_each(void **s)
 static void mx_rows_follow_the_definition(void **s)
 {
     bl_context *ctx = *s;
-    static const char *const texts[] = {"mx<e4m3,32>", "mx<e2m1,16>", "mx<int8,32>",  "mx<e5m2,32,STOCHASTIC>",
-                                        "mx<e3m2,7>",  "mx<e2m3,1>",  "mx<e4m3,1000>"};
+    static const char *const texts[] = {"mx<e4m3,32>",
+                                        "mx<e2m1,16>",
+                                        "mx<int8,32>",
+                                        "mx<e5m2,32,STOCHASTIC>",
+                                        "mx<e3m2,7>",
+                                        "mx<e2m3,1>",
+                                        "mx<e4m3,1000>",
+                                        "mx<e5m2,32,RND_CONV,UP>",
+                                        "mx<e2m1,8,STOCHASTIC,UP>",
+                                        "mx<int8,32,RND,UP>"};
     static float x[1200], y[1200], dy[1200], dx[1200];
     enum { ROWS = 3, ROW = 400 };
     for (size_t i = 0; i < 1200; i++) {

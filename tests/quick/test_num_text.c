@@ -48,6 +48,8 @@ static void texts_have_a_canonical_print(void **s)
         {"float<e2m0>", "float<e2m0>"},
         {"mx<e4m3,32>", "mx<e4m3,32>"},
         {"mx<int8,32,STOCHASTIC>", "mx<int8,32,STOCHASTIC>"},
+        {"mx<e5m2,32,RND_CONV,UP>", "mx<e5m2,32,RND_CONV,UP>"},
+        {"mx<int8,32,TRN,UP>", "mx<int8,32,TRN,UP>"},
         {"float32", "float32"},
     };
     for (size_t i = 0; i < BLI_COUNT(pairs); i++) {
@@ -148,7 +150,8 @@ static void bad_texts_are_answered(void **s)
         {"float<e11m0>", "expected ieee"},
         {"float<e4m3,RND,WRAP>", "expected SAT or INF"},
         {"float<e4m0,ieee>", "need a mantissa"},
-        {"mx<e4m3>", "expected 2 to 3"},
+        {"mx<e4m3>", "expected 2 to 4"},
+        {"mx<e4m3,32,RND,DOWN>", "argument 4 is 'DOWN', expected UP"},
         {"mx<e4m3,0>", "from 1 to 65536"},
         {"mx<fp8,32>", "an element"},
         {"mx<int1,32>", "an element"},

@@ -279,6 +279,28 @@ static void float32_values_of_a_real_scale_have_codes(void **s)
 }
 
 /* OCP MX v1.0: the block {1, 0.5, 7, -3} with e2m1 (emax 2) has the scale 2^0. */
+/* e2m1's greatest is 1.5 * 2^2: 7 takes the scale 2^1, 6 keeps 2^0. */
+static void a_covering_scale_saturates_nothing(void **s)
+{
+    bl_context *ctx = *s;
+    bl_format f = parse(ctx, "mx<e2m1,2,RND_CONV,UP>");
+    const double x[6] = {7, 0.4, 6, 0.4, -6.0000001, 3}, want[6] = {8, 0, 6, 0.5, -6, 3};
+    float narrow[6], nearly[6];
+    double y[6];
+    assert_ok(ctx, bl_quantize_f64(ctx, &f, NULL, NULL, x, y, 6));
+    for (int i = 0; i < 6; i++)
+        assert_same("mx<e2m1,2,RND_CONV,UP>", x[i], y[i], want[i]);
+    for (int i = 0; i < 6; i++)
+        narrow[i] = (float)x[i];
+    assert_ok(ctx, bl_quantize(ctx, &f, NULL, NULL, narrow, nearly, 6));
+    for (int i = 0; i < 6; i++)
+        assert_same("mx<e2m1,2,RND_CONV,UP>", x[i], nearly[i], want[i]);
+    const double greatest = 0x1.8p129, block[2] = {0x1.cp129, 1};
+    assert_ok(ctx, bl_quantize_f64(ctx, &f, NULL, NULL, block, y, 2)); /* no scale above 2^127 */
+    assert_same("mx<e2m1,2,RND_CONV,UP>", block[0], y[0], greatest);
+}
+
+/* OCP MX v1.0 again, for the scale that is rounded down. */
 static void blocks_share_the_scale_of_their_greatest(void **s)
 {
     bl_context *ctx = *s;
@@ -392,6 +414,7 @@ int main(void)
         cmocka_unit_test(codes_and_values_are_one_to_one),
         cmocka_unit_test(values_off_the_grid_have_no_code),
         cmocka_unit_test(float32_values_of_a_real_scale_have_codes),
+        cmocka_unit_test(a_covering_scale_saturates_nothing),
         cmocka_unit_test(blocks_share_the_scale_of_their_greatest),
         cmocka_unit_test(facts_tell_grid_and_carrier),
         cmocka_unit_test(bad_uses_are_refused),

@@ -12,7 +12,7 @@
 size_t bli_grid_scratch(const bli_call *c, const bli_quant_spec *s)
 {
     size_t count = bli_quant_grouping(s, &c->in[0].shape).count;
-    size_t line = s->format.kind == BL_FORMAT_MX ? 2 * (size_t)s->format.block * sizeof(double) : 0;
+    size_t line = s->format.kind == BL_FORMAT_MX ? bli_mx_line(c, s) * sizeof(double) : 0;
     return count * (2 * sizeof(double) + sizeof(int64_t) + sizeof(float)) + line;
 }
 

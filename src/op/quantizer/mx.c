@@ -2,7 +2,7 @@
  *
  * Blocks of K run along spec->axis (the last by default) and start anew in each line; the tail of a line is a shorter
  * block.  Products sum over the axis that the blocks share a scale on, so weights want their input axis here.  Along
- * the last axis lines are contiguous and go straight to the kernel; other axes are gathered one block at a time.
+ * the last axis lines are contiguous and go straight to the kernel; other axes are gathered one line at a time.
  *
  * The gradient passes everywhere.  A block's scale follows its greatest number, so nothing is ever clipped by more than
  * the last eighth below the next power of two; to stop the gradient there would stop just the largest weights and
@@ -44,8 +44,8 @@ static void rows(const bli_call *c, const bli_quant_spec *s, lines l)
         bli_quantize_rows_f32(f, s->scale, 0, rng, first, x->data, c->out[0].data, l.outer, l.length, c->isa);
 }
 
-/* One block of n elements from x's element `at` on, stride apart.  Random index: that of the block's order. */
-static void block(const bli_call *c, const bli_quant_spec *s, size_t at, size_t stride, size_t n, uint64_t first)
+/* One line of n elements from x's element `at` on, stride apart.  Random index: that of the lines' order. */
+static void line(const bli_call *c, const bli_quant_spec *s, size_t at, size_t stride, size_t n, uint64_t first)
 {
     bli_stream stream;
     const bli_stream *rng = stream_of(c, s, &stream);
@@ -60,20 +60,22 @@ static void block(const bli_call *c, const bli_quant_spec *s, size_t at, size_t 
         bli_value_set(&c->out[0], at + i * stride, bli_value_get(&v, i));
 }
 
+size_t bli_mx_line(const bli_call *c, const bli_quant_spec *s)
+{
+    const lines l = lines_of(s, &c->in[0].shape);
+    return l.inner == 1 ? 0 : l.length;
+}
+
 bl_status bli_mx_forward(const bli_call *c, const bli_quant_spec *s)
 {
-    lines l = lines_of(s, &c->in[0].shape);
+    const lines l = lines_of(s, &c->in[0].shape);
     if (l.inner == 1) {
         rows(c, s, l);
         return BL_OK;
     }
-    size_t k = (size_t)s->format.block;
-    uint64_t first = bli_quant_first(c, s);
-    for (size_t line = 0; line < l.outer * l.inner; line++) {
-        size_t start = line / l.inner * l.length * l.inner + line % l.inner;
-        for (size_t i = 0; i < l.length; i += k)
-            block(c, s, start + i * l.inner, l.inner, l.length - i < k ? l.length - i : k, first + line * l.length + i);
-    }
+    const uint64_t first = bli_quant_first(c, s);
+    for (size_t i = 0; i < l.outer * l.inner; i++)
+        line(c, s, i / l.inner * l.length * l.inner + i % l.inner, l.inner, l.length, first + i * l.length);
     return BL_OK;
 }
 

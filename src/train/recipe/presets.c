@@ -54,8 +54,8 @@ static const bli_preset presets[] = {
      "    input: \"mx<e4m3,32>\"\n"
      "    weight: \"mx<e4m3,32>\"\n"
      "    activation: \"mx<e4m3,32>\"\n"
-     "    error: \"mx<e5m2,32>\"\n"
-     "    gradient: \"mx<e5m2,32>\"\n"},
+     "    error: \"mx<e5m2,32,RND_CONV,UP>\"\n"
+     "    gradient: \"mx<e5m2,32,RND_CONV,UP>\"\n"},
     {"int8", "Banner et al. 2018, arXiv:1805.11046; Gupta et al. 2015, arXiv:1502.02551",
      "8-bit integers forward and backward, 16-bit stochastic update",
      "precision:\n"
