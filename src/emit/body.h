@@ -76,10 +76,11 @@ typedef struct bli_body {
     bli_text *code;          /* functions */
     bli_text *data;          /* constant tables */
     void (*table)(struct bli_body *b, const char *name, const int64_t *values, int64_t count); /* writes one to data */
+    void *owner;                                                                               /* of table() */
     uint64_t helpers; /* bit per bli_helper in use */
     /* while a group is written */
     const bli_group *group;
-    char in[BLI_PRIM_MAX_IN][32]; /* expressions of the arrays that its head reads */
+    char in[BLI_PRIM_MAX_IN][BLI_NAME_LONGEST + 1]; /* expressions of the arrays that its head reads */
     bool in_const[BLI_PRIM_MAX_IN];
     int var;            /* the value is v<var> */
     bli_reach range;    /* of it, as far as its type goes */
@@ -122,6 +123,9 @@ typedef struct bli_view {
     int64_t in[2], out[2], channels;
 } bli_view;
 bli_view bli_view_of(const bli_program *p, const bli_prim_op *op);
+bool bli_view_is_empty(const bli_view *v); /* nothing to read */
+/* The loops kh, kw over a window's taps that lie inside, with their place h, w; closed by bli_body_end(b, 2). */
+void bli_body_taps(bli_body *b, const bli_window *w, const bli_view *v);
 /* Per-row sums of DENSE and CONV with weights as [M, K]: the transposed copy for DENSE.  In the arena. */
 const int64_t *bli_body_rows(bli_body *b, const bli_prim_op *op, int64_t *rows, int64_t *terms);
 

@@ -433,7 +433,7 @@ static void apply_table(bli_body *b, const bli_prim_op *op)
     if (op->first != 0)
         snprintf(from, sizeof from, " - %s", bli_body_number(b, op->first, number));
     if (b->hls)
-        bli_body_value(b, r, r, "%s[%sint(v%d%s)]", table, at, b->var, from);
+        bli_body_value(b, r, r, "%s[%s(v%d%s).to_int()]", table, at, b->var, from);
     else
         bli_body_value(b, r, r, "%s[%s(v%d%s)]", table, at, b->var, from);
 }

@@ -5,7 +5,7 @@
 
 #include "emit/emit.h"
 
-static const bli_emit_backend *const backends[] = {&bli_emit_c};
+static const bli_emit_backend *const backends[] = {&bli_emit_c, &bli_emit_hls};
 
 int bl_emit_target_count(void)
 {

@@ -185,7 +185,7 @@ static void combine(bli_body *b, const char *p, const char *q)
 static void head_binary(bli_body *b)
 {
     const bl_shape *shape = &b->group->out->shape;
-    char p[INDEX_ROOM + 64], q[INDEX_ROOM + 64], index[INDEX_ROOM];
+    char p[INDEX_ROOM + 80], q[INDEX_ROOM + 80], index[INDEX_ROOM];
     nest n = nest_of(shape);
     strides_of(shape, shape, n.stride[0]);
     strides_of(&input(b, 0)->shape, shape, n.stride[1]);
@@ -396,7 +396,7 @@ static void gather_by_table(bli_body *b, const bli_prim_op *op, const char *inde
     bli_reach r = bli_reach_join(input_range(b, 0), (bli_reach){fills ? op->fill : 0, fills ? op->fill : 0});
     bli_reach out = bli_reach_wire(&b->p->wires[op->out]);
     if (b->hls)
-        bli_text_line(b->code, "const int at = %s[%s];", table, index);
+        bli_text_line(b->code, "const int at = %s[%s].to_int();", table, index);
     else
         bli_text_line(b->code, "const int32_t at = (int32_t)%s[%s];", table, index);
     b->var = -1;

@@ -48,6 +48,8 @@ static void fill_input(const bli_program *p, int input, int samples, uint64_t se
             bli_span span = bli_wire_span(w, e);
             int64_t at = sample * w->count + e;
             out[at] = code_of(&span, sample, e, &stream, (uint64_t)at);
+            if (p->inputs[input].format.kind == BL_FORMAT_BINARY && out[at] == 0)
+                out[at] = 1; /* the one code within a span that is none */
         }
 }
 

@@ -116,9 +116,9 @@ static void the_same_program_gives_the_same_bytes(void **state)
 /* Whatever a name holds, none of its marks is found in a file. */
 static void emit_hostile(bl_context *ctx, const bl_emit_options *o)
 {
-    static const char *const hostile[] = {"x */ EVIL(); /*", "a\nEVIL();", "\"); EVIL",   "a\\\nEVIL",      "`EVIL",
+    static const char *const hostile[] = {"x */ EVIL(); /*", "a\nEVIL();", "\"); EVIL",   "a\\\nEVIL",      "`EVIL;",
                                           "$EVIL(1)",        "../../EVIL", "[exec EVIL]", "EVIL; endmodule"};
-    static const char *const marks[] = {"*/ EVIL", "\nEVIL()", "\"); EVIL", "`EVIL", "$EVIL", "[exec", "EVIL; end"};
+    static const char *const marks[] = {"*/ EVIL", "\nEVIL()", "\"); EVIL", "`EVIL;", "$EVIL", "[exec", "EVIL; end"};
     for (size_t i = 0; i < BLI_COUNT(hostile); i++) {
         bli_program *p;
         bli_buf all;
@@ -126,8 +126,12 @@ static void emit_hostile(bl_context *ctx, const bl_emit_options *o)
         assert_ok(ctx, bl_emit(ctx, p, temp_path("hostile"), o));
         bli_buf_init(&all, ctx, 1 << 26);
         append_files(temp_path("hostile"), &all);
-        for (size_t k = 0; k < BLI_COUNT(marks); k++)
-            assert_null(strstr(all.data, marks[k]));
+        for (size_t k = 0; k < BLI_COUNT(marks); k++) {
+            const char *found = strstr(all.data, marks[k]);
+            if (found != NULL)
+                print_error("%.80s\n", found);
+            assert_null(found);
+        }
         assert_non_null(strstr(all.data, "EVIL"));
         bli_buf_free(&all);
         bli_program_destroy(p);
@@ -154,6 +158,11 @@ static void what_is_asked_for_is_checked(void **state)
         {{.target = "c", .clock = 3}, "target c has no option clock"},
         {{.target = "c", .part = "x"}, "target c has no option part"},
         {{.target = "c", .reuse = 2}, "strategy resource only"},
+        {{.target = "hls", .reuse = 2}, "strategy resource only"},
+        {{.target = "hls", .strategy = "fast"}, "strategy 'fast' (expected one of latency, resource, da)"},
+        {{.target = "hls", .io = "serial"}, "io 'serial' (expected one of parallel, stream)"},
+        {{.target = "hls", .part = "x; exec rm"}, "part 'x_ exec rm'"},
+        {{.target = "hls", .part = ""}, "part ''"},
         {{.target = "c", .reuse = -2}, "reuse -2"},
         {{.target = "c", .clock = -1}, "clock -1"},
         {{.target = "c", .samples = -1}, "samples -1"},
@@ -179,8 +188,9 @@ static bl_status emit_one(bl_context *ctx, void *arg)
 static void failing_allocations_are_survived(void **state)
 {
     (void)state;
-    static char c[] = "c";
+    static char c[] = "c", hls[] = "hls";
     assert_true(fail_each_allocation(emit_one, c) > 10);
+    assert_true(fail_each_allocation(emit_one, hls) > 10);
 }
 
 int main(void)
