@@ -252,7 +252,7 @@ static double rate(bl_executor *e, const float *x, float *y, int64_t rows, doubl
             must(bl_executor_run(e, in, rows, out));
         const double took = now() - start;
         best = (double)(rows * repeat) / took > best ? (double)(rows * repeat) / took : best;
-        if (took < 0.01)
+        if (took < 0.002)
             repeat *= 2;
     }
     return best;

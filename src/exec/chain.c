@@ -167,12 +167,26 @@ static void give_bias(bli_drafts *all, int64_t width, int32_t *init)
     d->in.high += high;
 }
 
-static bl_status make_stages(bli_exec_plan *plan, bli_drafts *all, bli_chain *chain)
+/* A last stair of one step up from the place's first code to its second. */
+static bool ends_in_bits(const bli_chain *chain, const bli_drafts *all, const bli_place *to)
+{
+    const bli_draft *d = &all->d[all->num - 1];
+    bool bits =
+        all->num > 0 && !chain->wide && to->store == BLI_STORE_BITS && d->kind == BLI_STAGE_STAIR && d->length == 1;
+    for (int64_t c = 0; bits && c < d->channels; c++)
+        bits = d->b[c] == to->zero && d->a[c] == to->one - to->zero;
+    return bits;
+}
+
+static bl_status make_stages(bli_exec_plan *plan, bli_drafts *all, const bli_place *to, bli_chain *chain)
 {
     chain->stages = bli_arena_array(plan->arena, (size_t)all->num, sizeof *chain->stages);
     if (chain->stages == NULL)
         return BL_NO_MEMORY;
-    for (int i = 0; i < all->num; i++)
+    if (ends_in_bits(chain, all, to))
+        BLI_TRY(
+            lay(plan, chain, &all->d[all->num - 1], all->d[all->num - 1].low, 1, true, (const void **)&chain->limit));
+    for (int i = 0; i < all->num - (chain->limit != NULL); i++)
         BLI_TRY(stage_of(plan, chain, &all->d[i], &chain->stages[chain->num++]));
     return BL_OK;
 }
@@ -204,15 +218,22 @@ bl_status bli_chain_make(bli_exec_plan *plan, int from, bool own, int64_t width,
         give_bias(&all, width, init);
         chain->wide = chain->wide || !bli_drafts_fit32(&all) || !span_fits32(first) ||
                       !span_fits32(bli_wire_hull(&p->wires[*last]));
-        s = make_stages(plan, &all, chain);
+        s = make_stages(plan, &all, &plan->places[*last], chain);
     }
     bli_arena_destroy(all.arena);
     return s;
 }
 
-void bli_chain_run(const bli_exec_kernels *k, const bli_chain *c, void *lanes, int64_t rows)
+/* A shift alone, or last, is done while storing bytes. */
+static bool shifts_last(const bli_chain *c, const bli_place *p)
 {
-    for (int i = 0; i < c->num; i++)
+    return c->num > 0 && !c->wide && p->store == BLI_STORE_8 && c->stages[c->num - 1].kind == BLI_STAGE_SHIFT;
+}
+
+void bli_chain_run(const bli_exec_kernels *k, const bli_chain *c, const bli_place *to, void *lanes, int64_t rows)
+{
+    const int num = c->num - shifts_last(c, to);
+    for (int i = 0; i < num; i++)
         if (c->wide)
             k->stage64[c->stages[i].kind](&c->stages[i], lanes, rows, c->width);
         else
@@ -224,6 +245,10 @@ static void store_bits(const bli_exec_kernels *k, const bli_chain *c, const bli_
                        char *x)
 {
     int32_t narrow[256];
+    if (c->limit != NULL) {
+        k->reach32(lanes, c->limit, n, (uint32_t *)(void *)x);
+        return;
+    }
     if (!c->wide) {
         k->bits32(lanes, n, (int32_t)p->zero, (uint32_t *)(void *)x);
         return;
@@ -242,7 +267,9 @@ void bli_chain_store(const bli_exec_kernels *k, const bli_chain *c, const bli_pl
         store_bits(k, c, p, lanes, n, x);
         return;
     }
-    if (c->wide)
+    if (shifts_last(c, p))
+        k->shift8(&c->stages[c->num - 1], lanes, n, (int32_t)p->bias, x);
+    else if (c->wide)
         k->store64[p->store](lanes, n, p->bias, x);
     else
         k->store32[p->store](lanes, n, (int32_t)p->bias, x);

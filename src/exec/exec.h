@@ -39,6 +39,7 @@ typedef struct bli_chain {
     int64_t width; /* lanes of a row, a multiple of 16 */
     int num;
     bli_stage *stages;
+    const int32_t *limit; /* a last stair of one step, into bits: not a stage, but done while storing */
 } bli_chain;
 
 struct bli_exec_plan;
@@ -66,6 +67,9 @@ struct bli_step {
     ptrdiff_t row_bytes, move[2]; /* of a row of the image; from one output position to the next */
     bool bordered;
     size_t own; /* offset in bli_run.own */
+    /* MAXPOOL: output columns whose taps are alike */
+    struct bli_alike *alike;
+    int num_alike;
     /* elementwise */
     bli_combine combine;
     bool combines, row_operand;
@@ -118,9 +122,9 @@ bool bli_two_codes(const bli_program *p, int wire, int64_t *zero, int64_t *one);
  * 32-bit products start from, which takes a bias over. */
 BL_MUST_CHECK bl_status bli_chain_make(bli_exec_plan *plan, int from, bool own, int64_t width, int32_t *init,
                                        bli_chain *chain, int *last);
-/* Runs the stages over rows of lanes. */
-void bli_chain_run(const bli_exec_kernels *k, const bli_chain *c, void *lanes, int64_t rows);
-/* n lanes to x, of a place; of bits: one row. */
+/* Runs the stages over rows of lanes, but for what storing to that place does. */
+void bli_chain_run(const bli_exec_kernels *k, const bli_chain *c, const bli_place *to, void *lanes, int64_t rows);
+/* n lanes to x, of a place, from a row's beginning; of bits: at most one row. */
 void bli_chain_store(const bli_exec_kernels *k, const bli_chain *c, const bli_place *p, const void *lanes, int64_t n,
                      void *x);
 /* A stair over x in low .. high as one multiplication, addition and shift that fit 32 bits; false where none does. */

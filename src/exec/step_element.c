@@ -62,7 +62,7 @@ static void run_block(const bli_step *s, const bli_run *r, const char *const *x,
         load(s, k, s->in[1], x[1], from, n, b);
     if (s->combines)
         combine(s, k, a, b, s->row_operand ? 0 : s->chain.width, rows);
-    bli_chain_run(k, &s->chain, a, rows);
+    bli_chain_run(k, &s->chain, s->out, a, rows);
     if (s->out->store == BLI_STORE_BITS)
         bli_chain_store(k, &s->chain, s->out, a, n, y + (size_t)(from / s->out->last) * s->out->row);
     else

@@ -4,6 +4,10 @@
 
 #include "exec/exec.h"
 
+typedef struct bli_alike {
+    int64_t from, taps, positions; /* first element of the first window's row */
+} bli_alike;
+
 static void run_maxpool(const bli_step *s, const bli_run *r)
 {
     const bli_exec_kernels *k = r->plan->kernels;
@@ -19,22 +23,32 @@ static void run_maxpool(const bli_step *s, const bli_run *r)
             memcpy(most, x + (size_t)bli_window_at(w, 0, h, t.from) * row, row);
             for (int64_t kh = t.from + 1; kh < t.to; kh++)
                 k->max8(x + (size_t)bli_window_at(w, 0, h, kh) * row, (int64_t)row, most);
-            for (int64_t o = 0; o < v.out[1];) {
-                const bli_taps u = bli_window_taps(w, &v, 1, o);
-                int64_t n = 1; /* positions alike */
-                while (o + n < v.out[1]) {
-                    const bli_taps next = bli_window_taps(w, &v, 1, o + n);
-                    if (next.from != u.from || next.to != u.to)
-                        break;
-                    n++;
-                }
-                k->taps8(most + bli_window_at(w, 1, o, u.from) * v.channels, w->dilation[1] * v.channels, u.to - u.from,
-                         w->stride[1] * v.channels, n, v.channels, y);
-                y += n * v.channels;
-                o += n;
+            for (int j = 0; j < s->num_alike; j++) {
+                const bli_alike *a = &s->alike[j];
+                k->taps8(most + a->from, w->dilation[1] * v.channels, a->taps, w->stride[1] * v.channels, a->positions,
+                         v.channels, y);
+                y += a->positions * v.channels;
             }
         }
     }
+}
+
+static bl_status find_alike(bli_exec_plan *plan, bli_step *step, const bli_field_of_view *v)
+{
+    const bli_window *w = &step->op->window;
+    step->alike = bli_arena_array(plan->arena, (size_t)v->out[1], sizeof *step->alike);
+    if (step->alike == NULL)
+        return BL_NO_MEMORY;
+    bli_taps before = {-1, -1, -1};
+    for (int64_t o = 0; o < v->out[1]; o++) {
+        const bli_taps t = bli_window_taps(w, v, 1, o);
+        if (t.from != before.from || t.to != before.to)
+            step->alike[step->num_alike++] =
+                (bli_alike){bli_window_at(w, 1, o, t.from) * v->channels, t.to - t.from, 0};
+        step->alike[step->num_alike - 1].positions++;
+        before = t;
+    }
+    return BL_OK;
 }
 
 bl_status bli_step_pool(bli_exec_plan *plan, int i, bli_step *step, int *last, bool *made)
@@ -55,6 +69,7 @@ bl_status bli_step_pool(bli_exec_plan *plan, int i, bli_step *step, int *last, b
         step->image[a] = v.in[a];
         step->out_size[a] = v.out[a];
     }
+    BLI_TRY(find_alike(plan, step, &v));
     step->run = run_maxpool;
     *last = i;
     const size_t need = (size_t)(v.in[1] * v.channels) + BLI_SLACK;

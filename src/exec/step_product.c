@@ -294,7 +294,7 @@ static void product_rows(const bli_step *s, const bli_run *r, const char *x, ptr
         k->load64[BLI_STORE_32](lanes, rows * columns, 0, (int64_t *)(void *)wide);
         lanes = wide;
     }
-    bli_chain_run(k, &s->chain, lanes, rows);
+    bli_chain_run(k, &s->chain, s->out, lanes, rows);
     const size_t lane_row = (size_t)columns * (s->chain.wide ? 8 : 4), out_row = out_row_bytes(s);
     if (columns == s->m && s->out->store != BLI_STORE_BITS) {
         bli_chain_store(k, &s->chain, s->out, lanes, rows * columns, y);
@@ -456,7 +456,7 @@ bl_status bli_step_product(bli_exec_plan *plan, int i, bli_step *step, int *last
     BLI_TRY(bli_chain_make(plan, i, false, step->product.columns,
                            step->product_wide ? NULL : (int32_t *)(uintptr_t)step->product.init, &step->chain, last));
     step->rows = BLI_TILE_LANES / step->product.columns / 24 * 24;
-    step->rows = step->rows < 24 ? 24 : step->rows;
+    step->rows = step->rows < 24 ? 12 : step->rows;
     step->out = &plan->places[*last];
     plan_memory(plan, step);
     plan->cost += (double)p->wires[i].count * (double)(k.r.count * k.r.length);

@@ -90,10 +90,14 @@ bl_status bli_program_encode(const bli_program *p, int input, const float *x, in
     return BL_OK;
 }
 
-static double real_of(const bli_output *o, int64_t code, int64_t channel, int exp)
+/* A power of two multiplies exactly where no result is too small; then it is faster than ldexp. */
+static double unscaled(int64_t code, double factor, int exp)
 {
-    if (o->scale == NULL)
-        return ldexp((double)code, exp);
+    return exp > -900 && exp < 900 ? (double)code * factor : ldexp((double)code, exp);
+}
+
+static double real_of(const bli_output *o, int64_t code, int64_t channel)
+{
     if (o->wide) {
         const double v = (double)code * o->scale[channel];
         return o->offset != NULL ? v + o->offset[channel] : v;
@@ -102,18 +106,16 @@ static double real_of(const bli_output *o, int64_t code, int64_t channel, int ex
     return (double)(o->offset != NULL ? v + (float)o->offset[channel] : v);
 }
 
-void bli_program_decode(const bli_program *p, int output, const int64_t *codes, double *y)
-{
-    const bli_output *o = &p->outputs[output];
-    const bli_wire *w = &p->wires[o->wire];
-    for (int64_t i = 0; i < w->count; i++)
-        y[i] = real_of(o, codes[i], o->channels > 1 ? i % o->channels : 0, w->exp);
-}
-
-void bli_program_decode_f32(const bli_program *p, int output, const int64_t *codes, float *y)
-{
-    const bli_output *o = &p->outputs[output];
-    const bli_wire *w = &p->wires[o->wire];
-    for (int64_t i = 0; i < w->count; i++)
-        y[i] = (float)real_of(o, codes[i], o->channels > 1 ? i % o->channels : 0, w->exp);
-}
+#define DECODE(name, real)                                                                                             \
+    void name(const bli_program *p, int output, const int64_t *codes, real *y)                                         \
+    {                                                                                                                  \
+        const bli_output *o = &p->outputs[output];                                                                     \
+        const bli_wire *w = &p->wires[o->wire];                                                                        \
+        const double factor = ldexp(1, w->exp);                                                                        \
+        for (int64_t i = 0; o->scale == NULL && i < w->count; i++)                                                     \
+            y[i] = (real)unscaled(codes[i], factor, w->exp);                                                           \
+        for (int64_t i = 0; o->scale != NULL && i < w->count; i++)                                                     \
+            y[i] = (real)real_of(o, codes[i], o->channels > 1 ? i % o->channels : 0);                                  \
+    }
+DECODE(bli_program_decode, double)
+DECODE(bli_program_decode_f32, float)

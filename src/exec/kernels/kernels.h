@@ -98,6 +98,10 @@ typedef struct bli_exec_kernels {
     void (*store64[4])(const int64_t *v, int64_t n, int64_t bias, void *x);
     /* v != zero as bits, 32 to a word, n padded with 0 bits. */
     void (*bits32)(const int32_t *v, int64_t n, int32_t zero, uint32_t *x);
+    /* v >= limit as bits, likewise. */
+    void (*reach32)(const int32_t *v, const int32_t *limit, int64_t n, uint32_t *x);
+    /* BLI_STAGE_SHIFT and store32[0] in one. */
+    void (*shift8)(const bli_stage *s, const int32_t *v, int64_t n, int32_t bias, uint8_t *x);
     void (*encode)(const bli_encode *e, const float *x, int64_t n, int32_t *v);
     /* y = max(y, x), bytes. */
     void (*max8)(const uint8_t *x, int64_t n, uint8_t *y);

@@ -17,5 +17,6 @@ const bli_exec_kernels bli_exec_kernels_generic = {
     .product64 = product64,
     .bits1 = bits1,
     .bits2 = bits2,
+    .reach32 = plain_reach,
     COMMON_LOOPS,
 };
