@@ -34,9 +34,14 @@ static bl_status infer(bli_infer *i)
     return bli_infer_same(i);
 }
 
+static bool has_offset(const bli_call *c)
+{
+    return c->node->num_inputs > 2 && c->node->inputs[2] >= 0;
+}
+
 static size_t channels(const bli_call *c)
 {
-    const size_t a = bli_count(&c->in[1]), b = c->in[2].shape.rank > 0 ? bli_count(&c->in[2]) : 1;
+    const size_t a = bli_count(&c->in[1]), b = has_offset(c) ? bli_count(&c->in[2]) : 1;
     return a > b ? a : b;
 }
 
@@ -57,7 +62,7 @@ static bl_status prepare(const bli_call *c, void *prep)
     const bl_dtype type = c->in[1].type;
     const size_t n = period(c), size = bl_dtype_size(type);
     for (size_t k = 0; k < 2; k++) {
-        const size_t count = c->in[1 + k].data ? bli_count(&c->in[1 + k]) : 1;
+        const size_t count = k == 0 || has_offset(c) ? bli_count(&c->in[1 + k]) : 1;
         for (size_t j = 0; j < n; j++) {
             const double v = bli_call_real(c, (int)k + 1, j % count, 0);
             bli_store(type, &v, 1, 1, (char *)prep + (k * n + j) * size);

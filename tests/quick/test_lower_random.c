@@ -43,16 +43,16 @@ static void show_difference(const bl_graph *g, const bl_program *p, uint64_t see
 {
     char *text = NULL;
     print_error("seed %llu: float and exact differ\n", (unsigned long long)seed);
-    for (int64_t i = 0, shown = 0; i < bl_shape_count(&a->shape) && shown < 6; i++)
+    for (int64_t i = 0, shown = 0; a->data && i < bl_shape_count(&a->shape) && shown < 6; i++)
         if (((const float *)a->data)[i] != ((const float *)b->data)[i]) {
             print_error("  element %lld: float %.9g exact %.9g\n", (long long)i, (double)((const float *)a->data)[i],
                         (double)((const float *)b->data)[i]);
             shown++;
         }
     if (getenv("SHOW") && bl_graph_print(g, &text) == BL_OK)
-        print_error("%s\n", text);
-    if (getenv("SHOW") && bl_program_print(p, &text) == BL_OK)
-        print_error("%s\n", text);
+        fputs(text, stderr);
+    if (p && getenv("SHOW") && bl_program_print(p, &text) == BL_OK)
+        fputs(text, stderr);
 }
 
 /* 1: lowered and equal; 0: refused; -1: different. */
@@ -69,6 +69,8 @@ static int one_net(bl_context *ctx, uint64_t seed, net_words *words, table *reas
         result = -1;
     }
     (void)reasons;
+    if (s != BL_OK && getenv("SHOW"))
+        show_difference(g, NULL, seed, &a, &b);
     if (s != BL_OK && getenv("SHOW_REFUSED"))
         print_message("seed %llu: %s\n", (unsigned long long)seed, bl_context_message(ctx));
     bl_port_info out = {0};

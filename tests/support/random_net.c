@@ -19,10 +19,10 @@ typedef struct maker {
     bli_stream s;
     uint64_t drawn;
     net_words *words;
-    int x;           /* current value */
-    bl_shape shape;  /* of its row */
-    int made;        /* nodes and tensors so far, for names */
-    bool positive;   /* not below zero */
+    int x;          /* current value */
+    bl_shape shape; /* of its row */
+    int made;       /* nodes and tensors so far, for names */
+    bool positive;  /* not below zero */
 } maker;
 
 static void must(bl_context *ctx, bl_status s)
@@ -135,8 +135,8 @@ static bool one_of(const char *key, const char *const *keys)
 /* "quantizer=lsq format=int<4> granularity=channel" */
 static int parse_attrs(char *text, bl_attr *attrs)
 {
-    static const char *const ints[] = {"bits", "integer", "keep_negative", "symmetric", "axis", "zero_point",
-                                       "use_01", "scale_axis", NULL};
+    static const char *const ints[] = {"bits",       "integer", "keep_negative", "symmetric", "axis",
+                                       "zero_point", "use_01",  "scale_axis",    NULL};
     static const char *const floats[] = {"negative_slope", "max_value", "threshold", NULL};
     int n = 0;
     for (char *at = strtok(text, " "); at; at = strtok(NULL, " ")) {
@@ -172,31 +172,73 @@ static int quantize(maker *m, int x, const char *spec, const char *place, int64_
 }
 
 static const char *const inputs[] = {
-    "format=ufixed<8,0,RND,SAT>", "format=fixed<8,2,RND,SAT>",  "format=fixed<5,3,TRN,WRAP>",
-    "format=int<6> scale=0.07",   "format=binary",              "format=affine<8> scale=0.013 zero_point=77",
-    "format=fixed<10,3,RND_CONV,SAT_SYM>", "quantizer=lsq format=int<7>", "format=ternary scale=0.7",
-    "format=uint<4> scale=0.125", "format=float<e3m2>",
+    "format=ufixed<8,0,RND,SAT>",
+    "format=fixed<8,2,RND,SAT>",
+    "format=fixed<5,3,TRN,WRAP>",
+    "format=int<6> scale=0.07",
+    "format=binary",
+    "format=affine<8> scale=0.013 zero_point=77",
+    "format=fixed<10,3,RND_CONV,SAT_SYM>",
+    "quantizer=lsq format=int<7>",
+    "format=ternary scale=0.7",
+    "format=uint<4> scale=0.125",
+    "format=float<e3m2>",
 };
 static const char *const weights[] = {
-    "format=fixed<6,1,RND,SAT_SYM>", "format=fixed<4,1,RND,SAT>", "format=fixed<3,1,TRN,WRAP>", "format=binary",
-    "format=ternary scale=0.25", "quantizer=lsq format=int<4> granularity=channel", "quantizer=lsq format=int<3>",
-    "format=int<5> scale=po2", "format=int<4> scale=auto granularity=channel", "quantizer=dorefa bits=3",
-    "quantizer=dorefa bits=1", "quantizer=xnor", "quantizer=quantized_bits bits=4 integer=0 alpha=auto",
-    "quantizer=binary alpha=auto", "quantizer=ternary alpha=auto", "quantizer=quantized_po2 bits=4 max_value=1",
-    "format=float<e2m1> scale=0.25", "format=float<e4m3>", "format=po2<3>", "format=int<4> scale=learned_po2",
-    "quantizer=quantized_bits bits=5 integer=1 alpha=0.3", "format=affine<6> scale=auto", "format=mx<e2m1,4>",
+    "format=fixed<6,1,RND,SAT_SYM>",
+    "format=fixed<4,1,RND,SAT>",
+    "format=fixed<3,1,TRN,WRAP>",
+    "format=binary",
+    "format=ternary scale=0.25",
+    "quantizer=lsq format=int<4> granularity=channel",
+    "quantizer=lsq format=int<3>",
+    "format=int<5> scale=po2",
+    "format=int<4> scale=auto granularity=channel",
+    "quantizer=dorefa bits=3",
+    "quantizer=dorefa bits=1",
+    "quantizer=xnor",
+    "quantizer=quantized_bits bits=4 integer=0 alpha=auto",
+    "quantizer=binary alpha=auto",
+    "quantizer=ternary alpha=auto",
+    "quantizer=quantized_po2 bits=4 max_value=1",
+    "format=float<e2m1> scale=0.25",
+    "format=float<e4m3>",
+    "format=po2<3>",
+    "format=int<4> scale=learned_po2",
+    "quantizer=quantized_bits bits=5 integer=1 alpha=0.3",
+    "format=affine<6> scale=auto",
+    "format=mx<e2m1,4>",
     "format=int<6> scale=0.037",
 };
 static const char *const activations[] = {
-    "format=ufixed<6,3,RND,SAT>", "format=fixed<8,4,TRN,WRAP>", "format=fixed<5,2,RND_CONV,SAT_ZERO>",
-    "format=fixed<6,3,RND_ZERO,WRAP_SM>", "format=fixed<6,2,RND_MIN_INF,SAT_SYM>", "format=fixed<7,3,RND_INF,SAT>",
-    "format=fixed<6,4,TRN_ZERO,SAT>", "quantizer=lsq format=uint<4>", "quantizer=lsq format=int<4>",
-    "quantizer=pact format=uint<4>", "quantizer=dorefa bits=4", "format=affine<8> scale=0.05 zero_point=100",
-    "format=binary", "format=ternary", "format=int<3> scale=0.3", "format=float<e4m3>", "format=po2<4>",
-    "quantizer=quantized_relu bits=5 integer=2", "quantizer=quantized_bits bits=5 integer=2", "quantizer=binary",
-    "quantizer=ternary threshold=0.5", "quantizer=lsq format=uint<9>", "format=int<5> scale=learned_po2",
-    "format=fixed<9,4,STOCHASTIC,SAT>", "quantizer=quantized_bits bits=4 integer=1 alpha=0.7",
-    "quantizer=quantized_relu_po2 bits=4 max_value=4", "format=fixed<12,5,RND,SAT>", "format=uint<2> scale=0.6",
+    "format=ufixed<6,3,RND,SAT>",
+    "format=fixed<8,4,TRN,WRAP>",
+    "format=fixed<5,2,RND_CONV,SAT_ZERO>",
+    "format=fixed<6,3,RND_ZERO,WRAP_SM>",
+    "format=fixed<6,2,RND_MIN_INF,SAT_SYM>",
+    "format=fixed<7,3,RND_INF,SAT>",
+    "format=fixed<6,4,TRN_ZERO,SAT>",
+    "quantizer=lsq format=uint<4>",
+    "quantizer=lsq format=int<4>",
+    "quantizer=pact format=uint<4>",
+    "quantizer=dorefa bits=4",
+    "format=affine<8> scale=0.05 zero_point=100",
+    "format=binary",
+    "format=ternary",
+    "format=int<3> scale=0.3",
+    "format=float<e4m3>",
+    "format=po2<4>",
+    "quantizer=quantized_relu bits=5 integer=2",
+    "quantizer=quantized_bits bits=5 integer=2",
+    "quantizer=binary",
+    "quantizer=ternary threshold=0.5",
+    "quantizer=lsq format=uint<9>",
+    "format=int<5> scale=learned_po2",
+    "format=fixed<9,4,STOCHASTIC,SAT>",
+    "quantizer=quantized_bits bits=4 integer=1 alpha=0.7",
+    "quantizer=quantized_relu_po2 bits=4 max_value=4",
+    "format=fixed<12,5,RND,SAT>",
+    "format=uint<2> scale=0.6",
 };
 #define PICK(m, list) list[draw(m, (int)BLI_COUNT(list))]
 
@@ -273,12 +315,11 @@ static void conv(maker *m)
     for (int d = 0; d < dims; d++)
         terms *= w.dim[2 + d] = kernel[d];
     const int ids[3] = {m->x, weight(m, &w, transposed ? 1 : 0, terms), draw(m, 2) ? bias(m, out) : -1};
-    const bl_attr attrs[] = {
-        {.name = "kernel_shape", .kind = BL_ATTR_INTS, .count = (size_t)dims, .u.ints = kernel},
-        {.name = "strides", .kind = BL_ATTR_INTS, .count = (size_t)dims, .u.ints = stride},
-        {.name = "dilations", .kind = BL_ATTR_INTS, .count = (size_t)dims, .u.ints = dilation},
-        {.name = "pads", .kind = BL_ATTR_INTS, .count = 2 * (size_t)dims, .u.ints = pads},
-        {.name = "group", .kind = BL_ATTR_INT, .count = 1, .u.i = groups}};
+    const bl_attr attrs[] = {{.name = "kernel_shape", .kind = BL_ATTR_INTS, .count = (size_t)dims, .u.ints = kernel},
+                             {.name = "strides", .kind = BL_ATTR_INTS, .count = (size_t)dims, .u.ints = stride},
+                             {.name = "dilations", .kind = BL_ATTR_INTS, .count = (size_t)dims, .u.ints = dilation},
+                             {.name = "pads", .kind = BL_ATTR_INTS, .count = 2 * (size_t)dims, .u.ints = pads},
+                             {.name = "group", .kind = BL_ATTR_INT, .count = 1, .u.i = groups}};
     m->x = node(m, transposed ? "ConvTranspose" : "Conv", last, ids, ids[2] < 0 ? 2 : 3, attrs, 5);
     if (groups > 1)
         note(m, "groups");
@@ -322,8 +363,8 @@ static void activation(maker *m)
 static void pool(maker *m)
 {
     const int dims = m->shape.rank - 1;
-    static const char *const types[] = {"MaxPool", "AveragePool", "MaxPool", "AveragePool", "GlobalMaxPool",
-                                        "GlobalAveragePool"};
+    static const char *const types[] = {"MaxPool",     "AveragePool",   "MaxPool",
+                                        "AveragePool", "GlobalMaxPool", "GlobalAveragePool"};
     const int kind = draw(m, 6);
     int64_t kernel[2], stride[2], pads[4];
     bl_attr attrs[5];
@@ -476,8 +517,8 @@ static void attend(maker *m)
 /* ---- networks -------------------------------------------------------------------------------------------------- */
 static void start(maker *m)
 {
-    static const bl_shape shapes[] = {{1, {9}},       {1, {1}},       {1, {16}},      {3, {5, 6, 2}}, {3, {4, 4, 3}},
-                                      {3, {7, 3, 1}}, {2, {9, 2}},    {2, {6, 3}},    {3, {3, 3, 4}}, {2, {12, 1}}};
+    static const bl_shape shapes[] = {{1, {9}},       {1, {1}},    {1, {16}},   {3, {5, 6, 2}}, {3, {4, 4, 3}},
+                                      {3, {7, 3, 1}}, {2, {9, 2}}, {2, {6, 3}}, {3, {3, 3, 4}}, {2, {12, 1}}};
     const bl_shape row = PICK(m, shapes);
     bl_shape shape = {row.rank + 1, {-1}};
     for (int d = 0; d < row.rank; d++)
@@ -549,8 +590,8 @@ bl_graph *random_net(bl_context *ctx, uint64_t seed, net_words *words)
 
 bl_tensor random_net_rows(bl_context *ctx, const bl_graph *g, int64_t rows, uint64_t seed)
 {
-    static const float corners[] = {0,        -0.0f,    100,     -100,     0.5f,    1.0f / 512, 3.0f / 512, -1.0f / 64,
-                                    0.99999f, 0.03125f, 3.4e38f, -3.4e38f, 1e-30f, 0.4375f};
+    static const float corners[] = {0,          -0.0f,    100,      -100,    0.5f,     1.0f / 512, 3.0f / 512,
+                                    -1.0f / 64, 0.99999f, 0.03125f, 3.4e38f, -3.4e38f, 1e-30f,     0.4375f};
     bl_tensor x;
     bl_shape shape = bl_graph_value(g, bl_graph_input(g, 0))->shape;
     shape.dim[0] = rows;
