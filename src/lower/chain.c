@@ -124,7 +124,7 @@ static int by_format(const place *p)
     for (size_t i = 0; i < BLI_COUNT(known); i++)
         if (strcmp(known[i], q) == 0)
             return 1;
-    return 0;
+    return strcmp(q, "quantized_relu") == 0 && bl_node_int(p->node, "use_sigmoid", 0) == 0;
 }
 
 static const struct {

@@ -9,7 +9,6 @@
 #include <string.h>
 
 #include "lower/impl.h"
-#include "op/batchnorm.h"
 #include "op/infer.h"
 #include "op/quantizer.h"
 
@@ -163,6 +162,24 @@ static bl_status place(bli_lowering *l, bli_lower_call *c, const bli_entering *e
     return bli_lower_add(c, &op, "placed", &row, w->exp, wire);
 }
 
+/* The codes' real scale, one multiplication as the quantizer does it. */
+static bl_status scale_chain(bli_lowering *l, const bli_input *in, bli_lowered *x)
+{
+    static const bl_node times = {.name = "input", .type = "Mul", .domain = "", .num_inputs = 2, .num_outputs = 1};
+    const double unit = in->format.kind == BL_FORMAT_FIXED ? bl_format_step(&in->format) : 1;
+    bli_chain *chain = bli_arena_alloc(l->arena, sizeof *chain);
+    double *scale = bli_arena_alloc(l->arena, sizeof *scale);
+    if (!chain || !scale || !(chain->direction = bli_arena_alloc(l->arena, 1)))
+        return BL_NO_MEMORY;
+    *scale = in->grid.scale * unit;
+    chain->count = 1;
+    chain->groups = chain->direction[0] = 1;
+    chain->links[0] = (bli_link){.node = &times};
+    chain->links[0].in[1] = (bl_tensor){BL_F64, {1, {1}}, scale};
+    x->chain = chain;
+    return BL_OK;
+}
+
 static bl_status enter(bli_lowering *l, const bl_node *n, const bli_entering *e)
 {
     const int value = bl_graph_input(l->g, e->input), y = n->outputs[0];
@@ -184,9 +201,8 @@ static bl_status enter(bli_lowering *l, const bl_node *n, const bli_entering *e)
         return bli_fail(l->ctx, BL_UNSUPPORTED, "this format with a scale that is no power of two");
     BLI_TRY(plain_codes(l, &c, &in, l->ranges[y].step_exp, &to->at.wire));
     BLI_TRY(place(l, &c, e, &to->at.wire));
-    if (real_scale(&in))
-        to->coded = n;
-    return BL_OK;
+    to->coded = real_scale(&in);
+    return to->coded ? scale_chain(l, &in, &to->at) : BL_OK;
 }
 
 bl_status bli_lower_entering(bli_lowering *l, int node, bool *done)
@@ -215,43 +231,77 @@ bl_status bli_lower_entering(bli_lowering *l, int node, bool *done)
 }
 
 /* ---- outputs -------------------------------------------------------------------------------------------------- */
-/* The one Affine (or batch normalisation, or factor) that an output may keep. */
+/* One link's factor and offset per group; false: it is neither. */
+static bool factors(const bli_link *link, int64_t n, double *scale, double *offset)
+{
+    const char *type = link->node->type;
+    const bool sub = strcmp(type, "Sub") == 0, mul = strcmp(type, "Mul") == 0, add = sub || strcmp(type, "Add") == 0;
+    const bool affine = strcmp(type, "Affine") == 0;
+    if ((!mul && !add && !affine) || (sub && link->slot != 0))
+        return false;
+    const int factor = affine ? 1 : mul ? 1 - link->slot : -1, term = affine ? 2 : add ? 1 - link->slot : -1;
+    for (int64_t i = 0; i < n; i++)
+        for (int k = 0; k < 2; k++) {
+            const int slot = k == 0 ? factor : term;
+            const bl_tensor *t = slot < 0 || !link->in[slot].data ? NULL : &link->in[slot];
+            const int64_t count = t ? bl_shape_count(&t->shape) : 0;
+            const double v = count ? bli_real_at(t->type, t->data, count == 1 ? 0 : (size_t)i) : k == 0 ? 1 : 0;
+            (k == 0 ? scale : offset)[i] = k == 1 && sub ? -v : v;
+        }
+    return true;
+}
+
+/* A chain that is one factor and one offset, each of them one operation of the carrier. */
 static bl_status tail(bli_lowering *l, const bli_lowered *x, bli_output *o, bool *ok)
 {
     const bli_chain *chain = x->chain;
-    const bli_link *link = &chain->links[0];
     const int exp = bli_builder_wire(l->b, x->wire)->exp;
     const bl_shape row = bli_builder_wire(l->b, x->wire)->shape;
     const int64_t n = chain->groups;
     double *scale = bli_arena_array(l->arena, (size_t)n + 1, sizeof *scale);
     double *offset = bli_arena_array(l->arena, (size_t)n + 1, sizeof *offset);
-    *ok = chain->count == 1 && (n == 1 || n == row.dim[row.rank - 1]);
-    if (!scale || !offset)
+    double *more = bli_arena_array(l->arena, (size_t)n + 1, sizeof *more);
+    if (!scale || !offset || !more)
         return BL_NO_MEMORY;
-    if (!*ok)
-        return BL_OK;
-    const char *type = link->node->type;
-    if (strcmp(type, "BatchNormalization") == 0) {
-        bli_batchnorm_affine(link->node, link->in + 1, scale, offset);
-    } else if (strcmp(type, "Affine") == 0 || strcmp(type, "Mul") == 0) {
-        for (int64_t i = 0; i < n; i++)
-            for (int k = 0; k < 2; k++) {
-                const int slot = strcmp(type, "Mul") == 0 ? (k == 0 ? 1 - link->slot : 2) : 1 + k;
-                const bl_tensor *t = &link->in[slot];
-                const int64_t count = t->data ? bl_shape_count(&t->shape) : 0;
-                (k == 0 ? scale : offset)[i] = count ? bli_real_at(t->type, t->data, count == 1 ? 0 : (size_t)i) : 0;
-            }
-    } else {
-        *ok = false;
-        return BL_OK;
+    *ok = chain->count <= 2 && (n == 1 || n == row.dim[row.rank - 1]) && factors(&chain->links[0], n, scale, offset);
+    if (*ok && chain->count == 2) {
+        const char *first = chain->links[0].node->type, *second = chain->links[1].node->type;
+        *ok = strcmp(first, "Mul") == 0 && (strcmp(second, "Add") == 0 || strcmp(second, "Sub") == 0) &&
+              factors(&chain->links[1], n, more, offset);
     }
-    for (int64_t i = 0; i < n; i++) {
+    for (int64_t i = 0; i < n && *ok; i++) {
         scale[i] = ldexp(l->real == BL_F64 ? scale[i] : (double)(float)scale[i], exp);
         offset[i] = l->real == BL_F64 ? offset[i] : (double)(float)offset[i];
     }
+    if (!*ok)
+        return BL_OK;
     o->scale = scale;
     o->offset = offset;
     o->channels = n;
+    return BL_OK;
+}
+
+/* A quantizer with a real scale at the end: its codes are there, beside it. */
+static bl_status coded_output(bli_lowering *l, int value, bli_output *o, bool *ok)
+{
+    *ok = false;
+    for (int u = 0; u < bl_graph_num_nodes(l->g); u++) {
+        const bl_node *n = bl_graph_node(l->g, u);
+        const bli_lowered *codes = &l->values[n->outputs[0]].at;
+        if (strcmp(n->type, "Codes") != 0 || n->inputs[0] != value || codes->wire < 0 || codes->chain)
+            continue;
+        const bl_tensor *step = &l->known[n->inputs[1]];
+        o->channels = bl_shape_count(&step->shape);
+        double *scale = bli_arena_array(l->arena, (size_t)o->channels + 1, sizeof *scale);
+        if (!scale)
+            return BL_NO_MEMORY;
+        for (int64_t i = 0; i < o->channels; i++)
+            scale[i] = ldexp(bli_real_at(step->type, step->data, (size_t)i), bli_builder_wire(l->b, codes->wire)->exp);
+        o->wire = codes->wire;
+        o->scale = scale;
+        *ok = true;
+        return BL_OK;
+    }
     return BL_OK;
 }
 
@@ -261,10 +311,12 @@ static bl_status lower_output(bli_lowering *l, int value)
     const bli_state *s = &l->values[value];
     bli_output o = {.wire = s->at.wire, .name = v->name, .wide = l->real == BL_F64, .cut = l->cut};
     bool ok = true;
-    if (s->at.wire < 0 || s->coded)
+    if (s->at.wire < 0)
         return bli_fail(l->ctx, BL_UNSUPPORTED, "output '%s' is no integer: it needs a quantizer", v->name);
     if (s->at.chain && s->at.chain->count > 0)
         BLI_TRY(tail(l, &s->at, &o, &ok));
+    if (!ok)
+        BLI_TRY(coded_output(l, value, &o, &ok));
     if (!ok)
         return bli_fail(l->ctx, BL_UNSUPPORTED,
                         "output '%s' is a real number behind '%s'; put a quantizer after it (a scale and an offset "

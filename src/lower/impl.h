@@ -18,7 +18,7 @@ typedef struct bli_entering {
 typedef struct bli_state {
     bli_lowered at; /* at.wire -1 and entering.input -1: a constant */
     bli_entering entering;
-    const bl_node *coded; /* a quantized input with a real scale: at.wire has the codes that Codes will give */
+    bool coded; /* a quantized input with a real scale: at.wire has the codes that Codes will give */
 } bli_state;
 
 typedef struct bli_lowering {

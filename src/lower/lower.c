@@ -1,7 +1,7 @@
 /* lower.c: a graph in evaluation form becomes a program, node by node (op/lower.h). */
 #include "bitlathe/lower.h"
 
-#include <math.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "lower/impl.h"
@@ -104,7 +104,9 @@ static bl_status by_primitives(bli_lowering *l, const bli_op *op, int node, bli_
     *lowered = true;
     if (is_product(n) && !bli_lower_exact(l, n->outputs[0])) {
         if (l->accumulators[node] <= 0x1p53)
-            return bli_fail(l->ctx, BL_UNSUPPORTED, "its weights are on no grid; give them a format");
+            return bli_fail(
+                l->ctx, BL_UNSUPPORTED,
+                "the scales of its weights do not run along its outputs (attribute axis), or they have no format");
         c->y[0].chain = bli_arena_alloc(l->arena, sizeof *c->y[0].chain); /* no links: rounded to the carrier */
         if (!c->y[0].chain || !(c->y[0].chain->direction = bli_arena_alloc(l->arena, 1)))
             return BL_NO_MEMORY;
@@ -118,20 +120,81 @@ static bl_status by_primitives(bli_lowering *l, const bli_op *op, int node, bli_
     return BL_OK;
 }
 
-/* The exact product of a quantized input with a real scale: its codes are there. */
+/* The codes of a quantized input with a real scale are there. */
 static bool take_coded(bli_lowering *l, const bl_node *n)
 {
     const bli_state *x = &l->values[n->inputs[0]];
     if (!x->coded || strcmp(n->type, "Codes") != 0)
         return false;
-    l->values[n->outputs[0]].at.wire = x->at.wire;
+    l->values[n->outputs[0]].at = (bli_lowered){.wire = x->at.wire};
     return true;
+}
+
+/* The quantizer of a real number whose overflow is no saturation, in two steps: rounded into a format that is wide
+ * enough for all, which rises; then the overflow, on integers.  *wide NULL: not such a quantizer. */
+static bl_status widened(bli_lowering *l, const bl_node *n, const bli_lower_call *c, bl_node **wide)
+{
+    enum { WIDE = 56 };
+    const char *text = bl_node_string(n, "format", NULL);
+    bl_format f;
+    *wide = NULL;
+    if (strcmp(n->type, "Quantize") != 0 || !text || n->num_inputs != 1 || !c->x[0].chain)
+        return BL_OK;
+    BLI_TRY(bl_format_parse(l->ctx, text, &f));
+    if ((f.kind != BL_FORMAT_FIXED && f.kind != BL_FORMAT_INT) || f.overflow == BL_SAT || f.overflow == BL_SAT_SYM ||
+        f.bits >= WIDE)
+        return BL_OK;
+    if (f.kind == BL_FORMAT_FIXED)
+        f.integer += WIDE - f.bits;
+    f.bits = WIDE;
+    f.overflow = BL_SAT;
+    f.is_signed = true;
+    char *print = bli_arena_alloc(l->arena, 128);
+    bl_attr *attrs = bli_arena_array(l->arena, (size_t)n->num_attrs + 1, sizeof *attrs);
+    bl_node *copy = bli_arena_alloc(l->arena, sizeof *copy);
+    if (!print || !attrs || !copy)
+        return BL_NO_MEMORY;
+    bl_format_print(&f, print, 128);
+    int count = 0;
+    for (int i = 0; i < n->num_attrs; i++) {
+        if (strcmp(n->attrs[i].name, "zero_point") == 0)
+            continue;
+        attrs[count] = n->attrs[i];
+        if (strcmp(n->attrs[i].name, "format") == 0)
+            attrs[count].u.s = print;
+        count++;
+    }
+    *copy = *n;
+    copy->attrs = attrs;
+    copy->num_attrs = count;
+    *wide = copy;
+    return BL_OK;
+}
+
+static bl_status by_two_steps(bli_lowering *l, const bli_op *op, const bl_node *wide, bli_lower_call *c)
+{
+    bli_lowered rounded = {.wire = c->x[0].wire};
+    const char *name = c->name;
+    char step[256];
+    BLI_TRY(bli_chain_append(l, wide, 0, &c->x[0], &rounded.chain));
+    snprintf(step, sizeof step, "%s/rounded", name);
+    c->name = step;
+    BLI_TRY(bli_realise(l, c, &rounded, l->ranges[c->node->outputs[0]].step_exp, &c->x[0].wire));
+    c->name = name;
+    c->x[0].chain = NULL;
+    BLI_TRY(op->lower(c));
+    take(l, c);
+    return c->declined ? bli_fail(l->ctx, BL_UNSUPPORTED, "its overflow does not become integers") : BL_OK;
 }
 
 static bl_status by_chain(bli_lowering *l, const bli_op *op, bli_lower_call *c)
 {
     const bl_node *n = c->node;
     int slot = -1, wires = 0;
+    bl_node *wide;
+    BLI_TRY(widened(l, n, c, &wide));
+    if (wide && bli_lower_exact(l, n->outputs[0]))
+        return by_two_steps(l, op, wide, c);
     for (int i = 0; i < n->num_inputs && i < BLI_MAX_IN; i++)
         if (c->x[i].wire >= 0) {
             slot = slot < 0 || c->x[i].chain ? i : slot;
@@ -167,9 +230,6 @@ static bl_status lower_node(bli_lowering *l, int node)
     BLI_TRY(bli_lower_entering(l, node, &done));
     if (done || (n->num_inputs > 0 && n->inputs[0] >= 0 && take_coded(l, n)))
         return BL_OK;
-    for (int i = 0; i < n->num_inputs; i++)
-        if (n->inputs[i] >= 0 && l->values[n->inputs[i]].coded)
-            return bli_fail(l->ctx, BL_UNSUPPORTED, "it reads the input's real values; give the input a fixed format");
     BLI_TRY(start_call(l, n, &c));
     BLI_TRY(by_primitives(l, op, node, &c, &done));
     return done ? BL_OK : by_chain(l, op, &c);

@@ -138,8 +138,8 @@ static bl_status clip_lower(bli_lower_call *c)
     BLI_TRY(bli_lower_align(c, c->x[0].wire, exp, &wire));
     const bli_span s = bli_wire_hull(bli_builder_wire(c->b, wire));
     const double low = fmax(ldexp(least, -exp), -0x1p62), high = fmin(ldexp(greatest, -exp), 0x1p62);
-    const int64_t lo = low <= (double)s.low ? s.low : (int64_t)low,
-                  hi = high >= (double)s.high ? s.high : (int64_t)high;
+    const int64_t lo = low <= (double)s.low ? s.low : (int64_t)low;
+    const int64_t most = s.high > lo ? s.high : lo, hi = high >= (double)most ? most : (int64_t)high;
     return clamp_wire(c, wire, lo < hi ? lo : hi, hi);
 }
 

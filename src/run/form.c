@@ -90,6 +90,18 @@ bl_status bli_form_plain(bli_form *f, int value, int *id)
     return *id >= 0 ? BL_OK : bli_fail(f->ctx, BL_BAD_MODEL, "value '%s' is used before it is computed", v->name);
 }
 
+bl_status bli_form_begin(bli_form *f, int value)
+{
+    bli_linear *l = &f->linear[value];
+    int id;
+    BLI_TRY(bli_form_plain(f, value, &id));
+    *l = (bli_linear){.codes = -1, .n = 1, .scale = bli_form_numbers(f, 1, 1), .axis = -1};
+    if (!l->scale)
+        return BL_NO_MEMORY;
+    l->codes = id;
+    return BL_OK;
+}
+
 bl_status bli_form_copy(bli_form *f, int node)
 {
     const bl_node *n = bl_graph_node(f->from, node);
@@ -132,8 +144,14 @@ static bl_status walk_node(bli_form *f, int node, bool keep)
 {
     const bl_node *n = bl_graph_node(f->from, node);
     bool done = false;
+    double accumulator;
+    BLI_TRY(bli_infer_node_ranges(f->ctx, f->from, n, f->ranges, &accumulator));
     if (is_whole(f, n)) {
         BLI_TRY(bli_form_whole(f, node));
+        const bl_tensor *t = &f->known[n->outputs[0]];
+        if (t->data)
+            f->ranges[n->outputs[0]] =
+                bli_constant_range(&(bl_value){.type = t->type, .shape = t->shape, .data = t->data});
         done = f->known[n->outputs[0]].data != NULL && !keep;
     } else {
         BLI_TRY(bli_form_quantizer(f, node, &done));
@@ -156,6 +174,7 @@ static bl_status start_values(bli_form *f)
     for (int v = 0; v < bl_graph_num_values(f->from); v++) {
         const bl_value *value = bli_form_value(f, v);
         f->plain[v] = f->linear[v].codes = -1;
+        f->ranges[v] = bli_constant_range(value);
         if (value->data)
             f->known[v] = (bl_tensor){value->type, value->shape, value->data};
     }
@@ -192,10 +211,8 @@ static bl_status build(bli_form *f, bool keep)
     f->linear = bli_arena_array(f->arena, values, sizeof *f->linear);
     f->known = bli_arena_array(f->arena, values, sizeof *f->known);
     f->ranges = bli_arena_array(f->arena, values, sizeof *f->ranges);
-    double *accumulators = bli_arena_array(f->arena, (size_t)bl_graph_num_nodes(f->from) + 1, sizeof *accumulators);
-    if (!f->plain || !f->linear || !f->known || !f->ranges || !accumulators)
+    if (!f->plain || !f->linear || !f->known || !f->ranges)
         return BL_NO_MEMORY;
-    BLI_TRY(bli_infer_ranges(f->ctx, f->from, f->ranges, accumulators));
     BLI_TRY(start_values(f));
     for (int i = 0; i < bl_graph_num_nodes(f->from); i++)
         BLI_TRY(bli_within(f->ctx, walk_node(f, i, keep), "node '%s'", bl_graph_node(f->from, i)->name));

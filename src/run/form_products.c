@@ -89,6 +89,13 @@ static bl_status scales_of(bli_form *f, const product *p, const bli_linear *a, c
     return BL_OK;
 }
 
+/* A bias on no common grid makes an exact sum depend on its order: it comes after the sum. */
+static bool spoils(const bli_form *f, const bl_node *n)
+{
+    return n->num_inputs > 2 && n->inputs[2] >= 0 && f->ranges[n->inputs[0]].on_grid &&
+           (f->ranges[n->inputs[1]].on_grid || bli_is_linear(f, n->inputs[1])) && !f->ranges[n->outputs[0]].on_grid;
+}
+
 bl_status bli_form_product(bli_form *f, int node, bool *done)
 {
     const bl_node *n = bl_graph_node(f->from, node);
@@ -105,7 +112,7 @@ bl_status bli_form_product(bli_form *f, int node, bool *done)
     const bool a = data_leaves(f, n->inputs[0], &p), b = weight_leaves(f, n->inputs[1], &p);
     double *bias;
     BLI_TRY(bias_of(f, n, p.channels, &bias, &ok));
-    *done = (a || b) && ok;
+    *done = (a || b || spoils(f, n)) && ok;
     if (!*done)
         return BL_OK;
     int in[2] = {f->linear[n->inputs[0]].codes, f->linear[n->inputs[1]].codes};

@@ -41,6 +41,18 @@ static bool rising(const bli_linear *l)
     return true;
 }
 
+/* Codes, or the value itself where it is exact and its result would not be: a constant then starts a scale of one. */
+static bl_status start(bli_form *f, int node, int input, bool *ok)
+{
+    const bl_node *n = bl_graph_node(f->from, node);
+    const int v = n->inputs[input];
+    *ok = bli_is_linear(f, v);
+    if (*ok || f->known[v].data || !f->ranges[v].on_grid || f->ranges[n->outputs[0]].on_grid)
+        return BL_OK;
+    *ok = true;
+    return bli_form_begin(f, v);
+}
+
 /* The same scale and offset on other codes. */
 static bl_status over(bli_form *f, int node, bool *done)
 {
@@ -77,6 +89,17 @@ static bl_status channel_numbers(bli_form *f, int operand, const bl_shape *x, co
         v[i] = bli_real_at(t->type, t->data, (size_t)i);
     *out = v;
     return BL_OK;
+}
+
+/* The constant beside a value that has, or can begin, a scale. */
+static bl_status beside(bli_form *f, int node, int input, const double **c, int64_t *count, bool *ok)
+{
+    const bl_node *n = bl_graph_node(f->from, node);
+    *ok = false;
+    if (!bl_shape_equal(shape_of(f, n->inputs[input]), shape_of(f, n->outputs[0])))
+        return BL_OK;
+    BLI_TRY(channel_numbers(f, n->inputs[1 - input], shape_of(f, n->outputs[0]), c, count));
+    return *c ? start(f, node, input, ok) : BL_OK;
 }
 
 /* scale' = scale a, offset' = offset a + b, per channel where any of them is. */
@@ -131,16 +154,15 @@ static bl_status join(bli_form *f, int node, double sign, bool *done)
 static bl_status add_or_sub(bli_form *f, int node, double sign, bool *done)
 {
     const bl_node *n = bl_graph_node(f->from, node);
-    const bool a = bli_is_linear(f, n->inputs[0]), b = bli_is_linear(f, n->inputs[1]);
-    if (a && b)
+    if (bli_is_linear(f, n->inputs[0]) && bli_is_linear(f, n->inputs[1]) && !f->known[n->inputs[0]].data &&
+        !f->known[n->inputs[1]].data)
         return join(f, node, sign, done);
-    const int input = a ? 0 : 1;
+    const int input = f->known[n->inputs[0]].data ? 1 : 0;
     const double *c, *offset, by = input == 1 ? sign : 1;
     int64_t count;
-    if (!bl_shape_equal(shape_of(f, n->inputs[input]), shape_of(f, n->outputs[0])))
-        return BL_OK;
-    BLI_TRY(channel_numbers(f, n->inputs[1 - input], shape_of(f, n->outputs[0]), &c, &count));
-    if (!c)
+    bool ok;
+    BLI_TRY(beside(f, node, input, &c, &count, &ok));
+    if (!ok)
         return BL_OK;
     double *signed_c = bli_form_numbers(f, count, 0);
     if (!signed_c)
@@ -166,7 +188,8 @@ static bl_status mul(bli_form *f, int node, bool *done)
 {
     const bl_node *n = bl_graph_node(f->from, node);
     const bli_linear *a = of(f, node, 0), *b = of(f, node, 1);
-    if (bli_is_linear(f, n->inputs[0]) && bli_is_linear(f, n->inputs[1])) {
+    const bool known = f->known[n->inputs[0]].data || f->known[n->inputs[1]].data;
+    if (!known && bli_is_linear(f, n->inputs[0]) && bli_is_linear(f, n->inputs[1])) {
         if (a->n != 1 || b->n != 1 || a->offset || b->offset || a->broken || b->broken)
             return BL_OK;
         const int in[2] = {a->codes, b->codes};
@@ -178,14 +201,11 @@ static bl_status mul(bli_form *f, int node, bool *done)
         *done = true;
         return bli_form_over_codes(f, node, in, 2, &y->codes);
     }
-    const int input = bli_is_linear(f, n->inputs[0]) ? 0 : 1;
+    const int input = f->known[n->inputs[0]].data ? 1 : 0;
     const double *c;
     int64_t count;
-    if (!bl_shape_equal(shape_of(f, n->inputs[input]), shape_of(f, n->outputs[0])))
-        return BL_OK;
-    BLI_TRY(channel_numbers(f, n->inputs[1 - input], shape_of(f, n->outputs[0]), &c, &count));
-    *done = c != NULL;
-    return c ? after(f, node, input, c, count, NULL, 1) : BL_OK;
+    BLI_TRY(beside(f, node, input, &c, &count, done));
+    return *done ? after(f, node, input, c, count, NULL, 1) : BL_OK;
 }
 
 static bl_status divide(bli_form *f, int node, bool *done)
@@ -193,10 +213,11 @@ static bl_status divide(bli_form *f, int node, bool *done)
     const bl_node *n = bl_graph_node(f->from, node);
     const double *c;
     int64_t count;
-    if (!bli_is_linear(f, n->inputs[0]) || !bl_shape_equal(shape_of(f, n->inputs[0]), shape_of(f, n->outputs[0])))
+    bool ok;
+    if (!bli_is_linear(f, n->inputs[0])) /* a quotient of an exact value is left one operation */
         return BL_OK;
-    BLI_TRY(channel_numbers(f, n->inputs[1], shape_of(f, n->outputs[0]), &c, &count));
-    if (!c)
+    BLI_TRY(beside(f, node, 0, &c, &count, &ok));
+    if (!ok)
         return BL_OK;
     double *inverse = bli_form_numbers(f, count, 0);
     if (!inverse)
@@ -220,6 +241,10 @@ static bl_status batch_norm(bli_form *f, int node, bool *done)
     for (int k = 1; k < 5; k++)
         if (!f->known[n->inputs[k]].data || f->known[n->inputs[k]].type != BL_F32)
             return BL_OK;
+    bool ok;
+    BLI_TRY(start(f, node, 0, &ok));
+    if (!ok)
+        return BL_OK;
     double *scale = bli_form_numbers(f, channels, 0), *offset = bli_form_numbers(f, channels, 0);
     if (!scale || !offset)
         return BL_NO_MEMORY;
@@ -450,11 +475,11 @@ static const struct {
     bool either; /* either operand may be the one on codes */
     bool always; /* where none is, too */
 } rules[] = {
-    {"Add", add, true, false},
-    {"Sub", sub, true, false},
-    {"Mul", mul, true, false},
+    {"Add", add, true, true},
+    {"Sub", sub, true, true},
+    {"Mul", mul, true, true},
     {"Div", divide, false, false},
-    {"BatchNormalization", batch_norm, false, false},
+    {"BatchNormalization", batch_norm, false, true},
     {"Relu", relu, false, false},
     {"MaxPool", maximum, false, false},
     {"GlobalMaxPool", maximum, false, false},

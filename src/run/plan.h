@@ -121,6 +121,10 @@ BL_MUST_CHECK bl_status bli_plan_forward(const bli_plan *p, int i, const bli_pla
 /* Ranges of all values (ranges[num_values]) from constants and formats, and each node's accumulator in steps
  * (accumulators[num_nodes], 0 where it has none or nothing is known). */
 BL_MUST_CHECK bl_status bli_infer_ranges(bl_context *ctx, const bl_graph *g, bli_range *ranges, double *accumulators);
+/* One constant's, and one node's outputs' where its inputs' are known. */
+bli_range bli_constant_range(const bl_value *v);
+BL_MUST_CHECK bl_status bli_infer_node_ranges(bl_context *ctx, const bl_graph *g, const bl_node *n, bli_range *ranges,
+                                              double *accumulator);
 /* In a float64 plan for evaluation: wide_steps of the steps that need them. */
 BL_MUST_CHECK bl_status bli_plan_find_wide(bli_plan *p);
 /* Whether float32 holds every value of a Quantize node's format, however far its steps reach (minifloats). */

@@ -14,7 +14,7 @@
 enum { MOST_HOPS = 8 }; /* between the last sum and the output */
 
 /* Constants on a grid: the lowest set bit of any element, provided the largest needs few bits above it. */
-static bli_range constant_range(const bl_value *v)
+bli_range bli_constant_range(const bl_value *v)
 {
     bli_range r = {0};
     const int64_t n = bl_shape_count(&v->shape);
@@ -48,8 +48,8 @@ static double steps_of(const bli_range *r)
     return ldexp(most, -r->step_exp);
 }
 
-static bl_status node_ranges(bl_context *ctx, const bl_graph *g, const bl_node *n, bli_range *ranges,
-                             double *accumulator)
+bl_status bli_infer_node_ranges(bl_context *ctx, const bl_graph *g, const bl_node *n, bli_range *ranges,
+                                double *accumulator)
 {
     const bli_op *op = bli_op_find(n->type, n->domain);
     bli_range_call r = {.ctx = ctx, .node = n};
@@ -74,9 +74,9 @@ static bl_status node_ranges(bl_context *ctx, const bl_graph *g, const bl_node *
 bl_status bli_infer_ranges(bl_context *ctx, const bl_graph *g, bli_range *ranges, double *accumulators)
 {
     for (int v = 0; v < bl_graph_num_values(g); v++)
-        ranges[v] = constant_range(bl_graph_value(g, v));
+        ranges[v] = bli_constant_range(bl_graph_value(g, v));
     for (int i = 0; i < bl_graph_num_nodes(g); i++)
-        BLI_TRY(node_ranges(ctx, g, bl_graph_node(g, i), ranges, &accumulators[i]));
+        BLI_TRY(bli_infer_node_ranges(ctx, g, bl_graph_node(g, i), ranges, &accumulators[i]));
     return BL_OK;
 }
 

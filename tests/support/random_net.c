@@ -2,6 +2,7 @@
  *
  * A network is an input quantizer, a few blocks (a layer, perhaps a normalisation, an activation, a quantizer; a move;
  * a meeting of two values), and an end.  Numbers come from one counter-based stream.
+ * Length: one builder per operator, each a few lines, over one state.
  */
 #include "support/random_net.h"
 
@@ -166,7 +167,7 @@ static int quantize(maker *m, int x, const char *spec, const char *place, int64_
         in[1] = tensor(m, BL_ROLE_PARAMETER, "scale", &(bl_shape){1, {channel ? groups : 1}}, most * 0.5, most * 1.5);
         num_in = 2;
     }
-    if (axis >= 0 && strstr(spec, "granularity=channel"))
+    if (axis >= 0 && (strstr(spec, "granularity=channel") || strstr(spec, "alpha=auto") || strstr(spec, "xnor")))
         attrs[n++] = (bl_attr){.name = "axis", .kind = BL_ATTR_INT, .count = 1, .u.i = axis};
     return node(m, "Quantize", "bitlathe", in, num_in, attrs, n);
 }
@@ -343,6 +344,8 @@ static void activation(maker *m)
     static const char *const plain[] = {"Relu", "Relu", "Relu", "Identity", "Sigmoid", "Tanh", "HardSwish", "Softplus"};
     const bl_attr alpha = {.name = "alpha", .kind = BL_ATTR_FLOAT, .count = 1, .u.f = draw(m, 2) ? 0.125 : 0.3};
     const int kind = draw(m, 14);
+    if (((kind >= 4 && kind < 8) || kind == 12) && draw(m, 8)) /* a table: of few values, mostly */
+        m->x = quantize(m, m->x, "format=fixed<10,4,RND,SAT>", "activation", 1, -1, 1);
     if (kind < 8) {
         m->x = node(m, plain[kind], "", &m->x, 1, NULL, 0);
     } else if (kind == 8) {
@@ -360,12 +363,13 @@ static void activation(maker *m)
     }
 }
 
-static void pool(maker *m)
+/* only_max: of real numbers.  Returns whether it gave real numbers. */
+static bool pool(maker *m, bool only_max)
 {
     const int dims = m->shape.rank - 1;
     static const char *const types[] = {"MaxPool",     "AveragePool",   "MaxPool",
                                         "AveragePool", "GlobalMaxPool", "GlobalAveragePool"};
-    const int kind = draw(m, 6);
+    const int kind = only_max ? 2 * draw(m, 3) : draw(m, 6);
     int64_t kernel[2], stride[2], pads[4];
     bl_attr attrs[5];
     int n = 0;
@@ -383,6 +387,7 @@ static void pool(maker *m)
         attrs[n++] = (bl_attr){.name = "count_include_pad", .kind = BL_ATTR_INT, .count = 1, .u.i = draw(m, 2)};
     m->x = node(m, types[kind], last, &m->x, 1, attrs, kind < 4 ? n : 0);
     settle(m);
+    return kind % 2 == 1;
 }
 
 /* ---- moves, sums, meetings ------------------------------------------------------------------------------------- */
@@ -452,8 +457,11 @@ static void reduce(maker *m)
     const int64_t axis = 1 + draw(m, m->shape.rank - 1);
     const int in[2] = {m->x, integers(m, &axis, 1)};
     const bl_attr keep = {.name = "keepdims", .kind = BL_ATTR_INT, .count = 1, .u.i = draw(m, 2)};
-    m->x = node(m, PICK(m, types), "", in, 2, &keep, 1);
+    const char *type = PICK(m, types);
+    m->x = node(m, type, "", in, 2, &keep, 1);
     settle(m);
+    if (type[6] == 'M' && type[7] == 'e')
+        quantize_activation(m);
 }
 
 static void move(maker *m)
@@ -552,12 +560,11 @@ static void block(maker *m)
     if (draw(m, 2))
         batch_norm(m);
     if (m->shape.rank > 1 && draw(m, 6) == 0)
-        pool(m);
+        pool(m, true);
     activation(m);
     quantize_activation(m);
     if (m->shape.rank > 1 && draw(m, 3) == 0) {
-        pool(m);
-        if (draw(m, 2))
+        if (pool(m, false) || draw(m, 2))
             quantize_activation(m);
     }
     if (draw(m, 4) == 0)
@@ -576,9 +583,10 @@ bl_graph *random_net(bl_context *ctx, uint64_t seed, net_words *words)
         block(&m);
     if (m.shape.rank > 1 && draw(&m, 2))
         flatten(&m);
-    if (draw(&m, 2))
+    const bool layer = draw(&m, 2);
+    if (layer)
         dense(&m);
-    if (draw(&m, 3) == 0)
+    if (layer && draw(&m, 3) == 0)
         batch_norm(&m);
     if (draw(&m, 3) == 0)
         quantize_activation(&m);
