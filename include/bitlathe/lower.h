@@ -19,8 +19,9 @@ extern "C" {
 /* g is not changed.  A Softmax that ends the graph is left out: bl_port_info's cut of the output says so. */
 BL_MUST_CHECK bl_status bl_lower(bl_context *ctx, const bl_graph *g, bl_program **out);
 
-/* Rows through the program's plain interpreter: x in the graph's input shape, any rows >= 0; y gets a fresh tensor of
- * float32 (free with bl_tensor_free), the bits that bl_runner_run gives.  Rows are spread over the context's threads.
+/* Rows through an executor (exec.h, which repeated calls should use by itself): x in the graph's input shape, any rows
+ * >= 0; y gets a fresh tensor of float32 (free with bl_tensor_free), the bits that bl_runner_run gives.  Rows are
+ * spread over the context's threads.
  */
 BL_MUST_CHECK bl_status bl_program_run(bl_context *ctx, const bl_program *p, const bl_tensor *x, bl_tensor *y);
 /* The same; fn also gets every wire's values (code * 2^exp, float64, all rows) by its name, in order. */

@@ -2,7 +2,7 @@
  * outputs give equal scores to the last bit. */
 #include <string.h>
 
-#include "bitlathe/lower.h"
+#include "bitlathe/exec.h"
 #include "train/trainer.h"
 
 enum { BLOCK_ROWS = 2048, SLICES = 32, SLICE_ROWS = BLOCK_ROWS / SLICES };
@@ -14,7 +14,9 @@ typedef struct evaluation {
     const bli_loss *loss;
     bool classes;
     size_t in, width;
-    float *x, *targets, *scratch;
+    bl_executor *executor;
+    float *x, *y, *targets, *scratch;
+    double *wide; /* y of a program that gives float64 */
     int32_t *labels;
     bl_scores *out;
 } evaluation;
@@ -49,10 +51,16 @@ static bl_status check(evaluation *e)
 static bl_status make_room(evaluation *e, bli_arena *arena)
 {
     e->x = bli_arena_array(arena, BLOCK_ROWS * (e->in + 1), sizeof *e->x);
+    bl_port_info out;
+    e->y = bli_arena_array(arena, BLOCK_ROWS * (e->width + 1), sizeof *e->y);
+    e->wide = bl_program_output(e->p, 0, &out) && out.type == BL_F64
+                  ? bli_arena_array(arena, BLOCK_ROWS * (e->width + 1), sizeof *e->wide)
+                  : NULL;
     e->targets = bli_arena_array(arena, BLOCK_ROWS * (e->width + 1), sizeof *e->targets);
     e->scratch = bli_arena_array(arena, SLICE_ROWS * (5 * e->width + 1), sizeof *e->scratch);
     e->labels = bli_arena_array(arena, BLOCK_ROWS, sizeof *e->labels);
-    return e->x && e->targets && e->scratch && e->labels ? BL_OK : BL_NO_MEMORY;
+    const bool wide = out.type != BL_F64 || e->wide;
+    return e->x && e->y && wide && e->targets && e->scratch && e->labels ? BL_OK : BL_NO_MEMORY;
 }
 
 static void score(evaluation *e, const float *y, int64_t rows)
@@ -83,11 +91,12 @@ static bl_status run(evaluation *e)
             rows[i] = (uint32_t)(first + i);
         BLI_TRY(bl_dataset_read(e->data, rows, (size_t)n, e->x, e->classes ? e->labels : NULL,
                                 e->classes ? NULL : e->targets));
-        const bl_tensor x = {BL_F32, {2, {n, (int64_t)e->in}}, e->x};
-        bl_tensor y;
-        BLI_TRY(bl_program_run(e->ctx, e->p, &x, &y));
-        score(e, y.data, n);
-        bl_tensor_free(e->ctx, &y);
+        const float *x = e->x;
+        void *y = e->wide ? (void *)e->wide : (void *)e->y;
+        BLI_TRY(bl_executor_run(e->executor, &x, n, &y));
+        for (size_t i = 0; e->wide && i < (size_t)n * e->width; i++)
+            e->y[i] = (float)e->wide[i];
+        score(e, e->y, n);
     }
     return BL_OK;
 }
@@ -103,7 +112,10 @@ bl_status bl_evaluate_program(bl_context *ctx, const bl_program *p, const bl_dat
     BLI_TRY(bli_arena_create(ctx, &arena));
     bl_status s = make_room(&e, arena);
     if (s == BL_OK)
+        s = bl_executor_create(ctx, p, NULL, &e.executor);
+    if (s == BL_OK)
         s = run(&e);
+    bl_executor_destroy(e.executor);
     bli_arena_destroy(arena);
     if (s == BL_OK && out->rows > 0) {
         out->loss /= (double)out->rows;
