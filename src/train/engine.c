@@ -126,6 +126,21 @@ static bl_status add_param(bli_engine *e, int v, int moments)
     return BL_OK;
 }
 
+/* Where nothing looks at gradients in between, a weight's quantizer lets its gradient pass in pieces of the update,
+ * while they are in the cache. */
+static void join_quantizers(bli_engine *e)
+{
+    e->gradient_phase = e->opt->optimizer.clip_norm > 0 || e->scaled;
+    for (int i = 0; i < e->num_params; i++) {
+        e->gradient_phase |= e->params[i].place[BLI_PLACE_GRADIENT].set;
+        e->params[i].quantizer = -1;
+    }
+    for (int s = 0; s < e->plan->num_whole_steps && !e->gradient_phase; s++)
+        for (int i = 0; i < e->num_params && e->tape.piecewise[s]; i++)
+            if (e->plan->whole_steps[s].run->inputs[0] == e->params[i].value)
+                e->params[i].quantizer = s;
+}
+
 static bl_status find_params(bli_engine *e)
 {
     bli_plan *p = e->plan;
@@ -139,6 +154,7 @@ static bl_status find_params(bli_engine *e)
     if (e->num_params == 0)
         return bli_fail(e->ctx, BL_BAD_MODEL, "graph '%s': no parameter has a path to the output, nothing to train",
                         bl_graph_name(p->graph));
+    join_quantizers(e);
     return BL_OK;
 }
 

@@ -36,7 +36,8 @@ typedef struct bli_engine {
     float **loss_memory;     /* per thread */
     int32_t *labels;         /* per row of the batch */
     float *targets;
-    bool whole_flat; /* no whole step reads another's output: they may run side by side */
+    bool gradient_phase; /* gradients are looked at as a whole before the update: formats, overflow, norm */
+    bool whole_flat;     /* no whole step reads another's output: they may run side by side */
     /* state that a checkpoint keeps */
     int64_t updates;   /* optimizer steps done */
     double loss_scale; /* 1 when the mode is none */

@@ -31,7 +31,8 @@ typedef struct bli_param {
     size_t elements, row;            /* row: length of the last axis */
     void *master, *grad, *moment[2]; /* moment NULL where the optimizer keeps none */
     bool decays;
-    double limit; /* the master stays in [-limit, limit]; 0: everywhere */
+    int quantizer; /* whole step whose backward is left to the update, piece by piece; -1: none */
+    double limit;  /* the master stays in [-limit, limit]; 0: everywhere */
     bli_place_format place[BLI_PLACE_COUNT];
     void *increment;        /* of all elements, where the update's scale is dynamic; else NULL */
     _Atomic uint64_t *most; /* per place: bits of the greatest magnitude so far (doubles >= 0 sort like their bits) */

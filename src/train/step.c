@@ -9,7 +9,7 @@
 #include "train/engine.h"
 
 enum { PHASE_WHOLE, PHASE_PREPARE, PHASE_SUM, PHASE_BACK, PHASE_GRADIENT, PHASE_UPDATE /* and one a stage */ };
-enum { SUM_CHUNK = 4096, UPDATE_CHUNK = 8192 };
+enum { SUM_CHUNK = 4096, UPDATE_CHUNK = 4096 };
 
 static void note(bli_engine *e, bl_status s)
 {
@@ -226,16 +226,22 @@ static void sum_contributions(bli_engine *e, int member, int members)
     }
 }
 
+static void backward_step(bli_engine *e, int i, const bli_place *at)
+{
+    if (e->gradient_phase || !e->tape.piecewise[i])
+        note(e, bli_tape_backward_whole(&e->tape, i, at));
+}
+
 static void backward_whole(bli_engine *e, int member)
 {
     const bli_place at = whole_place(e, member);
     if (!e->whole_flat) {
         for (int i = e->plan->num_whole_steps - 1; member == 0 && i >= 0; i--)
-            note(e, bli_tape_backward_whole(&e->tape, i, &at));
+            backward_step(e, i, &at);
         return;
     }
     for (int i; (i = atomic_fetch_add(&e->next[PHASE_BACK], 1)) < e->plan->num_whole_steps;)
-        note(e, bli_tape_backward_whole(&e->tape, i, &at));
+        backward_step(e, i, &at);
 }
 
 static bool has_second_contributions(const bli_tape *t)
@@ -254,14 +260,6 @@ static double square_sum(const bli_engine *e, const bli_param *p)
     for (size_t i = 0; i < p->elements; i++)
         s += ((const double *)p->grad)[i] * ((const double *)p->grad)[i];
     return s;
-}
-
-static bool wants_gradient_phase(const bli_engine *e)
-{
-    bool wants = e->opt->optimizer.clip_norm > 0 || e->scaled;
-    for (int i = 0; i < e->num_params; i++)
-        wants |= e->params[i].place[BLI_PLACE_GRADIENT].set;
-    return wants;
 }
 
 /* The gradient format is applied to the gradient as it is stored, loss scale included. */
@@ -297,7 +295,15 @@ static bool any_begins(const bli_engine *e, bli_update_stage stage)
     return false;
 }
 
-static void update_pass(bli_engine *e, bli_update_stage stage)
+static void update_piece(bli_engine *e, const bli_place *at, bli_update_stage stage, const bli_param *p, size_t first)
+{
+    const size_t n = p->elements - first < UPDATE_CHUNK ? p->elements - first : UPDATE_CHUNK;
+    if (stage == BLI_STAGE_MOMENTS && p->quantizer >= 0)
+        note(e, bli_tape_backward_piece(&e->tape, p->quantizer, at, first, n));
+    bli_update_range(&e->update, p, stage, first, n);
+}
+
+static void update_pass(bli_engine *e, const bli_place *at, bli_update_stage stage)
 {
     atomic_int *next = &e->next[PHASE_UPDATE + (int)stage];
     int base = 0, item = atomic_fetch_add(next, 1);
@@ -306,23 +312,21 @@ static void update_pass(bli_engine *e, bli_update_stage stage)
         if (!bli_update_begins(p, stage))
             continue;
         const int parts = (int)((p->elements + UPDATE_CHUNK - 1) / UPDATE_CHUNK);
-        for (; item < base + parts; item = atomic_fetch_add(next, 1)) {
-            const size_t first = (size_t)(item - base) * UPDATE_CHUNK;
-            bli_update_range(&e->update, p, stage, first,
-                             p->elements - first < UPDATE_CHUNK ? p->elements - first : UPDATE_CHUNK);
-        }
+        for (; item < base + parts; item = atomic_fetch_add(next, 1))
+            update_piece(e, at, stage, p, (size_t)(item - base) * UPDATE_CHUNK);
         base += parts;
     }
 }
 
 static void update(bli_engine *e, int member)
 {
-    update_pass(e, BLI_STAGE_MOMENTS);
+    const bli_place at = whole_place(e, member);
+    update_pass(e, &at, BLI_STAGE_MOMENTS);
     for (bli_update_stage stage = BLI_STAGE_INCREMENT; stage < BLI_STAGE_COUNT; stage++) {
         if (!any_begins(e, stage))
             continue;
         bli_team_barrier(e->team, member);
-        update_pass(e, stage);
+        update_pass(e, &at, stage);
     }
 }
 
@@ -346,7 +350,7 @@ static void member_step(void *arg, int member, int members)
     if (!failed(e))
         backward_whole(e, member);
     bli_team_barrier(e->team, member);
-    if (wants_gradient_phase(e)) {
+    if (e->gradient_phase) {
         finish_gradients(e);
         bli_team_barrier(e->team, member);
         if (member == 0)

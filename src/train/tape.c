@@ -202,13 +202,33 @@ static bl_status allocate(bli_tape *t)
     t->contributions = bli_arena_array(p->arena, n * BLI_MAX_IN, sizeof *t->contributions);
     t->reduced_at = bli_arena_array(p->arena, n, sizeof *t->reduced_at);
     t->contribution_at = bli_arena_array(p->arena, n * BLI_MAX_IN, sizeof *t->contribution_at);
+    t->piecewise = bli_arena_array(p->arena, (size_t)p->num_whole_steps + 1, sizeof *t->piecewise);
     t->whole_temp = bli_arena_array(p->arena, ((size_t)p->num_whole_steps + 1) * BLI_MAX_IN, sizeof *t->whole_temp);
-    if (!t->contribution_at || !t->whole_temp || !t->grad_storage || !t->grad || !t->live || !t->temp_storage ||
-        !t->moves || !t->contributions || !t->reduced_at)
+    if (!t->contribution_at || !t->whole_temp || !t->piecewise || !t->grad_storage || !t->grad || !t->live ||
+        !t->temp_storage || !t->moves || !t->contributions || !t->reduced_at)
         return BL_NO_MEMORY;
     memset(t->grad_storage, -1, v * sizeof *t->grad_storage);
     memset(t->temp_storage, -1, n * BLI_MAX_IN * sizeof *t->temp_storage);
     return BL_OK;
+}
+
+/* A step that does the same to every element of a parameter nobody else takes (a weight's quantizer). */
+static bool is_piecewise(const bli_tape *t, int i)
+{
+    const bli_plan *p = t->plan;
+    const bli_pstep *s = &p->whole_steps[i];
+    const bl_node *n = s->run;
+    const int v = n->inputs[0];
+    if (s->view || !s->op->same_for_all || !t->live[n->outputs[0]] || !t->live[v] || t->grad[v] ||
+        bl_graph_value(p->graph, v)->role != BL_ROLE_PARAMETER || bli_graph_num_uses(p->graph, v) != 1)
+        return false;
+    for (int k = 1; k < n->num_inputs; k++)
+        if (n->inputs[k] >= 0 && p->values[n->inputs[k]].needs_grad)
+            return false;
+    const bli_place at = {.training = true};
+    bli_call c;
+    bli_plan_call(p, s, &at, &c);
+    return s->op->same_for_all(&c);
 }
 
 /* Gradients of values that only whole steps see, and temporaries where a second step adds to a gradient. */
@@ -217,9 +237,11 @@ static bl_status whole_gradients(bli_tape *t)
     bli_plan *p = t->plan;
     for (int i = p->num_whole_steps - 1; i >= 0; i--) {
         const bl_node *n = p->whole_steps[i].run;
+        if ((t->piecewise[i] = is_piecewise(t, i)))
+            t->grad[n->inputs[0]] = t->grad[n->outputs[0]];
         for (int k = 0; t->live[n->outputs[0]] && k < n->num_inputs; k++) {
             const int v = n->inputs[k];
-            if (v < 0 || !t->live[v])
+            if (v < 0 || !t->live[v] || t->piecewise[i])
                 continue;
             void *made = bli_arena_alloc(p->arena, value_bytes(p, v) + BLI_ALIGN);
             if (!made)

@@ -48,6 +48,7 @@ typedef struct bli_tape {
     bool *live;           /* per value: a gradient arrives */
     int *temp_storage;    /* per step * BLI_MAX_IN: where a further gradient of the same value goes first, or -1 */
     int *contribution_at; /* per step * BLI_MAX_IN, where the input is whole and wants a gradient */
+    bool *piecewise;      /* per whole step: its gradient replaces its output's, element by element */
     void **whole_temp;    /* per whole step * BLI_MAX_IN, where a further gradient of the same value goes first */
     bli_call **calls;     /* of backward: per thread and batched step */
     size_t slice_bytes;   /* of each slice's gradient block */
@@ -79,5 +80,7 @@ void bli_tape_sum(const bli_tape *t, int c, size_t first, size_t n);
 /* After all contributions are summed: adds second contributions, then backward of whole step i. */
 void bli_tape_merge(const bli_tape *t);
 BL_MUST_CHECK bl_status bli_tape_backward_whole(const bli_tape *t, int i, const bli_place *at);
+/* The same for elements [first, first + n) of a piecewise step. */
+BL_MUST_CHECK bl_status bli_tape_backward_piece(const bli_tape *t, int i, const bli_place *at, size_t first, size_t n);
 
 #endif

@@ -231,3 +231,24 @@ bl_status bli_tape_backward_whole(const bli_tape *t, int i, const bli_place *at)
             add_into(p->real, t->grad[n->inputs[k]], c.grad_in[k].data, p->values[n->inputs[k]].elements);
     return BL_OK;
 }
+
+static void narrow(bl_tensor *t, size_t first, size_t n)
+{
+    if (t->data)
+        *t = (bl_tensor){t->type, {1, {(int64_t)n}}, (char *)t->data + first * bl_dtype_size(t->type)};
+}
+
+bl_status bli_tape_backward_piece(const bli_tape *t, int i, const bli_place *at, size_t first, size_t n)
+{
+    const bli_pstep *s = &t->plan->whole_steps[i];
+    bli_call c;
+    bli_plan_call(t->plan, s, at, &c);
+    c.first_row = 0;
+    c.grad_out[0] = c.out[0];
+    c.grad_out[0].data = t->grad[s->run->outputs[0]];
+    narrow(&c.in[0], first, n);
+    narrow(&c.out[0], first, n);
+    narrow(&c.grad_out[0], first, n);
+    c.grad_in[0] = c.grad_out[0];
+    return bli_within(c.ctx, s->op->backward(&c), "node '%s' backward", s->run->name);
+}

@@ -328,8 +328,11 @@ bl_status bli_dataset_read_mapped(const bl_dataset *d, const uint32_t *rows, siz
 
 void bli_dataset_prefetch(const bl_dataset *d, const uint32_t *rows, size_t n)
 {
-    const size_t bytes = d->row_elements * bl_dtype_size(d->features.type);
-    for (size_t i = 0; bli_dataset_has_bytes(d) && i < n; i++)
-        for (size_t at = 0; rows[i] < d->rows && at < bytes; at += BLI_ALIGN)
-            __builtin_prefetch(d->features.data + rows[i] * bytes + at, 0, 2);
+    const bli_block *blocks[] = {&d->features, &d->labels};
+    for (size_t b = 0; b < BLI_COUNT(blocks); b++) {
+        const size_t bytes = blocks[b]->elements * bl_dtype_size(blocks[b]->type);
+        for (size_t i = 0; blocks[b]->data && i < n; i++)
+            for (size_t at = 0; rows[i] < d->rows && at < bytes; at += BLI_ALIGN)
+                __builtin_prefetch(blocks[b]->data + rows[i] * bytes + at, 0, 2);
+    }
 }
