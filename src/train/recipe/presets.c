@@ -33,8 +33,8 @@ static const bli_preset presets[] = {
     {"wage2888", "Wu et al. 2018, arXiv:1802.04680", "WAGE: weights 2 bits, activations, gradients and errors 8",
      "precision:\n"
      "  default:\n"
-     "    weight: {format: \"int<2,RND_CONV,SAT_SYM>\", scale: learned_po2}\n"
-     "    activation: \"fixed<8,1,RND_CONV,SAT_SYM>\"\n"
+     "    weight: {quantizer: lsq, format: \"int<2,RND_CONV,SAT_SYM>\"}\n"
+     "    activation: {quantizer: lsq, format: \"int<8,RND_CONV,SAT_SYM>\"}\n"
      "    error: {format: \"fixed<8,1,RND_CONV,SAT_SYM>\", scale: dynamic}\n"
      "    gradient: {format: \"fixed<8,1,STOCHASTIC,SAT_SYM>\", scale: dynamic}\n"
      "    master: {format: \"fixed<8,1,STOCHASTIC,SAT_SYM>\", scale: dynamic}\n"
