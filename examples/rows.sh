@@ -11,7 +11,7 @@ case "${1:-}" in
 float) row float32 float32 ;;
 8 | 6 | 4 | 3 | 2) row "{quantizer: lsq, bits: $1, granularity: channel}" "{quantizer: lsq, bits: $1}" ;;
 ternary) row '{quantizer: lsq, format: "int<2,RND_CONV,SAT_SYM>"}' '{quantizer: lsq, bits: 2}' ;;
-binary) row '{quantizer: xnor, granularity: channel}' '{quantizer: lsq, bits: 1}' ;;
+binary) row '{quantizer: dorefa, bits: 1}' '{quantizer: lsq, bits: 1}' ;;
 *)
     echo "rows.sh: no row '${1:-}' (expected float, 8, 6, 4, 3, 2, ternary or binary)" >&2
     exit 2
