@@ -453,14 +453,14 @@ def net_row(who, make, count):
     print('| ' + ' | '.join(str(x) for x in row.values()) + ' |', flush=True)
 
 
-def bench_network(peers, count):
+def bench_network(peers, chosen, count):
     for who in peers:
         for dc in [-1, 0]:
             def make(w, ranges, b):
                 made = peer(who, w, ranges, dc)
                 return made and (add_constants(made[0], b), made[1])
             net_row(who + (', least depth' if dc == 0 else ''), make, count)
-    for way, words in WAYS:
+    for way, words in chosen:
         net_row(f'bitlathe, {way}', lambda w, ranges, b: ours(w, ranges, b, *words), count)
 
 
@@ -535,13 +535,15 @@ def main():
     p.add_argument('--net', action='store_true', help='the network only')
     p.add_argument('--quick', action='store_true', help='no 64x64 of 8 bits')
     p.add_argument('--only', nargs='+', help='matrices whose name begins so')
+    p.add_argument('--ways', nargs='+', default=[w for w, _ in WAYS], help='plain, least depth, ternary')
     p.add_argument('--peers', nargs='*', default=list(PEERS))
     a = p.parse_args()
     os.makedirs(os.path.dirname(OUT), exist_ok=True)
     head = ['matrix', 'by', 'adders', 'cost', 'depth', 's'] + (['wrong'] * a.net + ['LUT', 'LUT6_2', 'INV', 'CARRY4', 'ltp'] if a.yosys else [])
     print('| ' + ' | '.join(head) + ' |\n|' + '---|' * len(head))
+    chosen = [w for w in WAYS if w[0] in a.ways]
     if a.net:
-        return bench_network(a.peers, a.yosys)
+        return bench_network(a.peers, chosen, a.yosys)
     for name, w, ranges in matrices(a.quick):
         if a.only and not any(name.startswith(x) for x in a.only):
             continue
@@ -549,7 +551,7 @@ def main():
             r = peer(who, w, ranges)
             if r:
                 line(name, who, *r, a.yosys)
-        for way, words in WAYS:
+        for way, words in chosen:
             line(name, f'bitlathe, {way}', *ours(w, ranges, None, *words), a.yosys)
 
 

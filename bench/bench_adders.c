@@ -2,6 +2,7 @@
  * a line; bench/adders.py sets the peers beside it.
  *
  * Usage: bench_adders [--matrix FILE.npy] [--inputs FILE.npy] [--constants FILE.npy] [--dump FILE] [--ternary]
+ * [--by-adders]
  *                     [--effort N] [--extra-depth N] [--input-bits N] [--unsigned]
  *
  * --matrix: int64, [inputs, outputs]; without it, matrices of our own.  --inputs: int64, [inputs, 2], ranges.
@@ -172,6 +173,8 @@ static arguments parse(int argc, char **argv)
         const char *next = k + 1 < argc ? argv[k + 1] : "";
         if (strcmp(argv[k], "--ternary") == 0)
             a.options.ternary = true;
+        else if (strcmp(argv[k], "--by-adders") == 0)
+            a.options.by_adders = true;
         else if (strcmp(argv[k], "--unsigned") == 0)
             a.is_unsigned = true;
         else if (strcmp(argv[k], "--matrix") == 0)
@@ -188,7 +191,8 @@ static arguments parse(int argc, char **argv)
             a.options.extra_depth = atoi(next);
         else if (strcmp(argv[k], "--input-bits") == 0)
             a.input_bits = atoi(next);
-        k += strcmp(argv[k], "--ternary") != 0 && strcmp(argv[k], "--unsigned") != 0;
+        k += strcmp(argv[k], "--ternary") != 0 && strcmp(argv[k], "--by-adders") != 0 &&
+             strcmp(argv[k], "--unsigned") != 0;
     }
     return a;
 }

@@ -1,26 +1,33 @@
 /* cmvm.c: tries ways and keeps the graph of the lowest counted cost.
  *
- * Every spanning tree is tried with the usual score; the best trees then with the other scores and other ties.  How
- * many depends on how large the problem is, counted in pairs of digits, so that large layers end in seconds.
+ * Every spanning tree is tried with the usual score, the best one then with the other scores and other ties, and then
+ * the best graph is shared again in part.  How many ways depends on how large the problem is: work is counted in pairs
+ * of digits, so that large layers end in seconds, and the same call does the same everywhere.
  */
 #include <string.h>
 
 #include "program/cmvm_try.h"
 
+/* Pairs of digits that may be looked at; about 4 million a second on one core of 2020. */
+#define WORK ((int64_t)40 << 20)
+enum { TRIES_MOST = 24, AGAIN_MOST = 16, AGAIN_PER_TRY = 1, MORE = 5 };
+
 typedef struct search {
     const bli_cmvm_columns *c;
     const bli_cmvm_options *o;
-    int limit;
+    bli_cmvm_goal goal;
     bli_adder_graph *linear, *best; /* before and after finishing */
     bli_cmvm_way best_way;
+    int left; /* tries */
 } search;
 
-/* Takes linear over, or destroys it. */
+/* ---- one try ---------------------------------------------------------------------------------------------------- */
+/* Takes linear over. */
 static bl_status consider(search *s, bli_adder_graph *linear, const bli_cmvm_way *way)
 {
     bli_adder_graph *g;
-    bl_status status = bli_cmvm_finish(s->c, linear, s->limit, &g);
-    if (status != BL_OK || (s->best != NULL && !bli_cmvm_is_better(g, s->best, s->limit))) {
+    bl_status status = bli_cmvm_finish(s->c, linear, &s->goal, &g);
+    if (status != BL_OK || (s->best != NULL && !bli_cmvm_is_better(g, s->best, &s->goal))) {
         bli_adder_graph_destroy(g);
         bli_adder_graph_destroy(linear);
         return status;
@@ -31,52 +38,76 @@ static bl_status consider(search *s, bli_adder_graph *linear, const bli_cmvm_way
     return BL_OK;
 }
 
-static bl_status try_way(search *s, const bli_cmvm_tree *tree, const bli_cmvm_way *way)
+static bl_status try_way(search *s, const bli_cmvm_tree *tree, const bli_cmvm_way *way, int limit)
 {
     bli_adder_graph *g;
-    BLI_TRY(bli_cmvm_try(s->c, tree, way, s->limit, s->o->ternary, &g));
+    s->left--;
+    BLI_TRY(bli_cmvm_try(s->c, tree, way, limit, s->o->ternary, &g));
     return g == NULL ? BL_OK : consider(s, g, way);
 }
 
-static bl_status try_tree(search *s, const bli_cmvm_way *way)
+static bl_status grow(const search *s, int dc, bli_cmvm_tree *out)
+{
+    return bli_cmvm_tree_grow(s->c->ctx, s->c->columns, s->c->inputs, s->c->unique, dc, out);
+}
+
+static bl_status try_tree(search *s, const bli_cmvm_way *way, int limit)
 {
     bli_cmvm_tree tree;
-    BLI_TRY(bli_cmvm_tree_grow(s->c->ctx, s->c->columns, s->c->inputs, s->c->unique, way->dc, &tree));
-    bl_status status = try_way(s, &tree, way);
+    BLI_TRY(grow(s, way->dc, &tree));
+    bl_status status = try_way(s, &tree, way, limit);
     bli_cmvm_tree_free(s->c->ctx, &tree);
     return status;
 }
 
-/* A graph without any sharing: what the search starts from, and what always exists. */
-static bl_status try_plain(search *s)
+/* ---- the search ------------------------------------------------------------------------------------------------- */
+static bool same_tree(const search *s, const bli_cmvm_tree *a, const bli_cmvm_tree *b)
 {
-    return try_tree(s, &(bli_cmvm_way){.dc = -1, .least = INT32_MAX});
+    return memcmp(a->parent, b->parent, (size_t)s->c->unique * sizeof *a->parent) == 0;
 }
 
-static bl_status try_trees(search *s)
+/* A higher cap may give the same tree. */
+static bl_status try_other_trees(search *s)
 {
     const int deepest = bli_cmvm_ceil_log2(s->c->inputs);
-    for (int dc = -1; dc <= (s->o->effort > 1 ? deepest : -1); dc++)
-        BLI_TRY(try_tree(s, &(bli_cmvm_way){.dc = dc, .least = 2}));
-    return BL_OK;
+    bli_cmvm_tree last;
+    BLI_TRY(grow(s, -1, &last));
+    bl_status status = BL_OK;
+    for (int dc = 0; status == BL_OK && dc <= deepest && s->left > 0; dc++) {
+        bli_cmvm_tree tree;
+        status = grow(s, dc, &tree);
+        if (status == BL_OK && !same_tree(s, &tree, &last))
+            status = try_way(s, &tree, &(bli_cmvm_way){.dc = dc, .least = 2}, s->goal.limit);
+        bli_cmvm_tree_free(s->c->ctx, &last);
+        last = tree;
+    }
+    bli_cmvm_tree_free(s->c->ctx, &last);
+    return status;
 }
 
 static bl_status try_scores(search *s)
 {
-    const int dc = s->best_way.dc;
-    for (bli_cmvm_score score = BLI_CMVM_MC; score < BLI_CMVM_SCORES; score++)
-        BLI_TRY(try_tree(s, &(bli_cmvm_way){.dc = dc, .score = score, .least = 2}));
-    for (int least = 3; s->o->ternary && least <= 4; least++)
-        BLI_TRY(try_tree(s, &(bli_cmvm_way){.dc = dc, .score = s->best_way.score, .least = least}));
+    const int dc = s->best_way.dc, flat = s->c->depth < s->goal.limit ? s->c->depth : s->goal.limit;
+    for (bli_cmvm_score score = BLI_CMVM_WIDE; score < BLI_CMVM_SCORES && s->left > 0; score++)
+        BLI_TRY(try_tree(s, &(bli_cmvm_way){.dc = dc, .score = score, .least = 2}, s->goal.limit));
+    if (flat < s->goal.limit && s->left > 0)
+        BLI_TRY(try_tree(s, &(bli_cmvm_way){.dc = dc, .score = s->best_way.score, .least = 2}, flat));
+    for (int least = 3; s->o->ternary && least <= 4 && s->left > 0; least++)
+        BLI_TRY(try_tree(s, &(bli_cmvm_way){.dc = dc, .score = s->best_way.score, .least = least}, s->goal.limit));
     return BL_OK;
 }
 
-static bl_status try_seeds(search *s, int count)
+static uint32_t seed_of(int k)
 {
-    for (int k = 0; k < count; k++) {
+    return (uint32_t)(2 * k + 1) * 0x9e3779b9u;
+}
+
+static bl_status try_seeds(search *s)
+{
+    for (int k = 0; s->left > 0; k++) {
         bli_cmvm_way way = s->best_way;
-        way.seed = (uint32_t)(2 * k + 1) * 0x9e3779b9u;
-        BLI_TRY(try_tree(s, &way));
+        way.seed = seed_of(k);
+        BLI_TRY(try_tree(s, &way, s->goal.limit));
     }
     return BL_OK;
 }
@@ -86,7 +117,7 @@ static bl_status try_again(search *s, int count)
     for (int k = 0; k < count; k++) {
         bli_adder_graph *g;
         bli_cmvm_way way = s->best_way;
-        way.seed = (uint32_t)(2 * k + 1) * 0x9e3779b9u;
+        way.seed = seed_of(k);
         way.most = 2 + k % 2;
         way.share = 32 << k % 3;
         BLI_TRY(bli_cmvm_reshare(s->linear, &way, &g));
@@ -95,20 +126,37 @@ static bl_status try_again(search *s, int count)
     return BL_OK;
 }
 
+static int least_of(int64_t a, int64_t b, int64_t c)
+{
+    const int64_t least = a < b ? a : b;
+    return (int)(least < c ? least : c);
+}
+
+/* Few for what is tiny, as all ways give the same there; few for what is large, as each takes long. */
+static void plan(search *s, int64_t pairs, int *again)
+{
+    const int64_t more = s->o->effort > 2 ? MORE : 1, tries = more * WORK / (pairs + 1);
+    s->left = least_of(tries, TRIES_MOST * more, 2 + pairs / 8);
+    *again = least_of(AGAIN_PER_TRY * tries, AGAIN_MOST * more, pairs / 16);
+}
+
+/* A graph without any sharing is what the search starts from, and what always exists. */
 static bl_status search_all(search *s)
 {
-    BLI_TRY(try_plain(s));
+    int again;
+    BLI_TRY(try_tree(s, &(bli_cmvm_way){.dc = -1, .least = INT32_MAX}, s->goal.limit));
     if (s->best == NULL)
         return bli_fail(s->c->ctx, BL_LIMIT, "adder graph: a sum passes 62 bits");
     if (s->o->effort < 1)
         return BL_OK;
-    BLI_TRY(try_trees(s));
-    if (s->o->effort > 1) {
-        BLI_TRY(try_scores(s));
-        BLI_TRY(try_seeds(s, s->o->effort > 2 ? 16 : 4));
-        BLI_TRY(try_again(s, s->o->effort > 2 ? 64 : 8));
-    }
-    return BL_OK;
+    BLI_TRY(try_tree(s, &(bli_cmvm_way){.dc = -1, .least = 2}, s->goal.limit));
+    if (s->o->effort < 2)
+        return BL_OK;
+    plan(s, s->c->pairs, &again);
+    BLI_TRY(try_other_trees(s));
+    BLI_TRY(try_scores(s));
+    BLI_TRY(try_seeds(s));
+    return try_again(s, again);
 }
 
 bl_status bli_cmvm_solve(bl_context *ctx, const bli_cmvm_problem *p, const bli_cmvm_options *o, bli_adder_graph **out)
@@ -116,9 +164,9 @@ bl_status bli_cmvm_solve(bl_context *ctx, const bli_cmvm_problem *p, const bli_c
     bli_cmvm_columns c;
     *out = NULL;
     BLI_TRY(bli_cmvm_columns_make(ctx, p, &c));
-    search s = {.c = &c, .o = o, .limit = BLI_CMVM_NO_LIMIT};
+    search s = {.c = &c, .o = o, .goal = {BLI_CMVM_NO_LIMIT, o->by_adders}};
     if (o->extra_depth >= 0 && o->extra_depth < BLI_CMVM_NO_LIMIT - c.depth)
-        s.limit = c.depth + o->extra_depth;
+        s.goal.limit = c.depth + o->extra_depth;
     bl_status status = search_all(&s);
     if (status == BL_OK)
         status = bli_adder_graph_verify(s.best, c.matrix, c.constant);

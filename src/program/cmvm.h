@@ -26,6 +26,7 @@ typedef struct bli_cmvm_options {
     int extra_depth; /* levels allowed above the least possible depth without sharing; < 0: any depth */
     bool ternary;    /* three-input adders: one LUT6_2 a bit on Xilinx */
     int effort;      /* 0: digits only, nothing shared; 1: one way; 2: usual; 3: more ways */
+    bool by_adders;  /* fewest adders, whatever their width: for software, where each is one operation */
 } bli_cmvm_options;
 
 /* BL_LIMIT when an output may pass 2^59 (before lo == hi is used); names the output.  BL_BAD_VALUE on lo > hi or zeros

@@ -99,7 +99,7 @@ static void measure(bli_cmvm_columns *c, int32_t u)
     int64_t digits = 0;
     for (int32_t i = 0; i < c->inputs; i++)
         digits += bli_csd_digits(c->columns[(size_t)u * (size_t)c->inputs + (size_t)i]);
-    c->digits += digits;
+    c->pairs += digits * digits;
     const int depth = bli_cmvm_ceil_log2(digits);
     c->depth = depth > c->depth ? depth : c->depth;
 }

@@ -18,8 +18,8 @@ typedef struct bli_cmvm_columns {
     int64_t *columns;       /* [unique][input] */
     int32_t *of, *shift;
     bool *negative;
-    int64_t digits; /* of all unique columns */
-    int depth;      /* least possible without sharing */
+    int64_t pairs; /* of digits, in all unique columns */
+    int depth;     /* least possible without sharing */
 } bli_cmvm_columns;
 
 BL_MUST_CHECK bl_status bli_cmvm_columns_make(bl_context *ctx, const bli_cmvm_problem *p, bli_cmvm_columns *out);

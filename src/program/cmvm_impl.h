@@ -18,6 +18,7 @@ enum { BLI_CMVM_NO_LIMIT = 60 };
 /* What a shared pair is worth (docs/adder-graphs.md). */
 typedef enum bli_cmvm_score {
     BLI_CMVM_WMC,   /* times used x bits in which the operands meet */
+    BLI_CMVM_WIDE,  /* times used x bits of both operands: rather what is composed already */
     BLI_CMVM_MC,    /* times used */
     BLI_CMVM_GAIN,  /* (times used - 1) x cost */
     BLI_CMVM_WMCDC, /* WMC - 256 x difference in depth, while not negative */

@@ -212,6 +212,9 @@ static void weigh(const share *s, pattern *x)
     case BLI_CMVM_MC:
         x->weight = 1;
         break;
+    case BLI_CMVM_WIDE:
+        x->weight = bits_of(a) + bits_of(b);
+        break;
     case BLI_CMVM_GAIN:
         x->weight = rough_cost(a, b, k.d);
         break;

@@ -193,72 +193,75 @@ bl_status bli_cmvm_try(const bli_cmvm_columns *c, const bli_cmvm_tree *tree, con
 }
 
 /* ---- finishing -------------------------------------------------------------------------------------------------- */
-bool bli_cmvm_is_better(const bli_adder_graph *g, const bli_adder_graph *than, int limit)
+bool bli_cmvm_is_better(const bli_adder_graph *g, const bli_adder_graph *than, const bli_cmvm_goal *goal)
 {
     const bli_adder_summary new = bli_adder_graph_summary(g), old = bli_adder_graph_summary(than);
-    if ((new.depth > limit) != (old.depth > limit))
-        return old.depth > limit;
+    if ((new.depth > goal->limit) != (old.depth > goal->limit))
+        return old.depth > goal->limit;
+    if (goal->by_adders && new.adders != old.adders)
+        return new.adders < old.adders;
     return new.cost != old.cost ? new.cost < old.cost : new.depth < old.depth;
 }
 
 /* Takes by over: it replaces *g, or goes. */
-static void keep_better(bli_adder_graph **g, bli_adder_graph *by, int limit)
+static void keep_better(bli_adder_graph **g, bli_adder_graph *by, const bli_cmvm_goal *goal)
 {
-    if (bli_cmvm_is_better(by, *g, limit))
+    if (bli_cmvm_is_better(by, *g, goal))
         bli_adder_graph_replace(g, by);
     else
         bli_adder_graph_destroy(by);
 }
 
-static bl_status regroup(bli_adder_graph **g, int limit)
+static bl_status regroup(bli_adder_graph **g, const bli_cmvm_goal *goal)
 {
     bli_adder_graph *regrouped;
     BLI_TRY(bli_cmvm_regroup(*g, &regrouped));
-    keep_better(g, regrouped, limit);
+    keep_better(g, regrouped, goal);
     return bli_cmvm_orient(g);
 }
 
 /* Constants among the operands of sums. */
-static bl_status finish_as_operands(const bli_cmvm_columns *c, int limit, bli_adder_graph **g)
+static bl_status finish_as_operands(const bli_cmvm_columns *c, const bli_cmvm_goal *goal, bli_adder_graph **g)
 {
     BLI_TRY(bli_cmvm_append_constants(*g, c->constant));
-    return regroup(g, limit);
+    return regroup(g, goal);
 }
 
 /* Constants in free places of chains. */
-static bl_status finish_folded(const bli_cmvm_columns *c, int limit, bli_adder_graph **g)
+static bl_status finish_folded(const bli_cmvm_columns *c, const bli_cmvm_goal *goal, bli_adder_graph **g)
 {
     bli_adder_graph *folded;
-    BLI_TRY(regroup(g, limit));
-    BLI_TRY(bli_cmvm_fold_constants(*g, c->constant, limit, &folded));
+    BLI_TRY(regroup(g, goal));
+    BLI_TRY(bli_cmvm_fold_constants(*g, c->constant, goal->limit, &folded));
     bli_adder_graph_replace(g, folded);
     return BL_OK;
 }
 
-typedef bl_status (*finish_fn)(const bli_cmvm_columns *c, int limit, bli_adder_graph **g);
+typedef bl_status (*finish_fn)(const bli_cmvm_columns *c, const bli_cmvm_goal *goal, bli_adder_graph **g);
 
-static bl_status finish_by(finish_fn fn, const bli_cmvm_columns *c, const bli_adder_graph *linear, int limit,
-                           bli_adder_graph **out)
+static bl_status finish_by(finish_fn fn, const bli_cmvm_columns *c, const bli_adder_graph *linear,
+                           const bli_cmvm_goal *goal, bli_adder_graph **out)
 {
     BLI_TRY(bli_adder_graph_copy(linear, out));
-    bl_status s = fn(c, limit, out);
+    bl_status s = fn(c, goal, out);
     if (s != BL_OK)
         bli_adder_graph_replace(out, NULL);
     return s;
 }
 
-bl_status bli_cmvm_finish(const bli_cmvm_columns *c, const bli_adder_graph *linear, int limit, bli_adder_graph **out)
+bl_status bli_cmvm_finish(const bli_cmvm_columns *c, const bli_adder_graph *linear, const bli_cmvm_goal *goal,
+                          bli_adder_graph **out)
 {
     bool any = false;
     bli_adder_graph *other;
     for (int32_t j = 0; j < c->outputs; j++)
         any = any || c->constant[j] != 0;
-    BLI_TRY(finish_by(finish_as_operands, c, linear, limit, out));
+    BLI_TRY(finish_by(finish_as_operands, c, linear, goal, out));
     if (!any || linear->ternary)
         return BL_OK;
-    bl_status s = finish_by(finish_folded, c, linear, limit, &other);
+    bl_status s = finish_by(finish_folded, c, linear, goal, &other);
     if (s == BL_OK)
-        keep_better(out, other, limit);
+        keep_better(out, other, goal);
     else
         bli_adder_graph_replace(out, NULL);
     return s;

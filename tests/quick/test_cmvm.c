@@ -30,7 +30,8 @@ static bli_adder_graph *solve(bl_context *ctx, const problem *p, bli_cmvm_option
     return g;
 }
 
-static const bli_cmvm_options plain = {-1, false, 2}, ternary = {-1, true, 2};
+static const bli_cmvm_options quick_plain = {-1, false, 1, false}, quick_ternary = {-1, true, 1, false};
+static const bli_cmvm_options plain = {-1, false, 2, false}, ternary = {-1, true, 2, false};
 
 /* ---- evaluation ------------------------------------------------------------------------------------------------- */
 /* corner 0: all lowest, 1: all highest, else at random. */
@@ -107,9 +108,9 @@ static void random_graphs_are_their_matrix(void **unused)
 {
     (void)unused;
     bl_context *ctx = context();
-    for (uint64_t seed = 0; seed < 400; seed++) {
+    for (uint64_t seed = 0; seed < 240; seed++) {
         const problem p = random_problem(seed);
-        const bli_cmvm_options o = {(int)(seed % 4) - 1, seed % 2, (int)(seed / 4 % 4)};
+        const bli_cmvm_options o = {(int)(seed % 4) - 1, seed % 2, (int)(seed / 4 % 4), seed % 5 == 0};
         bli_adder_graph *g = solve(ctx, &p, o);
         check_graph(&p, g, seed);
         bli_adder_graph_destroy(g);
@@ -136,7 +137,7 @@ static void all_2x2_of_small_factors(void **unused)
     for (int k = 0; k < 7 * 7 * 7 * 7; k++) {
         const int64_t w[4] = {k % 7 - 3, k / 7 % 7 - 3, k / 49 % 7 - 3, k / 343 - 3};
         const problem p = small_problem(2, 2, w, k % 5 - 2);
-        bli_adder_graph *g = solve(ctx, &p, k % 2 ? plain : ternary);
+        bli_adder_graph *g = solve(ctx, &p, k % 2 ? quick_plain : quick_ternary);
         check_graph(&p, g, (uint64_t)k);
         bli_adder_graph_destroy(g);
     }
@@ -149,7 +150,7 @@ static void every_factor_and_constant(void **unused)
     bl_context *ctx = context();
     for (int64_t w = -300; w <= 300; w++) {
         const problem p = small_problem(1, 1, &w, w % 17);
-        bli_adder_graph *g = solve(ctx, &p, w % 2 ? plain : ternary);
+        bli_adder_graph *g = solve(ctx, &p, w % 2 ? quick_plain : quick_ternary);
         check_graph(&p, g, (uint64_t)(w + 300));
         bli_adder_graph_destroy(g);
     }
@@ -237,7 +238,7 @@ static void constants_hide_in_free_places(void **unused)
     bl_context *ctx = context();
     const int64_t w[6] = {1, 2, 4, -8, 16, -2};
     int folded = 0;
-    for (int64_t c = -40; c <= 40; c++) {
+    for (int64_t c = -40; c <= 40; c += 2) {
         const problem p = small_problem(6, 1, w, c), none = small_problem(6, 1, w, 0);
         bli_adder_graph *g = solve(ctx, &p, plain), *bare = solve(ctx, &none, plain);
         check_graph(&p, g, (uint64_t)(c + 40));
@@ -245,8 +246,8 @@ static void constants_hide_in_free_places(void **unused)
         bli_adder_graph_destroy(g);
         bli_adder_graph_destroy(bare);
     }
-    print_message("%d of 81 constants cost at most one cell\n", folded);
-    assert_true(folded >= 12);
+    print_message("%d of 41 constants cost at most one cell\n", folded);
+    assert_true(folded >= 6);
     bl_context_destroy(ctx);
 }
 
@@ -269,13 +270,13 @@ static void depth_limits_hold(void **unused)
 {
     (void)unused;
     bl_context *ctx = context();
-    for (uint64_t seed = 0; seed < 200; seed++) {
+    for (uint64_t seed = 0; seed < 60; seed++) {
         problem p = random_problem(seed);
         const int extra = (int)(seed % 3);
         memset(p.constant, 0, sizeof p.constant); /* a constant may be an adder of its own */
         for (int32_t i = 0; i < p.n; i++)
             p.input[i].hi += p.input[i].hi == p.input[i].lo ? 8 : 0;
-        bli_adder_graph *g = solve(ctx, &p, (bli_cmvm_options){extra, false, 3});
+        bli_adder_graph *g = solve(ctx, &p, (bli_cmvm_options){extra, false, 3, false});
         assert_true(bli_adder_graph_summary(g).depth <= least_depth(&p) + extra);
         bli_adder_graph_destroy(g);
     }
@@ -286,11 +287,11 @@ static void more_effort_never_costs_more(void **unused)
 {
     (void)unused;
     bl_context *ctx = context();
-    for (uint64_t seed = 0; seed < 60; seed++) {
+    for (uint64_t seed = 0; seed < 24; seed++) {
         const problem p = random_problem(seed);
         int64_t before = INT64_MAX;
         for (int effort = 0; effort <= 3; effort++) {
-            bli_adder_graph *g = solve(ctx, &p, (bli_cmvm_options){-1, seed % 2, effort});
+            bli_adder_graph *g = solve(ctx, &p, (bli_cmvm_options){-1, seed % 2, effort, false});
             const int64_t cost = bli_adder_graph_summary(g).cost;
             assert_true(cost <= before);
             before = cost;
@@ -304,7 +305,7 @@ static void the_same_call_gives_the_same_graph(void **unused)
 {
     (void)unused;
     bl_context *ctx = context();
-    for (uint64_t seed = 0; seed < 30; seed++) {
+    for (uint64_t seed = 0; seed < 12; seed++) {
         const problem p = random_problem(seed);
         bli_adder_graph *a = solve(ctx, &p, seed % 2 ? plain : ternary),
                         *b = solve(ctx, &p, seed % 2 ? plain : ternary);
@@ -381,7 +382,7 @@ static bl_status solve_once(bl_context *ctx, void *arg)
 {
     const problem *p = arg;
     const bli_cmvm_problem q = {p->n, p->m, p->matrix, p->input, p->constant};
-    const bli_cmvm_options o = {-1, p->n % 2, 2};
+    const bli_cmvm_options o = {-1, p->n % 2, 2, false};
     bli_adder_graph *g;
     bl_status s = bli_cmvm_solve(ctx, &q, &o, &g);
     bli_adder_graph_destroy(g);
@@ -391,12 +392,13 @@ static bl_status solve_once(bl_context *ctx, void *arg)
 static void every_allocation_may_fail(void **unused)
 {
     (void)unused;
-    for (int32_t n = 4; n <= 5; n++) {
-        problem p = {.n = n, .m = 3};
-        for (int32_t k = 0; k < n * 3; k++)
+    for (int32_t n = 2; n <= 3; n++) {
+        problem p = {.n = n, .m = 2};
+        for (int32_t k = 0; k < n * 2; k++)
             p.matrix[k] = (k * 37 + 11) % 61 - 30;
         for (int32_t i = 0; i < n; i++)
             p.input[i] = (bli_cmvm_input){-8, 7, 0};
+        p.constant[1] = 77;
         assert_true(fail_each_allocation(solve_once, &p) > 20);
     }
 }

@@ -71,7 +71,7 @@ static bl_status solve(job *j, bli_adder_graph **graph)
     fill_inputs(j);
     fill_matrix(j);
     bli_cmvm_problem problem = {(int32_t)j->taps, (int32_t)j->outputs, j->matrix, j->input, op->bias};
-    bli_cmvm_options options = {-1, false, j->taps * j->outputs > LARGE ? 1 : 2};
+    bli_cmvm_options options = {.extra_depth = -1, .effort = j->taps * j->outputs > LARGE ? 1 : 2};
     return bli_within(ctx, bli_cmvm_solve(ctx, &problem, &options, graph), "layer '%s': adder graph",
                       bli_text_safe(j->g->out->layer, name, sizeof name));
 }

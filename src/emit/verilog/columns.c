@@ -59,7 +59,8 @@ static bl_status make_plan(columns *c)
     for (int64_t k = 0; k < job->inputs; k++)
         hull_of_input(c, k, &c->input[k]);
     bli_cmvm_problem problem = {(int32_t)job->inputs, (int32_t)job->outputs, job->matrix, c->input, c->constant};
-    bli_cmvm_options options = {c->u->options->extra_depth, c->u->options->ternary, c->u->options->effort};
+    bli_cmvm_options options = {
+        .extra_depth = c->u->options->extra_depth, .ternary = c->u->options->ternary, .effort = c->u->options->effort};
     BLI_TRY(bli_cmvm_solve(ctx, &problem, &options, &c->graph));
     c->node = bli_alloc_array(ctx, (size_t)c->graph->num_nodes + 1, sizeof *c->node);
     return c->node ? BL_OK : BL_NO_MEMORY;
