@@ -13,6 +13,7 @@
 #include "bitlathe/program.h"
 #include "bitlathe/recipe.h"
 #include "bitlathe/run.h"
+#include "bitlathe/synth.h"
 #include "bitlathe/tensor.h"
 #include "bitlathe/train.h"
 #endif

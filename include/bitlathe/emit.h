@@ -17,9 +17,10 @@ extern "C" {
 
 /* Zero and NULL stand for defaults.  An option that a target does not know must be left at its default. */
 typedef struct bl_emit_options {
-    const char *target;   /* "c" (default), "hls" ... */
+    const char *target;   /* "c" (default), "hls", "verilog" */
     const char *name;     /* of functions and files; default: the program's name */
-    const char *strategy; /* hls, verilog: "latency" (default), "resource", "da" */
+    const char *strategy; /* hls, verilog: "latency" (default), "resource", "da" (adder graphs); verilog: "da3"
+                           * (with adders of three inputs) */
     int reuse;            /* resource: multiplications that share a multiplier; the nearest valid one is taken */
     double clock;         /* period in ns; default 5 */
     const char *io;       /* hls, verilog: "parallel" (default), "stream" */

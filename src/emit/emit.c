@@ -5,7 +5,7 @@
 
 #include "emit/emit.h"
 
-static const bli_emit_backend *const backends[] = {&bli_emit_c, &bli_emit_hls};
+static const bli_emit_backend *const backends[] = {&bli_emit_c, &bli_emit_hls, &bli_emit_verilog};
 
 int bl_emit_target_count(void)
 {
@@ -73,11 +73,13 @@ static bl_status check_part(bl_context *ctx, const char *part)
 
 static bl_status check_options(bl_context *ctx, const bli_emit_backend *b, const bl_emit_options *o)
 {
-    static const char *const strategies[] = {"latency", "resource", "da"}, *const ios[] = {"parallel", "stream"};
+    static const char *const strategies[] = {"latency", "resource", "da", "da3"}, *const ios[] = {"parallel", "stream"};
     BLI_TRY(check_numbers(ctx, o));
     if (o->strategy != NULL)
         BLI_TRY(b->strategies ? find_word(ctx, "strategy", o->strategy, strategies, BLI_COUNT(strategies))
                               : refuse(ctx, b, "strategy"));
+    if (o->strategy != NULL && strcmp(o->strategy, "da3") == 0 && b != &bli_emit_verilog)
+        return bli_fail(ctx, BL_USAGE, "strategy da3 (adders of three inputs) is for target verilog");
     if (o->reuse > 1 && (o->strategy == NULL || strcmp(o->strategy, "resource") != 0))
         return bli_fail(ctx, BL_USAGE, "reuse %d goes with strategy resource only", o->reuse);
     if (o->io != NULL)

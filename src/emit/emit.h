@@ -98,7 +98,7 @@ typedef struct bli_emit_backend {
     bl_status (*emit)(const bli_emit_job *job);
 } bli_emit_backend;
 
-extern const bli_emit_backend bli_emit_c, bli_emit_hls;
+extern const bli_emit_backend bli_emit_c, bli_emit_hls, bli_emit_verilog;
 
 BL_MUST_CHECK bl_status bli_emit(bl_context *ctx, const bli_program *p, const char *folder,
                                  const bl_emit_options *options);

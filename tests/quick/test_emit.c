@@ -159,7 +159,7 @@ static void what_is_asked_for_is_checked(void **state)
         {{.target = "c", .part = "x"}, "target c has no option part"},
         {{.target = "c", .reuse = 2}, "strategy resource only"},
         {{.target = "hls", .reuse = 2}, "strategy resource only"},
-        {{.target = "hls", .strategy = "fast"}, "strategy 'fast' (expected one of latency, resource, da)"},
+        {{.target = "hls", .strategy = "fast"}, "strategy 'fast' (expected one of latency, resource, da, da3)"},
         {{.target = "hls", .io = "serial"}, "io 'serial' (expected one of parallel, stream)"},
         {{.target = "hls", .part = "x; exec rm"}, "part 'x_ exec rm'"},
         {{.target = "hls", .part = ""}, "part ''"},

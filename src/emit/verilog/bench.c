@@ -10,7 +10,7 @@
 #include "emit/verilog/verilog.h"
 
 /* clang-format off */
-static const char text[] =
+static const char core_text[] =
     "// @NAME@_tb: vectors through @NAME@_core and @NAME@_stream; the last line printed is PASS or FAIL.\n"
     "// Run where x.hex and y.hex are.  A line \"DIFF core sample expected found\" names a difference.\n"
     "`timescale 1ns / 1ps\n"
@@ -37,6 +37,7 @@ static const char text[] =
     "    integer clocks = 0;\n"
     "    integer wrong = 0;\n"
     "\n"
+    "`ifndef BITLATHE_GATES\n"
     "    // The core: a sample each clock.\n"
     "    reg [X-1:0] x = {X{1'b0}};\n"
     "    wire [Y-1:0] y;\n"
@@ -53,7 +54,10 @@ static const char text[] =
     "            end\n"
     "        end\n"
     "    end\n"
-    "\n"
+    "`endif\n"
+    "\n";
+
+static const char stream_text[] =
     "    // The stream: words come and go when chance lets them.\n"
     "    reg [31:0] chance = 32'h@SEED@;\n"
     "    reg rst = 1'b1;\n"
@@ -61,9 +65,23 @@ static const char text[] =
     "    reg s_valid = 1'b0, m_ready = 1'b0;\n"
     "    wire s_ready, m_valid, m_last;\n"
     "    wire [WORD-1:0] m_data;\n"
+    "`ifdef BITLATHE_GATES\n"
+    "    // A netlist read back from a bitstream: WORD is 8, each bit a port of its own.\n"
+    "    @NAME@_stream stream (.clk(clk), .rst(rst), .s_axis_tvalid(s_valid), .s_axis_tready(s_ready),\n"
+    "        .\\s_axis_tdata[0] (s_data[0]), .\\s_axis_tdata[1] (s_data[1]),\n"
+    "        .\\s_axis_tdata[2] (s_data[2]), .\\s_axis_tdata[3] (s_data[3]),\n"
+    "        .\\s_axis_tdata[4] (s_data[4]), .\\s_axis_tdata[5] (s_data[5]),\n"
+    "        .\\s_axis_tdata[6] (s_data[6]), .\\s_axis_tdata[7] (s_data[7]),\n"
+    "        .\\m_axis_tdata[0] (m_data[0]), .\\m_axis_tdata[1] (m_data[1]),\n"
+    "        .\\m_axis_tdata[2] (m_data[2]), .\\m_axis_tdata[3] (m_data[3]),\n"
+    "        .\\m_axis_tdata[4] (m_data[4]), .\\m_axis_tdata[5] (m_data[5]),\n"
+    "        .\\m_axis_tdata[6] (m_data[6]), .\\m_axis_tdata[7] (m_data[7]),\n"
+    "        .m_axis_tvalid(m_valid), .m_axis_tlast(m_last), .m_axis_tready(m_ready));\n"
+    "`else\n"
     "    @NAME@_stream #(.WORD(WORD)) stream (.clk(clk), .rst(rst), .s_axis_tdata(s_data), .s_axis_tvalid(s_valid),\n"
     "        .s_axis_tready(s_ready), .m_axis_tdata(m_data), .m_axis_tvalid(m_valid), .m_axis_tlast(m_last),\n"
     "        .m_axis_tready(m_ready));\n"
+    "`endif\n"
     "    integer sent = 0, sent_word = 0, got = 0, got_word = 0;\n"
     "    reg [XN*WORD-1:0] sample;\n"
     "    reg [YN*WORD-1:0] result;\n"
@@ -129,7 +147,8 @@ void bli_verilog_bench(const bli_verilog *v, int samples, bli_text *t)
     snprintf(word, sizeof word, "%" PRId64, width);
     const bli_text_key keys[] = {{"NAME", v->name}, {"X", x}, {"Y", y},       {"LATENCY", latency},
                                  {"N", n},          {"M", m}, {"WORD", word}, {"SEED", "2545f491"}};
-    bli_text_template(t, text, keys, BLI_COUNT(keys));
+    bli_text_template(t, core_text, keys, BLI_COUNT(keys));
+    bli_text_template(t, stream_text, keys, BLI_COUNT(keys));
 }
 
 /* ---- vectors ------------------------------------------------------------------------------------------------------

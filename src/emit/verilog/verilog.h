@@ -55,6 +55,7 @@ BL_MUST_CHECK bl_status bli_verilog_vectors(const bli_verilog *v, const bli_veri
 /* operation.c: one signal as declaration and assignment. */
 void bli_verilog_signal(const bli_verilog *v, int signal, bli_text *t);
 
-extern const bli_emit_backend bli_emit_verilog;
+/* manifest.c: bitlathe.json for synth and verify. */
+BL_MUST_CHECK bl_status bli_manifest_write(const bli_verilog *v, const bli_emit_job *job);
 
 #endif

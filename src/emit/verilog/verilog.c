@@ -1,0 +1,89 @@
+/* verilog.c: the backend: netlist, cut, files. */
+#include <stdio.h>
+#include <string.h>
+
+#include "emit/verilog/verilog.h"
+
+static bl_status add_text(const bli_emit_job *job, const bli_verilog *v, const char *folder, const char *suffix,
+                          void (*print)(const bli_verilog *v, bli_text *t))
+{
+    char path[2 * BLI_NAME_LONGEST];
+    bli_text t;
+    snprintf(path, sizeof path, "%s/%s%s", folder, v->name, suffix);
+    bli_text_init(&t, job->ctx);
+    print(v, &t);
+    bl_status s = bli_project_text(job->project, path, &t);
+    bli_text_free(&t);
+    return s;
+}
+
+static bl_status add_vectors(const bli_emit_job *job, const bli_verilog *v, const bli_vectors *vectors, bool inputs)
+{
+    bli_text t;
+    bli_text_init(&t, job->ctx);
+    bl_status s = bli_verilog_vectors(
+        v, inputs ? v->x : v->y, inputs ? v->program->num_inputs : v->program->num_outputs,
+        inputs ? v->x_bits : v->y_bits, inputs ? vectors->inputs : vectors->outputs, vectors->samples, &t);
+    if (s == BL_OK)
+        s = bli_project_text(job->project, inputs ? "tb/x.hex" : "tb/y.hex", &t);
+    bli_text_free(&t);
+    return s;
+}
+
+static bl_status add_bench(const bli_emit_job *job, const bli_verilog *v)
+{
+    char path[2 * BLI_NAME_LONGEST];
+    bli_vectors vectors;
+    bli_text t;
+    BLI_TRY(bli_vectors_create(job->program, job->options->samples, job->options->seed, &vectors));
+    snprintf(path, sizeof path, "tb/%s_tb.v", v->name);
+    bli_text_init(&t, job->ctx);
+    bli_verilog_bench(v, vectors.samples, &t);
+    bl_status s = bli_project_text(job->project, path, &t);
+    bli_text_free(&t);
+    if (s == BL_OK)
+        s = add_vectors(job, v, &vectors, true);
+    if (s == BL_OK)
+        s = add_vectors(job, v, &vectors, false);
+    bli_vectors_free(&vectors);
+    return s;
+}
+
+static bl_status emit_net(const bli_emit_job *job, bli_net *net)
+{
+    bli_verilog v = {.model = bli_delay_model_of_part(job->options->part)};
+    if (!v.model)
+        return bli_fail(job->ctx, BL_USAGE,
+                        "part '%s' is of no family that delays are known of (expected one that begins with xcvu, xcku, "
+                        "xczu, xc7, ice40 or lfe5, or a family: xcup, xc7, ice40, ecp5)",
+                        job->options->part);
+    BLI_TRY(bli_pipeline_cut(net, v.model, (int64_t)(job->options->clock * 1000), &v.pipe));
+    v.latency = v.pipe.stages + 1;
+    BLI_TRY(bli_verilog_layout(job, net, &v));
+    BLI_TRY(add_text(job, &v, "rtl", "_core.v", bli_verilog_core));
+    BLI_TRY(add_text(job, &v, "rtl", "_cells.v", bli_verilog_cells));
+    BLI_TRY(add_text(job, &v, "rtl", "_stream.v", bli_verilog_stream));
+    BLI_TRY(bli_manifest_write(&v, job));
+    return add_bench(job, &v);
+}
+
+static bl_status emit_verilog(const bli_emit_job *job)
+{
+    if (strcmp(job->options->strategy, "resource") == 0)
+        return bli_fail(job->ctx, BL_UNSUPPORTED,
+                        "strategy resource: Verilog is unrolled only (take latency, da or da3; or target hls)");
+    bli_net_options o = {.adder_graphs = strncmp(job->options->strategy, "da", 2) == 0, .extra_depth = -1, .effort = 2};
+    o.ternary = strcmp(job->options->strategy, "da3") == 0;
+    bli_net *net;
+    BLI_TRY(bli_net_create(job->program, &o, &net));
+    bl_status s = emit_net(job, net);
+    bli_net_destroy(net);
+    return s;
+}
+
+const bli_emit_backend bli_emit_verilog = {.name = "verilog",
+                                           .help =
+                                               "Verilog-2001: the network unrolled and pipelined, AXI-Stream, bench",
+                                           .strategies = true,
+                                           .clock = true,
+                                           .emit = emit_verilog};
