@@ -214,10 +214,375 @@ static void random_programs_give_the_interpreters_bits(void **state)
     }
 }
 
+/* ---- wide layers: panels, blocks, tiles and chunks of every remainder -----------------------------------------------
+ */
+
+static int64_t *numbers(draw *d, int64_t n, int64_t low, int64_t high, bool no_zero)
+{
+    int64_t *v = room(n, sizeof *v);
+    for (int64_t i = 0; i < n; i++)
+        do
+            v[i] = draw_between(d, low, high);
+        while (no_zero && v[i] == 0);
+    return v;
+}
+
+static int add_op(bli_builder *b, bli_prim_op op, int in, const bl_shape *shape)
+{
+    int out;
+    op.num_in = 1;
+    op.in[0] = in;
+    assert_ok(ctx, bli_builder_add(b, &op, "wire", "layer", shape, 0, &out));
+    return out;
+}
+
+static int64_t last_of(const bli_builder *b, int wire)
+{
+    const bl_shape *s = &bli_builder_wire(b, wire)->shape;
+    return s->dim[s->rank - 1];
+}
+
+/* Signs, ternary, sparse, a byte, 16 bits, 30 bits, 40 bits. */
+static int64_t *weights(draw *d, int64_t n)
+{
+    static const int64_t most[] = {1, 1, 31, 127, 30000, 1 << 29, (int64_t)1 << 39};
+    const int style = draw_chance(d, 75) ? (int)draw_between(d, 0, 3) : (int)draw_between(d, 4, 6);
+    int64_t *v = numbers(d, n, -most[style], most[style], style == 0);
+    for (int64_t i = 0; style == 2 && i < n; i++)
+        v[i] = i / 64 % 3 == 0 ? v[i] : 0;
+    return v;
+}
+
+static int dense(draw *d, bli_builder *b, int in)
+{
+    const int64_t m = draw_chance(d, 30) ? draw_between(d, 1, 200) : draw_between(d, 1, 40);
+    int64_t *w = weights(d, last_of(b, in) * m), *bias = numbers(d, m, -500, 500, false);
+    const int out =
+        add_op(b, (bli_prim_op){.kind = BLI_PRIM_DENSE, .channels = m, .weight = w, .bias = bias}, in, NULL);
+    free(w);
+    free(bias);
+    return out;
+}
+
+static int conv(draw *d, bli_builder *b, int in)
+{
+    const int64_t from = last_of(b, in);
+    bli_window w = {{(int)draw_between(d, 1, 4), 1},
+                    {(int)draw_between(d, 1, 2), 1},
+                    {(int)draw_between(d, 1, 2), 1},
+                    {(int)draw_between(d, 0, 2), 0, (int)draw_between(d, 0, 2), 0},
+                    1};
+    if (bli_builder_wire(b, in)->shape.rank == 3) {
+        w.kernel[1] = (int)draw_between(d, 1, 3);
+        w.stride[1] = (int)draw_between(d, 1, 2);
+        w.dilation[1] = (int)draw_between(d, 1, 2);
+        w.pad[1] = (int)draw_between(d, 0, 2);
+        w.pad[3] = (int)draw_between(d, 0, 2);
+    }
+    w.groups = draw_chance(d, 25) ? (int)from : 1;
+    const int64_t m = w.groups * (w.groups > 1 ? draw_between(d, 1, 2) : draw_between(d, 1, 70));
+    int64_t *weight = weights(d, m * (from / w.groups) * w.kernel[0] * w.kernel[1]);
+    const int out =
+        add_op(b, (bli_prim_op){.kind = BLI_PRIM_CONV, .channels = m, .weight = weight, .window = w}, in, NULL);
+    free(weight);
+    return out;
+}
+
+static int by_value(const void *a, const void *b)
+{
+    const int64_t p = *(const int64_t *)a, q = *(const int64_t *)b;
+    return (p > q) - (p < q);
+}
+
+static int sign(draw *d, bli_builder *b, int in)
+{
+    const bli_span hull = bli_wire_hull(bli_builder_wire(b, in));
+    const int64_t m = last_of(b, in), base[1] = {draw_chance(d, 70) ? -1 : 0}, step[1] = {2};
+    int64_t *t = numbers(d, m, hull.low / 4, hull.high / 4 + 1, false), *bases = numbers(d, m, base[0], base[0], false);
+    int64_t *steps = numbers(d, m, step[0], step[0], false);
+    if (draw_chance(d, 20)) /* some fall instead: the other value first */
+        for (int64_t c = 0; c < m; c += 2) {
+            bases[c] += 2;
+            steps[c] = -2;
+        }
+    const int out = add_op(
+        b,
+        (bli_prim_op){
+            .kind = BLI_PRIM_THRESHOLD, .channels = m, .length = 1, .threshold = t, .base = bases, .step = steps},
+        in, NULL);
+    free(t);
+    free(bases);
+    free(steps);
+    return out;
+}
+
+/* Evenly spaced thresholds, as a quantizer with a real scale has them, rising or falling. */
+static int stairs(draw *d, bli_builder *b, int in)
+{
+    const bli_span hull = bli_wire_hull(bli_builder_wire(b, in));
+    const int64_t m = last_of(b, in), n = draw_between(d, 4, 63);
+    int64_t *t = room(m * n, sizeof *t), *base = numbers(d, m, -9, 9, false);
+    int64_t *step = numbers(d, m * n, 1, 1, false);
+    const int64_t up = draw_chance(d, 60) ? 1 : -1;
+    for (int64_t c = 0; c < m; c++) {
+        const double scale = (double)(hull.high / 4 - hull.low / 4) / (double)n * (double)draw_between(d, 1, 100) / 100;
+        for (int64_t k = 0; k < n; k++) {
+            t[c * n + k] = hull.low / 8 + (int64_t)ceil((double)k * scale + 0.37);
+            step[c * n + k] = up;
+        }
+        qsort(t + c * n, (size_t)n, sizeof *t, by_value);
+    }
+    const int out =
+        add_op(b,
+               (bli_prim_op){
+                   .kind = BLI_PRIM_THRESHOLD, .channels = m, .length = n, .threshold = t, .base = base, .step = step},
+               in, NULL);
+    free(t);
+    free(base);
+    free(step);
+    return out;
+}
+
+static int saturate(draw *d, bli_builder *b, int in)
+{
+    const bli_span hull = bli_wire_hull(bli_builder_wire(b, in));
+    int64_t shift = 0;
+    while (hull.high >> shift > 127)
+        shift++;
+    const int64_t bits = draw_between(d, 2, 9), shifts[1] = {shift};
+    const int rounded = add_op(b,
+                               (bli_prim_op){.kind = BLI_PRIM_ROUND,
+                                             .channels = 1,
+                                             .shift = shifts,
+                                             .rounding = (bl_rounding)draw_between(d, 0, BL_STOCHASTIC - 1)},
+                               in, NULL);
+    return add_op(b,
+                  (bli_prim_op){.kind = BLI_PRIM_OVERFLOW,
+                                .channels = 1,
+                                .bits = &bits,
+                                .is_signed = draw_chance(d, 50),
+                                .overflow = draw_chance(d, 70) ? BL_SAT : BL_WRAP},
+                  rounded, NULL);
+}
+
+static int rescale(draw *d, bli_builder *b, int in)
+{
+    const bli_span hull = bli_wire_hull(bli_builder_wire(b, in));
+    const int64_t m = last_of(b, in);
+    int64_t shift = 20;
+    while (hull.high >> shift > 0 && shift < 50)
+        shift++;
+    const int64_t top = ((int64_t)1 << draw_between(d, 1, 9)) - 1, factor = draw_chance(d, 30) ? 1 << 8 : 1 << 18;
+    int64_t *a = numbers(d, m, draw_chance(d, 80) ? 1 : -factor, factor, false),
+            *bias = numbers(d, m, 0, 1 << 12, false);
+    int64_t *s = numbers(d, m, shift - 14, shift - 6, false), *low = numbers(d, m, 0, 0, false);
+    int64_t *high = numbers(d, m, top, top, false);
+    int out = in;
+    const bl_status status = bli_builder_add(b,
+                                             &(bli_prim_op){.kind = BLI_PRIM_RESCALE,
+                                                            .num_in = 1,
+                                                            .in = {in},
+                                                            .channels = m,
+                                                            .weight = a,
+                                                            .bias = bias,
+                                                            .shift = s,
+                                                            .low = low,
+                                                            .high = high},
+                                             "scaled", "layer", NULL, 0, &out);
+    assert_true(status == BL_OK || status == BL_LIMIT);
+    free(a);
+    free(bias);
+    free(s);
+    free(low);
+    free(high);
+    return status == BL_OK ? out : saturate(d, b, in);
+}
+
+static int quantizer(draw *d, bli_builder *b, int in)
+{
+    int (*const makers[])(draw *, bli_builder *, int) = {sign, stairs, rescale, saturate};
+    return bli_builder_wire(b, in)->count == 0 ? in : makers[draw_between(d, 0, 3)](d, b, in);
+}
+
+static bli_program *wide_program(uint64_t seed)
+{
+    static const char *const formats[] = {"ufixed<8,0,RND,SAT>", "int<8>", "binary", "ternary", "uint<1>", "int<12>",
+                                          "fixed<7,1,TRN,WRAP>"};
+    draw d = {seed};
+    bli_builder *b;
+    bli_program *p;
+    bli_input in = {.name = "x", .scale = 1, .grid = {1, 0}};
+    const bool image = draw_chance(&d, 50);
+    bl_shape shape = {1, {draw_between(&d, 1, 300)}};
+    if (image)
+        shape = draw_chance(&d, 60)
+                    ? (bl_shape){3, {draw_between(&d, 4, 9), draw_between(&d, 4, 9), draw_between(&d, 1, 9)}}
+                    : (bl_shape){2, {draw_between(&d, 8, 40), draw_between(&d, 1, 20)}};
+    char name[40];
+    snprintf(name, sizeof name, "wide %llu", (unsigned long long)seed);
+    assert_ok(ctx, bli_builder_create(ctx, name, &b));
+    assert_ok(ctx, bl_format_parse(ctx, formats[draw_between(&d, 0, (int64_t)BLI_COUNT(formats) - 1)], &in.format));
+    int wire;
+    assert_ok(ctx, bli_builder_input(b, &in, "x", &shape, &wire));
+    for (int layer = 0; layer < 3; layer++) {
+        if (image && layer == 2) {
+            const bl_shape flat = {1, {bli_builder_wire(b, wire)->count}};
+            wire = add_op(b, (bli_prim_op){.kind = BLI_PRIM_RESHAPE}, wire, &flat);
+        }
+        wire = image && layer < 2 ? conv(&d, b, wire) : dense(&d, b, wire);
+        wire = layer < 2 || draw_chance(&d, 50) ? quantizer(&d, b, wire) : wire;
+        if (image && layer == 0 && draw_chance(&d, 50) && bli_builder_wire(b, wire)->count > 0)
+            wire = add_op(b,
+                          (bli_prim_op){.kind = BLI_PRIM_MAXPOOL,
+                                        .window = {{2, shape.rank == 3 ? 2 : 1}, {1, 1}, {1, 1}, {1, 0, 0, 0}, 1}},
+                          wire, NULL);
+    }
+    const bli_output o = {.wire = wire, .name = "y"};
+    assert_ok(ctx, bli_builder_output(b, &o));
+    assert_ok(ctx, bli_builder_finish(b, &p));
+    bli_builder_destroy(b);
+    return p;
+}
+
+static void wide_layers_give_the_interpreters_bits(void **state)
+{
+    (void)state;
+    static const int64_t sizes[] = {1, 2, 13, 30};
+    static const int64_t many[] = {101, 200};
+    for (uint64_t seed = 0; seed < 60; seed++) {
+        bli_program *p = wide_program(seed);
+        const bool small = p->wires[0].count < 40;
+        check_program(p, seed, small ? many : sizes, small ? 2 : 4);
+        bli_program_destroy(p);
+    }
+}
+
+/* ---- a quantizer as one multiplication ------------------------------------------------------------------------------
+ */
+
+static void a_fitted_rescale_is_the_stair_everywhere(void **state)
+{
+    (void)state;
+    draw d = {5};
+    int fitted = 0;
+    for (int round = 0; round < 3000; round++) {
+        int64_t t[40];
+        const int64_t n = draw_between(&d, 0, 40), base = draw_between(&d, -20, 20);
+        const bli_span x = {draw_between(&d, -2000, 0), draw_between(&d, 0, 2000), 0};
+        const double step = (double)draw_between(&d, 0, 6000) / 97, from = (double)draw_between(&d, -2500, 2000);
+        for (int64_t k = 0; k < n; k++)
+            t[k] = (int64_t)floor(from + step * (double)k) + (draw_chance(&d, 3) ? 1 : 0);
+        qsort(t, (size_t)n, sizeof *t, by_value);
+        bli_fitted f;
+        if (!bli_fit_rescale(t, n, base, x, &f))
+            continue;
+        fitted++;
+        for (int64_t v = x.low; v <= x.high; v++) {
+            int64_t want = base;
+            for (int64_t k = 0; k < n; k++)
+                want += v >= t[k];
+            const int64_t wide = v * f.a + f.b, shifted = wide >> f.shift;
+            assert_true(wide >= INT32_MIN && wide <= INT32_MAX);
+            assert_int_equal(shifted < f.low ? f.low : shifted > f.high ? f.high : shifted, want);
+        }
+    }
+    assert_true(fitted > 1000);
+}
+
+/* ---- memory and mistakes
+ * --------------------------------------------------------------------------------------------- */
+
+static bl_status run_some(bl_context *c, void *arg)
+{
+    bli_program *p;
+    BLI_TRY(bli_program_parse(c, arg, strlen(arg), &p));
+    const bl_executor_options o = {.threads = 2};
+    bl_executor *e;
+    bl_status s = bl_executor_create(c, p, &o, &e);
+    if (s == BL_OK) {
+        float x[3 * 40] = {0}, y[3 * 3];
+        const float *in[1] = {x};
+        void *out[1] = {y};
+        s = bl_executor_run(e, in, 3, out);
+    }
+    bl_executor_destroy(e);
+    bli_program_destroy(p);
+    return s;
+}
+
+static char small[] =
+    "program \"small\"\n"
+    "%0 = input \"x\" \"x\" [5, 4, 2] exp 0 scale 1 offset 0 format \"int<4>\" grid 1 0\n"
+    "%1 = conv (%0) \"c\" \"c\" exp 0 kernel [3 1] stride [2 1] dilation [1 1] pad [1 0 1 0] groups 1 channels 3 "
+    "weight [1 -2 3 4 5 -6 1 2 3 4 5 6 7 6 5 4 3 2] bias [1 -1 2]\n"
+    "%2 = threshold (%1) \"t\" \"t\" exp 0 channels 1 length 2 threshold [0 9] base [-1] step [1 1]\n"
+    "%3 = maxpool (%2) \"m\" \"m\" exp 0 kernel [3 4] stride [1 1] dilation [1 1] pad [0 0 0 0] groups 1\n"
+    "%4 = argmax (%3) \"a\" \"a\" exp 0\n"
+    "output %3 \"y\" channels 1 scale [0.25]\n";
+
+static void every_failed_allocation_is_an_answer(void **state)
+{
+    (void)state;
+    assert_true(fail_each_allocation(run_some, small) > 20);
+}
+
+static void running_allocates_nothing(void **state)
+{
+    (void)state;
+    counting_allocator counts = {0};
+    bl_allocator a = counting_allocator_of(&counts);
+    bl_context *c;
+    assert_int_equal(bl_context_create(&a, &c), BL_OK);
+    for (uint64_t seed = 0; seed < 20; seed++) {
+        bli_program *p = random_program(c, seed);
+        rows_of w = rows_make(p, 3, seed);
+        bl_executor *e;
+        const bl_executor_options o = {.threads = 1 + (int)(seed % 2)};
+        assert_ok(c, bl_executor_create(c, p, &o, &e));
+        const long before = counts.calls;
+        assert_ok(c, bl_executor_run(e, (const float *const *)w.reals, 3, w.got_reals));
+        assert_ok(c, bl_executor_run_codes(e, (const int64_t *const *)w.codes, 3, w.got_codes));
+        assert_int_equal(counts.calls, before);
+        bl_executor_destroy(e);
+        rows_free(&w);
+        bli_program_destroy(p);
+    }
+    bl_context_destroy(c);
+    assert_int_equal(counts.live_blocks, 0);
+}
+
+static void mistakes_are_named(void **state)
+{
+    (void)state;
+    bli_program *p;
+    bl_executor *e;
+    assert_ok(ctx, bli_program_parse(ctx, small, strlen(small), &p));
+    assert_fails(ctx, BL_NOT_FOUND, "instruction set 'sse9'",
+                 bl_executor_create(ctx, p, &(bl_executor_options){.isa = "sse9"}, &e));
+    assert_null(e);
+    assert_ok(ctx, bl_executor_create(ctx, p, NULL, &e));
+    int64_t x[40] = {0}, y[9];
+    x[7] = 8;
+    const int64_t *in[1] = {x};
+    int64_t *out[1] = {y};
+    assert_fails(ctx, BL_BAD_VALUE, "input 'x': code 8 of element 7", bl_executor_run_codes(e, in, 1, out));
+    assert_fails(ctx, BL_USAGE, "-1 rows", bl_executor_run_codes(e, in, -1, out));
+    assert_fails(ctx, BL_USAGE, "not created to trace", bl_executor_trace_codes(e, in, 1, out));
+    x[7] = 7;
+    assert_ok(ctx, bl_executor_run_codes(e, in, 1, out));
+    bl_executor_destroy(e);
+    bli_program_destroy(p);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(random_programs_give_the_interpreters_bits),
+        cmocka_unit_test(wide_layers_give_the_interpreters_bits),
+        cmocka_unit_test(a_fitted_rescale_is_the_stair_everywhere),
+        cmocka_unit_test(every_failed_allocation_is_an_answer),
+        cmocka_unit_test(running_allocates_nothing),
+        cmocka_unit_test(mistakes_are_named),
     };
     return cmocka_run_group_tests(tests, set_up, tear_down);
 }
