@@ -184,6 +184,59 @@ static void show(job *j)
         printf("in all: %lld parameters, %s\n", (long long)j->total_count, size);
 }
 
+/* ---- the exact program ----------------------------------------------------------------------------------------- */
+static void show_wire(job *j, const bl_program *p, int i, json_t *wires, double *multiplications, double *ebops)
+{
+    bl_wire_info w;
+    bl_wire_cost cost;
+    char shape[128], exp[24];
+    if (!bl_program_wire(p, i, &w) || !bl_program_wire_cost(p, i, &cost))
+        return;
+    *multiplications += (double)cost.multiplications;
+    *ebops += cost.ebops;
+    bl_shape_print(&w.shape, shape, sizeof shape);
+    json_array_append_new(wires,
+                          json_pack("{s:s, s:s, s:s, s:s, s:i, s:b, s:i, s:I, s:I, s:I, s:f}", "name", w.name, "layer",
+                                    w.layer, "op", w.op, "shape", shape, "bits", w.bits, "signed", (int)w.is_signed,
+                                    "exp", w.exp, "low", (json_int_t)w.low, "high", (json_int_t)w.high,
+                                    "multiplications", (json_int_t)cost.multiplications, "ebops", cost.ebops));
+    if (j->c->o.json)
+        return;
+    snprintf(exp, sizeof exp, "2^%d", w.exp);
+    printf("  %-28s %-10s %-14s %2d bits %-8s %-6s %11lld .. %-11lld", w.name, w.op, shape, w.bits,
+           w.is_signed ? "signed" : "unsigned", exp, (long long)w.low, (long long)w.high);
+    if (cost.multiplications > 0)
+        printf("  %lld products, %.0f EBOPs", (long long)cost.multiplications, cost.ebops);
+    printf("\n");
+}
+
+/* Wires with their proven widths, or why there is no program. */
+static void show_program(job *j)
+{
+    bl_program *p = NULL;
+    double multiplications = 0, ebops = 0;
+    json_t *wires = json_array();
+    const bool text = !j->c->o.json;
+    if (bl_lower(j->c->ctx, j->g, &p) != BL_OK) {
+        if (text)
+            printf("no exact program: %s\n", bl_context_message(j->c->ctx));
+        cli_add(j->c, "not_exact", json_string(bl_context_message(j->c->ctx)));
+    } else if (text) {
+        printf("exact program: wire, operation, shape, width, value of code 1, range of codes, products\n");
+    }
+    for (int i = 0; p && i < bl_program_wire_count(p); i++)
+        show_wire(j, p, i, wires, &multiplications, &ebops);
+    if (p && text)
+        printf("in all: %.0f products with weights other than 0, %.0f EBOPs (bits of the weight's magnitude without "
+               "trailing zeros, times bits of the other factor)\n",
+               multiplications, ebops);
+    cli_say_cut(j->c, p);
+    cli_add(j->c, "wires", wires);
+    cli_add(j->c, "multiplications", json_real(multiplications));
+    cli_add(j->c, "ebops", json_real(ebops));
+    bl_program_destroy(p);
+}
+
 static bl_status run(cli *c)
 {
     job j = {.c = c, .nodes = json_array(), .parameters = json_array()};
@@ -192,8 +245,10 @@ static bl_status run(cli *c)
         j.of = calloc((size_t)bl_graph_num_values(j.g) + 1, sizeof *j.of);
         s = j.of ? look(&j) : cli_fail(c, BL_NO_MEMORY, "out of memory");
     }
-    if (s == BL_OK)
+    if (s == BL_OK) {
         show(&j);
+        show_program(&j);
+    }
     cli_add(c, "nodes", j.nodes);
     cli_add(c, "parameters", j.parameters);
     cli_add(c, "count", json_integer(j.total_count));
@@ -206,10 +261,11 @@ static bl_status run(cli *c)
 const cli_command cli_inspect = {
     .name = "inspect",
     .synopsis = "inspect MODEL.onnx",
-    .help = "layers, shapes, formats, parameters, ranges, zeros, size in bits",
+    .help = "layers, formats, parameters, ranges, size in bits, exact widths, EBOPs",
     .text =
         "Shows what is in a model: nodes with their shapes and formats; parameters, as the network sees them, with\n"
-        "their ranges, share of zeros and size in bits.",
+        "their ranges, share of zeros and size in bits; the wires of the exact program with their proven widths,\n"
+        "products and effective bit operations (EBOPs), or why the model does not lower.",
     .options = options,
     .min_args = 1,
     .max_args = 1,

@@ -14,6 +14,9 @@
 
 bl_status bli_lower_inputs(bli_lowering *l)
 {
+    l->entered = bli_arena_array(l->arena, (size_t)bl_graph_num_inputs(l->g) + 1, sizeof *l->entered);
+    if (!l->entered)
+        return BL_NO_MEMORY;
     for (int v = 0; v < bl_graph_num_values(l->g); v++) {
         l->values[v].at.wire = -1;
         l->values[v].entering.input = -1;
@@ -90,11 +93,46 @@ static bl_status move(bli_lowering *l, const bl_node *n, bli_entering *e)
 }
 
 /* ---- the quantizer -------------------------------------------------------------------------------------------- */
+/* QONNX's Quant and BipolarQuant of one scale and no zero point, where a format of ours gives the same values. */
+static bool qonnx_format(const bli_lowering *l, const bl_node *n, bli_input *in)
+{
+    static const struct {
+        const char *word;
+        bl_rounding rounding;
+    } modes[] = {{"ROUND", BL_RND_CONV}, {"FLOOR", BL_TRN}, {"DOWN", BL_TRN_ZERO}};
+    const bool bipolar = strcmp(n->type, "BipolarQuant") == 0, is_signed = bl_node_int(n, "signed", 1) != 0;
+    const bool narrow = bl_node_int(n, "narrow", 1) != 0;
+    double zero = 0, bits = 1;
+    if ((!bipolar && strcmp(n->type, "Quant") != 0 && strcmp(n->type, "IntQuant") != 0) ||
+        !one_number(l, n->inputs[1], &in->grid.scale) || !(in->grid.scale > 0))
+        return false;
+    if (!bipolar && (!one_number(l, n->inputs[2], &zero) || !one_number(l, n->inputs[3], &bits) || zero != 0 ||
+                     bits != floor(bits) || bits < 1 || bits > 32 || (narrow && !is_signed)))
+        return false;
+    in->format = (bl_format){.kind = BL_FORMAT_BINARY, .is_signed = true, .bits = 1};
+    if (bipolar || (bits == 1 && is_signed))
+        return bl_format_parse(l->ctx, "binary", &in->format) == BL_OK;
+    in->format = (bl_format){
+        .kind = BL_FORMAT_INT, .is_signed = is_signed, .bits = (int)bits, .overflow = narrow ? BL_SAT_SYM : BL_SAT};
+    for (size_t i = 0; i < BLI_COUNT(modes); i++)
+        if (strcmp(bl_node_string(n, "rounding_mode", "ROUND"), modes[i].word) == 0) {
+            in->format.rounding = modes[i].rounding;
+            return true;
+        }
+    return false;
+}
+
+static bool is_quantizer(const bl_node *n)
+{
+    return strcmp(n->type, "Quantize") == 0 || strstr(n->type, "Quant") != NULL;
+}
+
 /* The node as format and grid; false: not one that an input can have. */
 static bl_status input_format(bli_lowering *l, const bl_node *n, bli_input *in, bool *ok)
 {
     bli_quant_spec *s;
-    *ok = false;
+    in->grid = (bl_grid){1, 0};
+    *ok = strcmp(n->type, "Quantize") != 0 && qonnx_format(l, n, in);
     if (strcmp(n->type, "Quantize") != 0)
         return BL_OK;
     BLI_TRY(bli_quant_spec_parse(l->ctx, n, true, l->arena, &s));
@@ -195,6 +233,9 @@ static bl_status enter(bli_lowering *l, const bl_node *n, const bli_entering *e)
     if (!ok)
         return bli_fail(l->ctx, BL_UNSUPPORTED,
                         "the input's quantizer must be a format with one scale (quantizer ste or lsq)");
+    if (l->entered[e->input])
+        return bli_fail(l->ctx, BL_UNSUPPORTED, "input '%s' has two quantizers; put one in front of both", v->name);
+    l->entered[e->input] = true;
     BLI_TRY(bli_builder_input(l->b, &in, c.layer, &e->shape, &to->at.wire));
     if (real_scale(&in) && in.format.kind != BL_FORMAT_FIXED && in.format.kind != BL_FORMAT_INT &&
         in.format.kind != BL_FORMAT_AFFINE && in.format.kind != BL_FORMAT_BINARY && in.format.kind != BL_FORMAT_TERNARY)
@@ -218,8 +259,7 @@ bl_status bli_lower_entering(bli_lowering *l, int node, bool *done)
         if (strcmp(n->type, "Transpose") == 0 || strcmp(n->type, "Slice") == 0)
             BLI_TRY(move(l, n, &e));
         else if (!only_views(n) && !normalises(l, n, slot, &e)) {
-            const bli_op *op = bli_op_find(n->type, n->domain);
-            if (op && strcmp(n->type, "Quantize") == 0)
+            if (is_quantizer(n) && slot == 0)
                 return enter(l, n, &e);
             return bli_fail(l->ctx, BL_UNSUPPORTED, "it reads the real numbers of input '%s'; give the input a format",
                             bl_graph_value(l->g, bl_graph_input(l->g, e.input))->name);

@@ -32,6 +32,7 @@ typedef struct bli_lowering {
     bli_state *values;    /* per value */
     bl_tensor *known;     /* per value: constants */
     bool *done;           /* per node: lowered with the node before */
+    bool *entered;        /* per graph input: it has its quantizer */
     const char *cut;
 } bli_lowering;
 

@@ -89,11 +89,16 @@ static bl_status scales_of(bli_form *f, const product *p, const bli_linear *a, c
     return BL_OK;
 }
 
-/* A bias on no common grid makes an exact sum depend on its order: it comes after the sum. */
+/* A bias on no common grid makes an exact sum depend on its order, or a number without a format makes it wide: it comes
+ * after the sum. */
 static bool spoils(const bli_form *f, const bl_node *n)
 {
-    return n->num_inputs > 2 && n->inputs[2] >= 0 && f->ranges[n->inputs[0]].on_grid &&
-           (f->ranges[n->inputs[1]].on_grid || bli_is_linear(f, n->inputs[1])) && !f->ranges[n->outputs[0]].on_grid;
+    const bli_range *y = &f->ranges[n->outputs[0]];
+    if (n->num_inputs < 3 || n->inputs[2] < 0 || !f->ranges[n->inputs[0]].on_grid ||
+        !(f->ranges[n->inputs[1]].on_grid || bli_is_linear(f, n->inputs[1])))
+        return false;
+    const bool raw = bli_form_value(f, n->inputs[2])->producer < 0;
+    return !y->on_grid || (raw && bli_range_steps(y) > 0x1p24);
 }
 
 bl_status bli_form_product(bli_form *f, int node, bool *done)

@@ -41,13 +41,17 @@ static bool rising(const bli_linear *l)
     return true;
 }
 
-/* Codes, or the value itself where it is exact and its result would not be: a constant then starts a scale of one. */
+/* Codes, or the value itself where it is exact and its result would not be, or only in float64 for the sake of a
+ * number that no format has touched: a constant then starts a scale of one. */
 static bl_status start(bli_form *f, int node, int input, bool *ok)
 {
     const bl_node *n = bl_graph_node(f->from, node);
-    const int v = n->inputs[input];
+    const int v = n->inputs[input], other = n->num_inputs > 1 ? n->inputs[1 - (input > 1 ? 1 : input)] : -1;
+    const bli_range *x = &f->ranges[v], *y = &f->ranges[n->outputs[0]];
     *ok = bli_is_linear(f, v);
-    if (*ok || f->known[v].data || !f->ranges[v].on_grid || f->ranges[n->outputs[0]].on_grid)
+    const bool raw = other >= 0 && bli_form_value(f, other)->producer < 0;
+    const bool widens = raw && bli_range_steps(x) <= 0x1p24 && bli_range_steps(y) > 0x1p24;
+    if (*ok || f->known[v].data || !x->on_grid || (y->on_grid && !widens))
         return BL_OK;
     *ok = true;
     return bli_form_begin(f, v);
