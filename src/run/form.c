@@ -102,6 +102,26 @@ bl_status bli_form_begin(bli_form *f, int value)
     return BL_OK;
 }
 
+bool bli_form_leaves(const bli_form *f, int value)
+{
+    static const char *const real[] = {"Add",  "Sub",      "Mul",     "Div",     "BatchNormalization",
+                                       "Relu", "Identity", "Flatten", "Reshape", "Softmax"};
+    for (int hops = 0; hops < 16; hops++) {
+        if (bli_graph_num_uses(f->from, value) != 1)
+            return false;
+        if (bli_graph_is_output(f->from, value))
+            return true;
+        const bl_node *n = bl_graph_node(f->from, bli_graph_first_user(f->from, value));
+        bool known = false;
+        for (size_t i = 0; i < BLI_COUNT(real); i++)
+            known = known || strcmp(real[i], n->type) == 0;
+        if (!known)
+            return false;
+        value = n->outputs[0];
+    }
+    return false;
+}
+
 bl_status bli_form_copy(bli_form *f, int node)
 {
     const bl_node *n = bl_graph_node(f->from, node);

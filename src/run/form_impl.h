@@ -60,6 +60,10 @@ static inline bool bli_is_linear(const bli_form *f, int value)
 /* An exact value as its own codes, with a scale of one.  Its plain value stays. */
 BL_MUST_CHECK bl_status bli_form_begin(bli_form *f, int value);
 
+/* Whether no quantizer reads value: real operations, one after the other, take it to an output.  Before a quantizer a
+ * sum stays exact, in float64 if it must, so that the quantizer sees no rounded one. */
+bool bli_form_leaves(const bli_form *f, int value);
+
 /* Quantizers (form_grid.c): a weight becomes a constant, with codes where its scale is real; an activation's codes. */
 BL_MUST_CHECK bl_status bli_form_whole(bli_form *f, int node);
 BL_MUST_CHECK bl_status bli_form_quantizer(bli_form *f, int node, bool *done);

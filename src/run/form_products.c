@@ -98,7 +98,7 @@ static bool spoils(const bli_form *f, const bl_node *n)
         !(f->ranges[n->inputs[1]].on_grid || bli_is_linear(f, n->inputs[1])))
         return false;
     const bool raw = bli_form_value(f, n->inputs[2])->producer < 0;
-    return !y->on_grid || (raw && bli_range_steps(y) > 0x1p24);
+    return !y->on_grid || (raw && bli_range_steps(y) > 0x1p24 && bli_form_leaves(f, n->outputs[0]));
 }
 
 bl_status bli_form_product(bli_form *f, int node, bool *done)

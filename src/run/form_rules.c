@@ -50,7 +50,8 @@ static bl_status start(bli_form *f, int node, int input, bool *ok)
     const bli_range *x = &f->ranges[v], *y = &f->ranges[n->outputs[0]];
     *ok = bli_is_linear(f, v);
     const bool raw = other >= 0 && bli_form_value(f, other)->producer < 0;
-    const bool widens = raw && bli_range_steps(x) <= 0x1p24 && bli_range_steps(y) > 0x1p24;
+    const bool widens =
+        raw && bli_range_steps(x) <= 0x1p24 && bli_range_steps(y) > 0x1p24 && bli_form_leaves(f, n->outputs[0]);
     if (*ok || f->known[v].data || !x->on_grid || (y->on_grid && !widens))
         return BL_OK;
     *ok = true;
