@@ -23,6 +23,7 @@ typedef struct cli_options {
     const char *family;
     bool place;
     int seeds, limit;
+    const char *name, *strategy, *reuse, *io, *clock, *part, *samples;
     const char *sets[CLI_MAX_SETS];
     int num_sets;
 } cli_options;
@@ -56,8 +57,7 @@ struct cli_command {
     bl_status (*run)(cli *c);
 };
 
-extern const cli_command cli_synth;
-extern const cli_command cli_train, cli_eval, cli_run, cli_inspect, cli_list, cli_help;
+extern const cli_command cli_train, cli_eval, cli_run, cli_inspect, cli_emit, cli_synth, cli_list, cli_help;
 extern const cli_option cli_common[];
 int cli_command_count(void);
 const cli_command *cli_command_at(int i);

@@ -97,6 +97,8 @@ void bli_body_end(bli_body *b, int loops);
 const char *bli_body_type(bli_body *b, bli_reach r, char buf[BLI_TYPE_ROOM]);
 /* "(int64_t)" where an operand must be widened to compute in range r; "" in HLS, whose operators widen. */
 const char *bli_body_cast(const bli_body *b, bli_reach r);
+/* The same for what stands beside a widened operand: only arithmetic modulo 2^64 needs it. */
+const char *bli_body_cast_more(const bli_body *b, bli_reach r);
 /* Declares the next v as the expression, computed in range `computed`, whose value lies in `value`. */
 void bli_body_value(bli_body *b, bli_reach computed, bli_reach value, const char *fmt, ...) BL_PRINTF(4, 5);
 /* A number that depends on the channel: a literal where all are equal, else table[c].  Into buf. */

@@ -22,7 +22,7 @@ void bli_body_work_loop(bli_body *b, const char *var, int64_t count)
 {
     bli_body_loop(b, var, count);
     if (b->work_pragma != NULL)
-        bli_text_line(b->code, "%s", b->work_pragma);
+        bli_text_put(b->code, "%s\n", b->work_pragma);
 }
 
 void bli_body_end(bli_body *b, int loops)
@@ -42,6 +42,11 @@ const char *bli_body_cast(const bli_body *b, bli_reach r)
         return "";
     const char *type = bli_type_computed(r);
     return strcmp(type, "int32_t") == 0 ? "(int32_t)" : strcmp(type, "int64_t") == 0 ? "(int64_t)" : "(uint64_t)";
+}
+
+const char *bli_body_cast_more(const bli_body *b, bli_reach r)
+{
+    return b->hls || strcmp(bli_type_computed(r), "uint64_t") != 0 ? "" : "(uint64_t)";
 }
 
 const char *bli_body_number(const bli_body *b, int64_t v, char buf[BLI_TYPE_ROOM])
@@ -166,11 +171,11 @@ static bli_reach affine_range(const bli_body *b, const bli_prim_op *op)
 static void multiply_add(bli_body *b, const bli_prim_op *op, bli_reach r, bli_reach value)
 {
     char weight[BLI_EXPR_ROOM], bias[BLI_EXPR_ROOM] = "0";
-    const char *cast = bli_body_cast(b, r);
+    const char *cast = bli_body_cast(b, r), *more = bli_body_cast_more(b, r);
     bli_body_param(b, op, "scale", op->weight, op->channels, weight);
     if (op->bias != NULL)
         bli_body_param(b, op, "offset", op->bias, op->channels, bias);
-    bli_body_value(b, r, value, "%sv%d * %s%s + %s%s", cast, b->var, cast, weight, cast, bias);
+    bli_body_value(b, r, value, "%sv%d * %s%s + %s%s", cast, b->var, more, weight, more, bias);
 }
 
 static void apply_affine(bli_body *b, const bli_prim_op *op)
@@ -413,7 +418,7 @@ static void apply_threshold(bli_body *b, const bli_prim_op *op)
     else
         snprintf(step, sizeof step, "%s[%sk]", bli_body_table(b, op, "step", op->step, n), at);
     bli_body_param(b, op, "base", op->base, op->channels, base);
-    const char *t = bli_body_type(b, r, type), *cast = bli_body_cast(b, r);
+    const char *t = bli_body_type(b, r, type), *cast = bli_body_cast_more(b, r);
     bli_text_line(b->code, "%s s%d = %s%s;", t, sum, cast, base);
     bli_body_loop(b, "k", op->length);
     bli_text_open(b->code, "if (v%d >= %s[%sk])", v, thresholds, at);

@@ -161,7 +161,7 @@ static void combine(bli_body *b, const char *p, const char *q)
     b->var = -1;
     if (op->kind == BLI_PRIM_MUL) {
         r = bli_reach_join(bli_reach_join(x, y), bli_reach_mul(x, y));
-        bli_body_value(b, r, out, "%s%s * %s%s", bli_body_cast(b, r), p, bli_body_cast(b, r), q);
+        bli_body_value(b, r, out, "%s%s * %s%s", bli_body_cast(b, r), p, bli_body_cast_more(b, r), q);
         return;
     }
     if (op->kind == BLI_PRIM_MIN || op->kind == BLI_PRIM_MAX) {
@@ -210,7 +210,7 @@ static void begin_sum(bli_body *b, bli_reach r, const char *first)
 {
     char type[BLI_TYPE_ROOM];
     const char *t = bli_body_type(b, r, type);
-    bli_text_line(b->code, "%s sum = %s%s;", t, bli_body_cast(b, r), first);
+    bli_text_line(b->code, "%s sum = %s%s;", t, bli_body_cast_more(b, r), first);
 }
 
 static void end_sum(bli_body *b, bli_reach r, const bli_prim_op *op)
@@ -241,7 +241,8 @@ static void head_dense(bli_body *b)
     bli_body_work_loop(b, "c", m);
     begin_sum(b, r, bias);
     bli_body_loop(b, "k", k);
-    bli_text_line(b->code, "sum += %s%s[%sk] * %s%s[c * %lld + k];", cast, b->in[0], row, cast, table, (long long)k);
+    bli_text_line(b->code, "sum += %s%s[%sk] * %s%s[c * %lld + k];", cast, b->in[0], row, bli_body_cast_more(b, r),
+                  table, (long long)k);
     bli_body_end(b, 1);
     end_sum(b, r, op);
     bli_body_finish(b, "%sc", out);
@@ -265,7 +266,7 @@ static void head_dot(bli_body *b)
     begin_sum(b, r, "0");
     bli_body_loop(b, "k", k);
     bli_text_line(b->code, "sum += %s%s[(g * %lld + r) * %lld + k] * %s%s[(g * %lld + k) * %lld + c];", cast, b->in[0],
-                  (long long)n, (long long)k, cast, b->in[1], (long long)k, (long long)m);
+                  (long long)n, (long long)k, bli_body_cast_more(b, r), b->in[1], (long long)k, (long long)m);
     bli_body_end(b, 1);
     end_sum(b, r, op);
     bli_body_finish(b, "(g * %lld + r) * %lld + c", (long long)n, (long long)m);
@@ -396,7 +397,7 @@ static void gather_by_table(bli_body *b, const bli_prim_op *op, const char *inde
     bli_reach r = bli_reach_join(input_range(b, 0), (bli_reach){fills ? op->fill : 0, fills ? op->fill : 0});
     bli_reach out = bli_reach_wire(&b->p->wires[op->out]);
     if (b->hls)
-        bli_text_line(b->code, "const int at = %s[%s].to_int();", table, index);
+        bli_text_line(b->code, "const int at = int(%s[%s]);", table, index);
     else
         bli_text_line(b->code, "const int32_t at = (int32_t)%s[%s];", table, index);
     b->var = -1;

@@ -92,14 +92,14 @@ void bli_body_conv(bli_body *b)
         snprintf(first, sizeof first, " + c / %lld * %lld", (long long)outputs, (long long)per_group);
     positions_loops(b, &v);
     bli_body_work_loop(b, "c", m);
-    bli_text_line(b->code, "%s sum = %s%s;", bli_body_type(b, r, type), cast, bias);
+    bli_text_line(b->code, "%s sum = %s%s;", bli_body_type(b, r, type), bli_body_cast_more(b, r), bias);
     if (!bli_view_is_empty(&v)) {
         bli_body_taps(b, &op->window, &v);
         bli_body_loop(b, "k", per_group);
         bli_text_line(b->code, "sum += %s%s[(h * %lld + w) * %lld%s + k] *", cast, b->in[0], (long long)v.in[1],
                       (long long)v.channels, first);
-        bli_text_line(b->code, "       %s%s[((c * %d + kh) * %d + kw) * %lld + k];", cast, table, op->window.kernel[0],
-                      op->window.kernel[1], (long long)per_group);
+        bli_text_line(b->code, "       %s%s[((c * %d + kh) * %d + kw) * %lld + k];", bli_body_cast_more(b, r), table,
+                      op->window.kernel[0], op->window.kernel[1], (long long)per_group);
         bli_body_end(b, 3);
     }
     b->var = -1;
@@ -133,7 +133,7 @@ void bli_body_pool(bli_body *b)
     const char *cast = bli_body_cast(b, r);
     positions_loops(b, &v);
     bli_body_work_loop(b, "c", v.channels);
-    bli_text_line(b->code, "%s sum = %s%s;", bli_body_type(b, r, type), cast,
+    bli_text_line(b->code, "%s sum = %s%s;", bli_body_type(b, r, type), bli_body_cast_more(b, r),
                   sum ? "0" : bli_body_number(b, (int64_t)x.low, number));
     if (!bli_view_is_empty(&v))
         pool_taps(b, op, &v, cast);

@@ -64,7 +64,7 @@ expect 2 "option '--out' needs a value" "$cli" train plane.yaml --out
 expect 2 "--threads 'x' (expected a whole number" "$cli" train plane.yaml --threads x
 expect 2 "usage: bitlathe train RECIPE" "$cli" train
 expect 2 "usage: bitlathe eval MODEL" "$cli" eval a b
-for command in train eval run inspect list help; do
+for command in train eval run inspect emit list help; do
     expect 0 "usage: bitlathe $command" "$cli" "$command" --help
     expect 0 "usage: bitlathe $command" "$cli" help "$command"
 done
@@ -155,6 +155,20 @@ expect 1 "nowhere" "$cli" eval nowhere.onnx --data plane.csv
 expect 1 "plane.csv" "$cli" eval plane.csv --data plane.csv
 expect 0 "fixed<6,2,RND,SAT_SYM>" "$cli" inspect plane.onnx
 expect_json count 82 "$cli" inspect plane.onnx --json
+
+# emission
+sed 's/, normalize: {standardize: true}//; s/activation: /bias: "fixed<8,3,RND,SAT>", activation: /' plane.yaml >whole.yaml
+expect 0 "model: whole.onnx" "$cli" train whole.yaml --quiet --set train.epochs=1 --out whole.onnx
+expect 0 "c project of whole.onnx" "$cli" emit whole.onnx --out sources
+expect 0 "hls project of whole.onnx" "$cli" emit whole.onnx --target hls --strategy resource --reuse 5 --io stream --out project
+expect_json target hls "$cli" emit whole.onnx --target hls --strategy da --clock 4 --out project --json
+expect 2 "expected one of c, hls" "$cli" emit whole.onnx --target vhdl --out other
+expect 2 "--out DIR is missing" "$cli" emit whole.onnx
+expect 2 "--clock '0'" "$cli" emit whole.onnx --target hls --clock 0 --out other
+expect 2 "--reuse 'x'" "$cli" emit whole.onnx --target hls --strategy resource --reuse x --out other
+expect 1 "is a file, not a folder" "$cli" emit whole.onnx --out plane.csv
+expect 1 "thesis" sh -c "mkdir mine && touch mine/thesis && '$cli' emit whole.onnx --out mine"
+[ ! -e other ] || { echo "FAILED: a refused emission left something"; failures=$((failures + 1)); }
 python=${BITLATHE_SOURCE:-.}/build/venv/bin/python
 if "$python" -c 'import numpy' 2>/dev/null; then
     "$python" -c 'import numpy as n; n.save("x.npy", n.linspace(-1, 1, 20, dtype="f4").reshape(10, 2)); n.save("bad.npy", n.zeros((4, 3), "f4"))'

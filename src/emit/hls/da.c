@@ -145,13 +145,17 @@ static void put_function(job *j, const bli_adder_graph *g, const char *name)
     bli_text_blank(&h->code);
 }
 
+/* A layer past the graph's limit of 2^59 is done by products instead. */
 void bli_hls_da(bli_hls *h, const bli_group *g, const char *name)
 {
     job j = {.h = h, .g = g};
     bli_adder_graph *graph = NULL;
     bl_status s = h->failed == BL_OK ? solve(&j, &graph) : h->failed;
+    h->no_da = s == BL_LIMIT;
     if (s == BL_OK)
         put_function(&j, graph, name);
+    else if (s == BL_LIMIT)
+        bli_log(h->job->ctx, BL_LOG_INFO, "%s; its products are computed instead", bl_context_message(h->job->ctx));
     else
         h->failed = s;
     bli_adder_graph_destroy(graph);

@@ -8,10 +8,17 @@
 
 #include "emit/hls/hls.h"
 
-enum { MOST_ELEMENTS = 1 << 26 };
+enum { MOST_ELEMENTS = 1 << 26, LARGE_TABLE = 1024 };
 
 /* ---- tables -------------------------------------------------------------------------------------------------------
  */
+/* The type of plain C++ that holds the numbers. */
+static const char *plain_type(bli_reach r)
+{
+    int size = bli_type_size((bli_reach){r.low < 0 ? r.low : -1, r.high});
+    return size == 1 ? "signed char" : size == 2 ? "short" : size == 4 ? "int" : "long long";
+}
+
 static void write_table(bli_hls *h, const char *name, const int64_t *values, int64_t count)
 {
     char path[BLI_NAME_LONGEST + 32], type[BLI_TYPE_ROOM];
@@ -21,12 +28,19 @@ static void write_table(bli_hls *h, const char *name, const int64_t *values, int
     bli_text_init(&t, h->job->ctx);
     bli_type_exact(bli_reach_values(values, count), type);
     bli_text_line(&t, "// %s: %lld constants", name, (long long)count);
+    if (count > LARGE_TABLE) { /* g++ would make a constructor's call of every ap_int: a minute for 50,000 */
+        bli_text_put(&t, "#ifdef __SYNTHESIS__\n#define TABLE_TYPE %s\n#else\n#define TABLE_TYPE %s\n#endif\n", type,
+                     plain_type(bli_reach_values(values, count)));
+        snprintf(type, sizeof type, "TABLE_TYPE");
+    }
     bli_text_open(&t, "static const %s %s[%lld] = {", type, name, (long long)(count > 0 ? count : 1));
     if (count > 0)
         bli_text_numbers(&t, values, count);
     else
         bli_text_line(&t, "0");
     bli_text_close(&t, "};");
+    if (count > LARGE_TABLE)
+        bli_text_put(&t, "#undef TABLE_TYPE\n");
     snprintf(path, sizeof path, "firmware/weights/%s.h", name);
     h->failed = bli_project_text(h->job->project, path, &t);
     bli_text_free(&t);

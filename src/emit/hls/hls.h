@@ -30,6 +30,7 @@ typedef struct bli_hls {
     bli_text code;       /* functions of <name>.cpp */
     bli_text weights;    /* the table in writing */
     bli_text parameters, defines;
+    bool no_da;       /* the group in writing has no adder graph */
     bl_status failed; /* of a file of weights */
 } bli_hls;
 

@@ -103,7 +103,7 @@ static void put_sums(bli_hls *h, const bli_group *g, const char *taps, int64_t m
 {
     const bli_prim_op *op = g->ops[0];
     char bias[BLI_EXPR_ROOM] = "0", name[BLI_NAME_LONGEST + 8];
-    if (h->strategy == BLI_DA) {
+    if (h->strategy == BLI_DA && !h->no_da) {
         bli_text_line(&h->code, "%s(%s, acc);", da_name(g, name), taps);
         return;
     }

@@ -3,6 +3,7 @@
 
 #include <string.h>
 
+#include "bitlathe/emit.h"
 #include "bitlathe/model.h"
 #include "op/quantizer.h"
 #include "pass/pass.h"
@@ -39,6 +40,15 @@ static bool at_readers(int i, bl_list_entry *out)
     if (!bl_reader_at(i, &reader))
         return false;
     *out = (bl_list_entry){reader.name, reader.help, NULL};
+    return true;
+}
+
+static bool at_targets(int i, bl_list_entry *out)
+{
+    bl_emit_target target;
+    if (!bl_emit_target_at(i, &target))
+        return false;
+    *out = (bl_list_entry){target.name, target.help, NULL};
     return true;
 }
 
@@ -178,6 +188,7 @@ static const struct kind {
     {"quantizers", "what brings values into a format while training", at_quantizers},
     {"passes", "what changes a graph into another", at_passes},
     {"readers", "files that models are read from", at_readers},
+    {"targets", "sources that a model is emitted as", at_targets},
     {"places", "where precision may drop", at_places},
     {"presets", "published schemes of low-precision training", at_presets},
     {"optimizers", "train.optimizer", at_optimizers},
