@@ -140,6 +140,7 @@ bl_status bli_step_product(bli_exec_plan *plan, int i, bli_step *step, int *last
 bl_status bli_step_element(bli_exec_plan *plan, int i, bli_step *step, int *last, bool *made);
 bl_status bli_step_pool(bli_exec_plan *plan, int i, bli_step *step, int *last, bool *made);
 bl_status bli_step_move(bli_exec_plan *plan, int i, bli_step *step, int *last, bool *made);
+bl_status bli_step_copy(bli_exec_plan *plan, int i, bli_step *step, int *last, bool *made);
 bl_status bli_step_plain(bli_exec_plan *plan, int i, bli_step *step, int *last, bool *made);
 /* What a product of wire x and these constants needs x to be stored as. */
 bli_store bli_product_store(const bli_exec_plan *plan, int i);

@@ -70,7 +70,8 @@ static bool widen(bli_exec_plan *plan)
             continue;
         bli_place *in = &plan->places[op->in[0]], *out = &plan->places[i];
         bli_store want = in->store;
-        if (op->kind == BLI_PRIM_DENSE || op->kind == BLI_PRIM_CONV) {
+        if (op->kind == BLI_PRIM_DENSE || op->kind == BLI_PRIM_CONV || op->kind == BLI_PRIM_SUMPOOL ||
+            op->kind == BLI_PRIM_REDUCE_SUM) {
             const bli_store need = bli_product_store(plan, i);
             want = need < want ? want : need;
         } else if (op->kind == BLI_PRIM_RESHAPE) {

@@ -1,8 +1,8 @@
 /* plan.c: a program's ops become steps, each by the first maker that takes it, and places get their memory. */
 #include "exec/exec.h"
 
-static const bli_step_maker makers[] = {bli_step_move, bli_step_product, bli_step_element, bli_step_pool,
-                                        bli_step_plain};
+static const bli_step_maker makers[] = {bli_step_move, bli_step_product, bli_step_element,
+                                        bli_step_pool, bli_step_copy,    bli_step_plain};
 
 /* The op, and the ops that its step swallows, are done. */
 static bl_status make_step(bli_exec_plan *plan, int i, bool *done)

@@ -1,4 +1,5 @@
-/* step_move.c: RESHAPE and CONST, which do nothing, and any other op by the plain loop of its rule. */
+/* step_move.c: RESHAPE and CONST, which do nothing; GATHER and CONCAT, which copy; any other op by the plain loop of
+ * its rule. */
 #include <string.h>
 
 #include "exec/exec.h"
@@ -8,6 +9,79 @@ static void run_nothing(const bli_step *s, const bli_run *r)
     (void)s;
     (void)r;
 }
+
+/* ---- GATHER and CONCAT between places alike
+ * --------------------------------------------------------------------------- */
+
+#define GATHER(name, type)                                                                                             \
+    static void name(const bli_prim_op *op, const void *x, int64_t n, int64_t fill, void *y)                           \
+    {                                                                                                                  \
+        for (int64_t i = 0; i < n; i++)                                                                                \
+            ((type *)y)[i] = op->index[i] < 0 ? (type)fill : ((const type *)x)[op->index[i]];                          \
+    }
+GATHER(gather_8, uint8_t)
+GATHER(gather_16, int16_t)
+GATHER(gather_32, int32_t)
+GATHER(gather_64, int64_t)
+
+static void run_gather(const bli_step *s, const bli_run *r)
+{
+    static void (*const loops[])(const bli_prim_op *, const void *, int64_t, int64_t, void *) = {gather_8, gather_16,
+                                                                                                 gather_32, gather_64};
+    const int64_t fill = s->op->fill - (s->out->store == BLI_STORE_8 ? s->out->bias : 0);
+    for (int64_t i = 0; i < r->samples; i++)
+        loops[s->out->store](s->op, bli_place_at(s->in[0], r, i), s->out->count, fill, bli_place_at(s->out, r, i));
+}
+
+/* Bytes of an input that lie together in the result. */
+static size_t block_bytes(const bli_exec_plan *plan, int wire, int axis)
+{
+    const bl_shape *shape = &plan->program->wires[wire].shape;
+    int64_t n = 1;
+    for (int d = axis; d < shape->rank; d++)
+        n *= shape->dim[d];
+    return (size_t)n << plan->places[wire].store;
+}
+
+static void run_concat(const bli_step *s, const bli_run *r)
+{
+    const bli_prim_op *op = s->op;
+    const size_t row = block_bytes(r->plan, op->out, op->axis);
+    for (int64_t i = 0; i < r->samples; i++) {
+        char *y = bli_place_at(s->out, r, i), *end = y + s->out->stride;
+        for (int k = 0; k < op->num_in; k++) {
+            const size_t block = block_bytes(r->plan, op->in[k], op->axis);
+            const char *x = bli_place_at(&r->plan->places[op->in[k]], r, i);
+            for (char *to = y; to < end && block > 0; to += row, x += block)
+                memcpy(to, x, block);
+            y += block;
+        }
+    }
+}
+
+static bool alike(const bli_place *a, const bli_place *b)
+{
+    return a->store != BLI_STORE_BITS && a->store == b->store && (a->store != BLI_STORE_8 || a->bias == b->bias);
+}
+
+bl_status bli_step_copy(bli_exec_plan *plan, int i, bli_step *step, int *last, bool *made)
+{
+    const bli_prim_op *op = &plan->program->ops[i];
+    step->out = &plan->places[i];
+    *last = i;
+    *made = (op->kind == BLI_PRIM_GATHER || op->kind == BLI_PRIM_CONCAT) && plan->program->wires[i].count > 0;
+    for (int k = 0; *made && k < op->num_in; k++)
+        *made = alike(&plan->places[op->in[k]], step->out);
+    if (!*made)
+        return BL_OK;
+    step->in[0] = &plan->places[op->in[0]];
+    step->run = op->kind == BLI_PRIM_GATHER ? run_gather : run_concat;
+    plan->cost += (double)plan->program->wires[i].count * 2;
+    return BL_OK;
+}
+
+/* ---- RESHAPE, CONST, the rest
+ * ------------------------------------------------------------------------------------------ */
 
 bl_status bli_step_move(bli_exec_plan *plan, int i, bli_step *step, int *last, bool *made)
 {

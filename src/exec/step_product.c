@@ -9,6 +9,46 @@
 
 #include "exec/exec.h"
 
+/* ---- sums of windows as convolutions
+ * ---------------------------------------------------------------------------------- */
+
+/* Axes 0 .. rank-2: every position of every channel. */
+static bool sums_positions(const bli_prim_op *op, int rank)
+{
+    bool all = op->kind == BLI_PRIM_REDUCE_SUM && (rank == 2 || rank == 3) && op->num_axes == rank - 1;
+    for (int k = 0; all && k < op->num_axes; k++)
+        all = op->axes[k] == k;
+    return all;
+}
+
+/* SUMPOOL, and REDUCE_SUM over all positions, as the grouped CONV by ones that they are; other ops as they are.  NULL:
+ * not a product. */
+static bl_status as_product(const bli_exec_plan *plan, int i, bli_prim_op *room, const bli_prim_op **out)
+{
+    const bli_program *p = plan->program;
+    const bli_prim_op *op = &p->ops[i];
+    const bl_shape *in = op->num_in > 0 ? &p->wires[op->in[0]].shape : NULL;
+    *out = op->kind == BLI_PRIM_DENSE || op->kind == BLI_PRIM_CONV ? op : NULL;
+    if (*out != NULL || (op->kind != BLI_PRIM_SUMPOOL && (in == NULL || !sums_positions(op, in->rank))) ||
+        p->wires[i].count == 0 || p->wires[op->in[0]].count == 0)
+        return BL_OK;
+    *room = *op;
+    room->kind = BLI_PRIM_CONV;
+    room->channels = bli_last(in);
+    if (op->kind == BLI_PRIM_REDUCE_SUM)
+        room->window = (bli_window){{(int)in->dim[0], in->rank == 3 ? (int)in->dim[1] : 1}, {1, 1}, {1, 1}, {0}, 1};
+    room->window.groups = (int)room->channels;
+    const int64_t n = room->channels * room->window.kernel[0] * room->window.kernel[1];
+    int64_t *ones = bli_arena_array(plan->arena, (size_t)n, sizeof *ones);
+    if (ones == NULL)
+        return BL_NO_MEMORY;
+    for (int64_t k = 0; k < n; k++)
+        ones[k] = 1;
+    room->weight = ones;
+    *out = room;
+    return BL_OK;
+}
+
 /* ---- which product --------------------------------------------------------------------------------------------------
  */
 
@@ -80,6 +120,8 @@ bli_store bli_product_store(const bli_exec_plan *plan, int i)
     int64_t low = 0, high = 0;
     if (out.low < INT32_MIN || out.high > INT32_MAX)
         return BLI_STORE_64;
+    if (op->kind != BLI_PRIM_DENSE && op->kind != BLI_PRIM_CONV)
+        return BLI_STORE_8; /* ones */
     for (int64_t k = 0; k < num_weights(p, op); k++) {
         low = op->weight[k] < low ? op->weight[k] : low;
         high = op->weight[k] > high ? op->weight[k] : high;
@@ -372,7 +414,7 @@ static void choose_kernel(const packing *k, bli_step *step)
 static void plan_image(const bli_program *p, const bli_prim_op *op, const runs *r, bli_step *step)
 {
     const bli_window *w = &op->window;
-    const bl_shape *in = &p->wires[op->in[0]].shape, *out = &p->wires[step->op->out].shape;
+    const bl_shape *in = &p->wires[op->in[0]].shape, *out = &p->wires[op->out].shape;
     const int64_t size = (int64_t)1 << step->in[0]->store, channels = bli_last(in);
     const bool flat = in->rank == 2;
     step->image[0] = flat ? 1 : in->dim[0];
@@ -431,8 +473,12 @@ static void plan_memory(bli_exec_plan *plan, bli_step *step)
 bl_status bli_step_product(bli_exec_plan *plan, int i, bli_step *step, int *last, bool *made)
 {
     const bli_program *p = plan->program;
-    const bli_prim_op *op = &p->ops[i];
-    *made = (op->kind == BLI_PRIM_DENSE || op->kind == BLI_PRIM_CONV) && op->channels > 0;
+    const bli_prim_op *op;
+    bli_prim_op *room = bli_arena_alloc(plan->arena, sizeof *room);
+    if (room == NULL)
+        return BL_NO_MEMORY;
+    BLI_TRY(as_product(plan, i, room, &op));
+    *made = op != NULL && op->channels > 0;
     if (!*made)
         return BL_OK;
     static const int each[] = {4, 2, 1, 1, 32};

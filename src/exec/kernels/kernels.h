@@ -105,7 +105,6 @@ typedef struct bli_exec_kernels {
     void (*encode)(const bli_encode *e, const float *x, int64_t n, int32_t *v);
     /* y = max(y, x), bytes. */
     void (*max8)(const uint8_t *x, int64_t n, uint8_t *y);
-    void (*max16)(const int16_t *x, int64_t n, int16_t *y);
     /* For each of `positions`: n channels, the greatest of `taps` rows at x + step, a position's first at x + move. */
     void (*taps8)(const uint8_t *x, int64_t step, int64_t taps, int64_t move, int64_t positions, int64_t n, uint8_t *y);
 } bli_exec_kernels;
