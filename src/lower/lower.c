@@ -212,11 +212,34 @@ static bl_status by_chain(bli_lowering *l, const bli_op *op, bli_lower_call *c)
         take(l, c);
         return BL_OK;
     }
+    if (wires > 1 && c->x[0].wire >= 0 && c->x[1].wire >= 0 && (c->x[0].chain || c->x[1].chain))
+        return bli_fail(l->ctx, BL_UNSUPPORTED,
+                        "'%s' and '%s' have no common step; bring both into formats whose steps are powers of two (a "
+                        "quantizer after each: fixed, or scale learned_po2)",
+                        c->in[0]->name, c->in[1]->name);
     for (int i = 0; i < n->num_inputs && i < BLI_MAX_IN; i++)
         if (c->x[i].chain)
             return bli_fail(l->ctx, BL_UNSUPPORTED, "'%s' has no common step here; put a quantizer after '%s'",
                             c->in[i]->name, c->in[i]->name);
     return bli_fail(l->ctx, BL_UNSUPPORTED, "operator %s does not become integers", n->type);
+}
+
+/* Formats that are for training only, by name. */
+static bl_status refuse_format(bli_lowering *l, const bl_node *n)
+{
+    enum { MOST_FLOAT_BITS = 8 };
+    bl_format f;
+    const char *text = strcmp(n->type, "Quantize") == 0 ? bl_node_string(n, "format", NULL) : NULL;
+    if (!text)
+        return BL_OK;
+    BLI_TRY(bl_format_parse(l->ctx, text, &f));
+    if (f.kind == BL_FORMAT_FLOAT32 || (f.kind == BL_FORMAT_FLOAT && f.bits > MOST_FLOAT_BITS))
+        return bli_fail(l->ctx, BL_UNSUPPORTED, "%s is for training only; integers take floats of at most %d bits",
+                        text, (int)MOST_FLOAT_BITS);
+    return f.kind == BL_FORMAT_MX
+               ? bli_fail(l->ctx, BL_UNSUPPORTED,
+                          "%s has a scale for each block of an activation; give it another format", text)
+               : BL_OK;
 }
 
 static bl_status lower_node(bli_lowering *l, int node)
@@ -227,6 +250,7 @@ static bl_status lower_node(bli_lowering *l, int node)
     bli_lower_call c;
     if (l->done[node])
         return BL_OK;
+    BLI_TRY(refuse_format(l, n));
     BLI_TRY(bli_lower_entering(l, node, &done));
     if (done || (n->num_inputs > 0 && n->inputs[0] >= 0 && take_coded(l, n)))
         return BL_OK;
