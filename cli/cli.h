@@ -20,10 +20,10 @@ typedef struct cli_options {
     const char *seed;
     bool resume, no_test, no_model, check, as_float, exact, man, recipe;
     const char *out, *data, *split, *target, *shape, *loss, *input, *output, *trace;
-    const char *family;
+    const char *family, *simulator, *strategy;
     bool place;
     int seeds, limit;
-    const char *name, *strategy, *reuse, *io, *clock, *part, *samples;
+    const char *name, *reuse, *io, *clock, *part, *samples;
     const char *sets[CLI_MAX_SETS];
     int num_sets;
 } cli_options;
@@ -57,7 +57,7 @@ struct cli_command {
     bl_status (*run)(cli *c);
 };
 
-extern const cli_command cli_train, cli_eval, cli_run, cli_inspect, cli_emit, cli_synth, cli_list, cli_help;
+extern const cli_command cli_train, cli_eval, cli_run, cli_inspect, cli_emit, cli_synth, cli_verify, cli_list, cli_help;
 extern const cli_option cli_common[];
 int cli_command_count(void);
 const cli_command *cli_command_at(int i);

@@ -8,7 +8,7 @@ static const cli_option options[] = {
     {"out", CLI_TEXT, "DIR", "where: a new or empty folder, or an earlier project, which is replaced",
      offsetof(cli_options, out)},
     {"name", CLI_TEXT, "NAME", "of functions and files; default: the model's", offsetof(cli_options, name)},
-    {"strategy", CLI_TEXT, "S", "latency (default), resource, da: distributed arithmetic",
+    {"strategy", CLI_TEXT, "S", "latency (default), resource, da: distributed arithmetic; verilog: da3",
      offsetof(cli_options, strategy)},
     {"reuse", CLI_TEXT, "N", "resource: products per multiplier; the nearest valid factor is taken",
      offsetof(cli_options, reuse)},

@@ -5,8 +5,8 @@
 
 #include "cli.h"
 
-static const cli_command *const commands[] = {&cli_train, &cli_eval,  &cli_run,  &cli_inspect,
-                                              &cli_emit,  &cli_synth, &cli_list, &cli_help};
+static const cli_command *const commands[] = {&cli_train, &cli_eval,   &cli_run,  &cli_inspect, &cli_emit,
+                                              &cli_synth, &cli_verify, &cli_list, &cli_help};
 
 int cli_command_count(void)
 {

@@ -16,4 +16,5 @@
 #include "bitlathe/synth.h"
 #include "bitlathe/tensor.h"
 #include "bitlathe/train.h"
+#include "bitlathe/verify.h"
 #endif

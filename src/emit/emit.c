@@ -114,7 +114,8 @@ static bl_status write_project(const bli_emit_backend *b, bli_emit_job *job, con
     return s;
 }
 
-bl_status bli_emit(bl_context *ctx, const bli_program *p, const char *folder, const bl_emit_options *options)
+bl_status bli_emit_with(bl_context *ctx, const bli_program *p, const char *folder, const bl_emit_options *options,
+                        const bli_vectors *vectors)
 {
     static const bl_emit_options none = {0};
     const bl_emit_options *given = options != NULL ? options : &none;
@@ -122,13 +123,18 @@ bl_status bli_emit(bl_context *ctx, const bli_program *p, const char *folder, co
     BLI_TRY(find_backend(ctx, given->target != NULL ? given->target : "c", &b));
     BLI_TRY(check_options(ctx, b, given));
     bl_emit_options o = complete(given, p);
-    bli_emit_job job = {.ctx = ctx, .program = p, .options = &o};
+    bli_emit_job job = {.ctx = ctx, .program = p, .options = &o, .vectors = vectors};
     BLI_TRY(bli_names_create(ctx, &job.names));
     bl_status s = bli_names_take(job.names, o.name, &job.name);
     if (s == BL_OK)
         s = bli_within(ctx, write_project(b, &job, folder), "emit %s", b->name);
     bli_names_destroy(job.names);
     return s;
+}
+
+bl_status bli_emit(bl_context *ctx, const bli_program *p, const char *folder, const bl_emit_options *options)
+{
+    return bli_emit_with(ctx, p, folder, options, NULL);
 }
 
 bl_status bl_emit(bl_context *ctx, const bl_program *program, const char *folder, const bl_emit_options *options)

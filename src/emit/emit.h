@@ -79,6 +79,9 @@ typedef struct bli_vectors {
     int64_t **inputs;  /* [num_inputs]: samples x count codes */
     int64_t **outputs; /* [num_outputs] */
 } bli_vectors;
+/* The samples of a job: those given to it, or new ones.  Free them as others. */
+struct bli_emit_job;
+BL_MUST_CHECK bl_status bli_vectors_of_job(const struct bli_emit_job *job, bli_vectors *out);
 BL_MUST_CHECK bl_status bli_vectors_create(const bli_program *p, int samples, uint64_t seed, bli_vectors *out);
 void bli_vectors_free(bli_vectors *v);
 
@@ -90,6 +93,7 @@ typedef struct bli_emit_job {
     const char *name;               /* of the project: an identifier */
     bli_names *names;               /* name is taken in it */
     bli_project *project;
+    const bli_vectors *vectors; /* NULL: the backend makes its own */
 } bli_emit_job;
 
 typedef struct bli_emit_backend {
@@ -100,6 +104,9 @@ typedef struct bli_emit_backend {
 
 extern const bli_emit_backend bli_emit_c, bli_emit_hls, bli_emit_verilog;
 
+/* vectors: samples for the bench instead of new ones, or NULL. */
+BL_MUST_CHECK bl_status bli_emit_with(bl_context *ctx, const bli_program *p, const char *folder,
+                                      const bl_emit_options *options, const bli_vectors *vectors);
 BL_MUST_CHECK bl_status bli_emit(bl_context *ctx, const bli_program *p, const char *folder,
                                  const bl_emit_options *options);
 

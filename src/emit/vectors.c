@@ -121,6 +121,15 @@ bl_status bli_vectors_create(const bli_program *p, int samples, uint64_t seed, b
     return s;
 }
 
+bl_status bli_vectors_of_job(const struct bli_emit_job *job, bli_vectors *out)
+{
+    if (job->vectors == NULL)
+        return bli_vectors_create(job->program, job->options->samples, job->options->seed, out);
+    *out = *job->vectors;
+    out->arena = NULL; /* stays the owner's */
+    return BL_OK;
+}
+
 void bli_vectors_free(bli_vectors *v)
 {
     bli_arena_destroy(v->arena);

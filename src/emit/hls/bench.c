@@ -25,7 +25,7 @@ static bl_status write_data(bli_hls *h)
 {
     static const char *const paths[] = {"tb_data/tb_output_predictions.dat", "tb_data/tb_input_features.dat"};
     bli_vectors v;
-    BLI_TRY(bli_vectors_create(h->p, h->job->options->samples, h->job->options->seed, &v));
+    BLI_TRY(bli_vectors_of_job(h->job, &v));
     bl_status s = BL_OK;
     for (int inputs = 1; inputs >= 0 && s == BL_OK; inputs--) {
         bli_text t;

@@ -29,6 +29,14 @@ static bli_verilog_field field_of(const bli_program *p, int wire, int64_t *bits)
     return f;
 }
 
+int64_t bli_verilog_fields(const bli_program *p, bool inputs, bli_verilog_field *out)
+{
+    int64_t bits = 0;
+    for (int i = 0; i < (inputs ? p->num_inputs : p->num_outputs); i++)
+        out[i] = field_of(p, inputs ? p->inputs[i].wire : p->outputs[i].wire, &bits);
+    return bits;
+}
+
 static bl_status place_fields(bli_verilog *v)
 {
     const bli_program *p = v->program;
@@ -36,10 +44,8 @@ static bl_status place_fields(bli_verilog *v)
     v->y = bli_arena_array(v->net->arena, (size_t)p->num_outputs + 1, sizeof *v->y);
     if (!v->x || !v->y)
         return BL_NO_MEMORY;
-    for (int i = 0; i < p->num_inputs; i++)
-        v->x[i] = field_of(p, p->inputs[i].wire, &v->x_bits);
-    for (int i = 0; i < p->num_outputs; i++)
-        v->y[i] = field_of(p, p->outputs[i].wire, &v->y_bits);
+    v->x_bits = bli_verilog_fields(p, true, v->x);
+    v->y_bits = bli_verilog_fields(p, false, v->y);
     if (v->x_bits == 0 || v->y_bits == 0)
         return bli_fail(p->ctx, BL_UNSUPPORTED, "program '%s' has an %s without elements: there is nothing to build",
                         p->name, v->x_bits == 0 ? "input" : "output");

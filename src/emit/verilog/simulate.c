@@ -86,7 +86,7 @@ static bl_status judge(bl_context *ctx, bli_simulation *sim, const char *said)
     const char *first = difference ? difference : fail;
     if (first) {
         snprintf(sim->difference, sizeof sim->difference, "%.*s", (int)strcspn(first, "\n"), first);
-        return bli_fail(ctx, BL_MISMATCH, "the bench says: %s", sim->difference);
+        return bli_fail(ctx, BL_MISMATCH, "the bench says: %.300s", sim->difference);
     }
     if (!pass || sscanf(pass, "PASS %d samples, %d of them", &sim->samples, &sim->streamed) != 2)
         return bli_fail(ctx, BL_BAD_VALUE, "the bench gave no verdict");

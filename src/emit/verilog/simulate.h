@@ -14,7 +14,7 @@ typedef struct bli_simulation {
     double seconds;             /* limit */
     /* what came of it */
     int samples, streamed;
-    char difference[256]; /* the first line "DIFF ..." or "FAIL ..." */
+    char difference[1 << 14]; /* the first line "DIFF ..." or "FAIL ..." */
 } bli_simulation;
 
 /* BL_MISMATCH when the bench found a difference: its first line is in the message and in difference. */

@@ -35,7 +35,7 @@ static bl_status add_bench(const bli_emit_job *job, const bli_verilog *v)
     char path[2 * BLI_NAME_LONGEST];
     bli_vectors vectors;
     bli_text t;
-    BLI_TRY(bli_vectors_create(job->program, job->options->samples, job->options->seed, &vectors));
+    BLI_TRY(bli_vectors_of_job(job, &vectors));
     snprintf(path, sizeof path, "tb/%s_tb.v", v->name);
     bli_text_init(&t, job->ctx);
     bli_verilog_bench(v, vectors.samples, &t);

@@ -38,6 +38,9 @@ typedef struct bli_verilog {
 /* layout.c: fields, names and tables; memory from the net's arena. */
 BL_MUST_CHECK bl_status bli_verilog_layout(const bli_emit_job *job, bli_net *net, bli_verilog *out);
 
+/* Fields of all inputs or all outputs; the bits of the vector. */
+int64_t bli_verilog_fields(const bli_program *p, bool inputs, bli_verilog_field *out);
+
 /* A buffer for one expression or name; longer ones are cut, which cannot happen with names of BLI_NAME_LONGEST. */
 enum { BLI_VERILOG_TEXT = 1024 };
 typedef char bli_verilog_text[BLI_VERILOG_TEXT];

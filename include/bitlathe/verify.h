@@ -1,0 +1,62 @@
+/* verify.h: every path of a model against every other: graph, interpreter, executors, C, HLS C++, Verilog.
+ *
+ * The same samples go through all of them: corners (all least, all greatest, zero, least and greatest in turn), random
+ * ones, and real ones if given.  What counts is bits: of outputs and, where a path shows them, of every wire.
+ */
+#ifndef BITLATHE_VERIFY_H
+#define BITLATHE_VERIFY_H
+
+#include "bitlathe/graph.h"
+#include "bitlathe/tensor.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+#if defined(__GNUC__)
+#pragma GCC visibility push(default)
+#endif
+
+/* Called as each path begins. */
+typedef void (*bl_verify_progress_fn)(void *user, const char *path);
+
+/* Zero and NULL stand for defaults. */
+typedef struct bl_verify_options {
+    int samples;           /* corners and random ones; default 64 */
+    const bl_tensor *rows; /* real samples as well: float32 rows in the graph's input shape */
+    uint64_t seed;
+    const char *folder; /* a Verilog project that emit wrote from this model: it is simulated instead of a fresh one */
+    const char *simulator; /* "verilator" or "icarus"; default: Icarus for large networks, which Verilator takes
+                            * minutes to build, else Verilator */
+    const char *strategy;  /* of HLS and Verilog; default "latency" */
+    const char *ap_types;  /* folder of ap_int.h for HLS; default: the environment's AP_TYPES */
+    double seconds;        /* limit of each tool; default 600 */
+    bl_verify_progress_fn progress;
+    void *user;
+} bl_verify_options;
+
+enum { BL_VERIFY_PATHS = 16 };
+
+/* What came of each path, in the order tried. */
+typedef struct bl_verify_report {
+    int64_t samples;
+    int num_paths;
+    struct {
+        char name[32];  /* "graph", "executor avx2", "c", ... */
+        char skip[200]; /* why it could not be tried; "": it was, and was equal */
+        double seconds;
+    } path[BL_VERIFY_PATHS];
+} bl_verify_report;
+
+/* BL_MISMATCH at the first difference: path, sample, wire, layer, element, expected and found stand in the message.
+ * A path whose tool is not installed, or that refuses the model, is skipped and says why.  report may be NULL; it holds
+ * the paths so far when the call fails. */
+BL_MUST_CHECK bl_status bl_verify(bl_context *ctx, const bl_graph *g, const bl_verify_options *options,
+                                  bl_verify_report *report);
+
+#if defined(__GNUC__)
+#pragma GCC visibility pop
+#endif
+#ifdef __cplusplus
+}
+#endif
+#endif

@@ -1,0 +1,135 @@
+/* hardware.c: the Verilog path: a fresh project, or the modules of one that is there, under a simulator. */
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "emit/verilog/simulate.h"
+#include "emit/verilog/synth.h"
+#include "emit/verilog/verilog.h"
+#include "verify/impl.h"
+
+/* ---- what the bench's words mean ----------------------------------------------------------------------------------
+ */
+/* Bits of a hexadecimal number, the last digit lowest. */
+static int64_t code_in(const char *digits, size_t size, const bli_verilog_field *f, int64_t e)
+{
+    uint64_t code = 0;
+    for (int i = 0; i < f->width; i++) {
+        int64_t bit = f->first + e * f->width + i, from = (int64_t)size - 1 - bit / 4;
+        char c = from >= 0 ? digits[from] : '0';
+        int value = c >= 'a' ? c - 'a' + 10 : c - '0';
+        code |= (uint64_t)(value >> bit % 4 & 1) << i;
+    }
+    if (f->is_signed && f->width < 64 && code >> (f->width - 1))
+        code -= (uint64_t)1 << f->width;
+    return (int64_t)code;
+}
+
+static bl_status first_code(bli_verify *v, const char *name, int64_t sample, const char *expected, const char *found)
+{
+    const bli_program *p = v->program;
+    bli_verilog_field *fields = bli_arena_array(v->arena, (size_t)p->num_outputs + 1, sizeof *fields);
+    if (!fields)
+        return BL_NO_MEMORY;
+    bli_verilog_fields(p, false, fields);
+    size_t size_expected = strspn(expected, "0123456789abcdef"), size_found = strspn(found, "0123456789abcdef");
+    for (int i = 0; i < p->num_outputs; i++)
+        for (int64_t e = 0; e < p->wires[fields[i].wire].count; e++) {
+            int64_t want = code_in(expected, size_expected, &fields[i], e);
+            int64_t have = code_in(found, size_found, &fields[i], e);
+            if (want != have)
+                return bli_verify_differs(v, name, sample, fields[i].wire, e, want, have);
+        }
+    return bli_fail(v->ctx, BL_MISMATCH, "%s: sample %" PRId64 ": expected %.200s, found %.200s", name, sample,
+                    expected, found);
+}
+
+/* "DIFF core sample expected found"; anything else (the stream) is told as the bench told it. */
+static bl_status explain(bli_verify *v, const char *name, const bli_simulation *sim, bl_status s)
+{
+    const char *at = sim->difference;
+    if (s != BL_MISMATCH || strncmp(at, "DIFF core ", 10) != 0)
+        return bli_within(v->ctx, s, "%s", name);
+    char *rest;
+    int64_t sample = strtoll(at + 10, &rest, 10);
+    const char *expected = rest + strspn(rest, " "), *found = strchr(expected, ' ');
+    if (!found)
+        return bli_within(v->ctx, s, "%s", name);
+    return first_code(v, name, sample, expected, found + 1);
+}
+
+/* ---- projects -----------------------------------------------------------------------------------------------------
+ */
+typedef struct project {
+    json_t *manifest; /* of the given folder, or NULL */
+    const char *name;
+    char folder[BLI_VERIFY_ROOM], tb[BLI_VERIFY_ROOM];
+    char source[4][BLI_VERIFY_ROOM];
+} project;
+
+static const char *text_of(const project *p, const char *key, const char *otherwise)
+{
+    const char *value = p->manifest ? json_string_value(json_object_get(p->manifest, key)) : NULL;
+    return value ? value : otherwise;
+}
+
+/* The given project's modules, and a bench for them made with the same options. */
+static bl_status make_project(bli_verify *v, project *p)
+{
+    char rtl[BLI_VERIFY_ROOM];
+    if (v->options.folder)
+        BLI_TRY(bli_manifest_read(v->ctx, v->options.folder, &p->manifest));
+    p->name = text_of(p, "name", "net");
+    bl_emit_options o = {.target = "verilog", .name = p->name, .strategy = text_of(p, "strategy", v->options.strategy)};
+    o.part = text_of(p, "part", NULL);
+    o.clock = p->manifest ? json_number_value(json_object_get(p->manifest, "clock_ns")) : 0;
+    BLI_TRY(bli_verify_folder(v, "verilog", p->folder));
+    BLI_TRY(bli_emit_with(v->ctx, v->program, p->folder, &o, &v->vectors));
+    snprintf(p->tb, sizeof p->tb, "%.4000s/tb", p->folder);
+    snprintf(p->source[0], sizeof p->source[0], "%.100s_tb.v", p->name);
+    snprintf(rtl, sizeof rtl, "../rtl");
+    if (v->options.folder) {
+        char *full = realpath(v->options.folder, NULL);
+        if (!full)
+            return bli_fail(v->ctx, BL_IO, "%s: no such folder", v->options.folder);
+        snprintf(rtl, sizeof rtl, "%.4000s/rtl", full);
+        free(full);
+    }
+    static const char *const parts[] = {"core", "cells", "stream"};
+    for (int i = 0; i < 3; i++)
+        snprintf(p->source[i + 1], sizeof p->source[0], "%.3800s/%.100s_%s.v", rtl, p->name, parts[i]);
+    return BL_OK;
+}
+
+static bool is_large(const project *p)
+{
+    enum { LARGE = 1 << 20 };
+    char path[BLI_VERIFY_ROOM];
+    struct stat st;
+    snprintf(path, sizeof path, "%.3800s/rtl/%.100s_core.v", p->folder, p->name);
+    return stat(path, &st) == 0 && st.st_size > LARGE;
+}
+
+static bl_status run(bli_verify *v, const char *name, project *p)
+{
+    BLI_TRY(make_project(v, p));
+    const char *sources[] = {p->source[0], p->source[1], p->source[2], p->source[3], NULL};
+    bli_simulation sim = {.folder = p->tb, .sources = sources, .top = p->name, .products = "sim"};
+    sim.icarus = v->options.simulator ? strcmp(v->options.simulator, "icarus") == 0 : is_large(p);
+    sim.seconds = v->options.seconds;
+    bl_status s = bli_simulate(v->ctx, &sim);
+    return explain(v, name, &sim, s);
+}
+
+bl_status bli_verify_verilog(bli_verify *v, const char *name)
+{
+    project *p = bli_arena_alloc(v->arena, sizeof *p);
+    if (!p)
+        return BL_NO_MEMORY;
+    bl_status s = run(v, name, p);
+    json_decref(p->manifest);
+    return s;
+}
