@@ -158,12 +158,15 @@ static bl_status find_params(bli_engine *e)
     return BL_OK;
 }
 
-static bool whole_is_flat(const bli_plan *p)
+/* Whether whole steps may run in any order: none reads what another made, and no two add to one gradient. */
+static bool whole_is_flat(const bli_tape *t)
 {
+    const bli_plan *p = t->plan;
     for (int i = 0; i < p->num_whole_steps; i++) {
         const bl_node *n = p->whole_steps[i].run;
         for (int k = 0; k < n->num_inputs; k++)
-            if (n->inputs[k] >= 0 && bl_graph_value(p->graph, n->inputs[k])->producer >= 0)
+            if ((n->inputs[k] >= 0 && bl_graph_value(p->graph, n->inputs[k])->producer >= 0) ||
+                t->whole_temp[i * BLI_MAX_IN + k])
                 return false;
     }
     return true;
@@ -259,7 +262,6 @@ static bl_status build(bli_engine *e, const bl_graph *g)
     BLI_TRY(make_plan(e, g));
     BLI_TRY(check_shapes(e, e->plan->graph));
     e->kernels = bli_train_kernels_for(e->plan->isa);
-    e->whole_flat = whole_is_flat(e->plan);
     e->error = bli_arena_array(e->plan->arena, (size_t)e->plan->num_steps + 1, sizeof *e->error);
     char *wants = bli_arena_array(e->plan->arena, (size_t)e->plan->num_steps + 1, 1);
     if (!e->error || !wants)
@@ -267,6 +269,7 @@ static bl_status build(bli_engine *e, const bl_graph *g)
     BLI_TRY(find_errors(e, wants));
     BLI_TRY(find_prefix(e));
     BLI_TRY(bli_tape_create(e->plan, e->prefix.steps, wants, &e->tape));
+    e->whole_flat = whole_is_flat(&e->tape);
     BLI_TRY(find_params(e));
     BLI_TRY(allocate(e));
     BLI_TRY(make_teacher(e));
