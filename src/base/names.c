@@ -58,6 +58,14 @@ const char *bli_nearest(const char *name, const char *const *candidates, size_t 
     return best;
 }
 
+bl_status bli_unknown_name(bl_context *ctx, const char *what, const char *name, const char *const *candidates,
+                           size_t count)
+{
+    const char *near = bli_nearest(name, candidates, count);
+    return bli_fail(ctx, BL_BAD_VALUE, "unknown %s '%s'%s%s%s", what, name, near ? " (did you mean '" : "",
+                    near ? near : "", near ? "'?)" : "");
+}
+
 uint64_t bli_hash(const void *data, size_t size)
 {
     const unsigned char *p = data;

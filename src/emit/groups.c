@@ -110,6 +110,8 @@ void bli_group_describe(const bli_program *p, const bli_group *g, char *buf, siz
     for (int i = 0; i < g->num_ops && used < size; i++)
         used += (size_t)snprintf(buf + used, size - used, "%s%s", i > 0 ? ", " : "", bli_prim_word(g->ops[i]->kind));
     if (used < size)
-        snprintf(buf + used, size - used, "; %s -> %s, codes %lld .. %lld, value = code * 2^%d", from, to,
-                 (long long)bli_reach_wire(g->out).low, (long long)bli_reach_wire(g->out).high, g->out->exp);
+        used += (size_t)snprintf(buf + used, size - used, "; %s -> %s, codes %lld .. %lld", from, to,
+                                 (long long)bli_reach_wire(g->out).low, (long long)bli_reach_wire(g->out).high);
+    if (used < size && g->out->exp != 0)
+        snprintf(buf + used, size - used, " times 2^%d", g->out->exp);
 }

@@ -48,7 +48,7 @@ enum { INDEX_ROOM = 320 };
 
 static void nest_index(const nest *n, int array, int64_t offset, char buf[INDEX_ROOM])
 {
-    char var[8];
+    char var[16];
     buf[0] = '\0';
     for (int d = 0; d < n->rank; d++) {
         snprintf(var, sizeof var, "d%d", d);
@@ -66,7 +66,7 @@ static void nest_index(const nest *n, int array, int64_t offset, char buf[INDEX_
 static int nest_loops(bli_body *b, const nest *n)
 {
     int depth = 0, last = -1;
-    char var[8];
+    char var[16];
     for (int d = 0; d < n->rank; d++)
         last = n->size[d] != 1 ? d : last;
     for (int d = 0; d < n->rank; d++) {
@@ -286,7 +286,7 @@ static bool is_reduced(const bli_prim_op *op, int d)
 /* The element of the input: kept coordinates d, reduced ones e. */
 static void reduced_index(const bli_prim_op *op, const nest *kept, const nest *inner, char buf[INDEX_ROOM])
 {
-    char var[8];
+    char var[16];
     buf[0] = '\0';
     for (int d = 0; d < kept->rank; d++) {
         bool reduced = is_reduced(op, d);
@@ -300,7 +300,7 @@ static void reduced_index(const bli_prim_op *op, const nest *kept, const nest *i
 
 static int inner_loops(bli_body *b, const nest *inner)
 {
-    char var[8];
+    char var[16];
     int depth = 0;
     for (int d = 0; d < inner->rank; d++) {
         snprintf(var, sizeof var, "e%d", d);

@@ -147,9 +147,7 @@ bl_status bli_loss_get(bl_context *ctx, const char *name, const bli_loss **out)
         return BL_OK;
     for (size_t i = 0; i < BLI_COUNT(table); i++)
         names[i] = table[i].name;
-    const char *near = bli_nearest(name ? name : "", names, BLI_COUNT(table));
-    return bli_fail(ctx, BL_BAD_VALUE, "unknown loss '%s'%s%s%s", name ? name : "", near ? " (did you mean '" : "",
-                    near ? near : "", near ? "'?)" : "");
+    return bli_unknown_name(ctx, "loss", name ? name : "", names, BLI_COUNT(table));
 }
 
 int64_t bli_count_correct(const float *y, const int32_t *labels, size_t rows, size_t width)

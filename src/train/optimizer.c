@@ -115,9 +115,7 @@ bl_status bli_optimizer_get(bl_context *ctx, const bl_train_options *o, const bl
     }
     if (*out)
         return BL_OK;
-    const char *near = bli_nearest(name, names, BLI_COUNT(table));
-    return bli_fail(ctx, BL_BAD_VALUE, "unknown optimizer '%s'%s%s%s", name, near ? " (did you mean '" : "",
-                    near ? near : "", near ? "'?)" : "");
+    return bli_unknown_name(ctx, "optimizer", name, names, BLI_COUNT(table));
 }
 
 int bli_optimizer_moments(const bli_optimizer *opt, const bl_train_options *o)

@@ -20,11 +20,9 @@ static bl_status check_rule(bl_context *ctx, const bl_place_rule *r)
     bool known = false;
     for (int k = 0; k < BLI_PLACE_COUNT; k++)
         known |= r->place && strcmp(r->place, place_names[k]) == 0;
-    if (!known) {
-        const char *near = bli_nearest(r->place ? r->place : "", place_names, BLI_PLACE_COUNT);
-        return bli_fail(ctx, BL_BAD_VALUE, "unknown place '%s' in the training step%s%s%s", r->place ? r->place : "",
-                        near ? " (did you mean '" : "", near ? near : "", near ? "'?)" : "");
-    }
+    if (!known)
+        return bli_unknown_name(ctx, "place of the training step", r->place ? r->place : "", place_names,
+                                BLI_PLACE_COUNT);
     if (r->scale && strcmp(r->scale, "none") != 0 && strcmp(r->scale, "dynamic") != 0)
         return bli_fail(ctx, BL_BAD_VALUE, "place %s: scale '%s' is neither 'none' nor 'dynamic'", r->place, r->scale);
     return bli_within(ctx, bl_format_parse(ctx, r->format, &f), "place %s", r->place);

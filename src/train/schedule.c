@@ -55,9 +55,7 @@ bl_status bli_schedule_get(bl_context *ctx, const bl_train_options *o, const bli
     }
     if (*out)
         return BL_OK;
-    const char *near = bli_nearest(name, names, BLI_COUNT(table));
-    return bli_fail(ctx, BL_BAD_VALUE, "unknown schedule '%s'%s%s%s", name, near ? " (did you mean '" : "",
-                    near ? near : "", near ? "'?)" : "");
+    return bli_unknown_name(ctx, "schedule", name, names, BLI_COUNT(table));
 }
 
 double bli_learning_rate(const bli_schedule *s, const bl_train_options *o, int64_t step, int64_t steps,

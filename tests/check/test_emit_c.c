@@ -1,6 +1,7 @@
 /* test_emit_c.c: random programs as C sources, compiled without a warning, against the interpreter, code by code.
  *
  * A batch of programs is emitted, compiled together with a dispatcher that widens codes to int64_t, and loaded.
+ * EMIT_PROGRAMS and EMIT_SEED in the environment run others than the usual ones.
  */
 #include "support/test.h"
 
@@ -288,11 +289,18 @@ static void run_batch(int count, uint64_t seed, const program_wishes *wishes, co
     assert_int_equal(n, 0);
 }
 
+static int number_or(const char *variable, int usual)
+{
+    const char *text = getenv(variable);
+    return text != NULL ? atoi(text) : usual;
+}
+
 static void random_programs_in_c_give_the_interpreters_codes(void **state)
 {
     (void)state;
-    run_batch(60, 1, &wide, "gcc", "-O1", 0);
-    run_batch(40, 1000, &narrow, "gcc", "-O2", 0);
+    int seed = number_or("EMIT_SEED", 1);
+    run_batch(number_or("EMIT_PROGRAMS", 60), (uint64_t)seed, &wide, "gcc", "-O1", 0);
+    run_batch(number_or("EMIT_PROGRAMS", 40), (uint64_t)seed + 1000000, &narrow, "gcc", "-O2", 0);
 }
 
 static void the_sanitizer_finds_nothing_undefined(void **state)

@@ -71,7 +71,7 @@ static void put_resource(bli_hls *h, const bli_group *g, const char *taps, const
                 "layer '%s': reuse %d is not valid for %lld inputs and %lld outputs; %lld is used",
                 bli_text_safe(g->out->layer, name, sizeof name), h->job->options->reuse, (long long)k, (long long)m,
                 (long long)reuse);
-    tap_index(h, op, "(w / k_count)", "(w % k_count)", at);
+    tap_index(h, op, "(n / k_count)", "(n % k_count)", at);
     bli_text_line(t, "const int k_count = %lld, reuse = %lld, multipliers = %lld;", (long long)k, (long long)reuse,
                   (long long)block);
     bli_text_line(t, "#pragma HLS ARRAY_RESHAPE variable=%s block factor=%lld", weight, (long long)block);
@@ -81,8 +81,8 @@ static void put_resource(bli_hls *h, const bli_group *g, const char *taps, const
     bli_text_line(t, "#pragma HLS PIPELINE II=1 rewind");
     bli_text_open(t, "for (int i = 0; i < multipliers; i++) {");
     bli_text_line(t, "#pragma HLS UNROLL");
-    bli_text_line(t, "const int w = turn + reuse * i;");
-    bli_text_line(t, "acc[w / k_count] += %s[%s] * %s[w];", taps, at, weight);
+    bli_text_line(t, "const int n = turn + reuse * i;");
+    bli_text_line(t, "acc[n / k_count] += %s[%s] * %s[n];", taps, at, weight);
     bli_body_end(&h->body, 2);
 }
 

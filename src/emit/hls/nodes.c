@@ -34,8 +34,10 @@ static void put_type(bli_hls *h, const bli_node *n, const bli_wire *w)
     char exact[BLI_TYPE_ROOM], shape[128], name[96];
     bli_type_exact(bli_reach_wire(w), exact);
     bl_shape_print(&w->shape, shape, sizeof shape);
-    bli_text_line(&h->defines, "// %s: %s, value = code * 2^%d", bli_text_safe(w->name, name, sizeof name), shape,
-                  w->exp);
+    bli_text_put(&h->defines, "// %s: %s, codes", bli_text_safe(w->name, name, sizeof name), shape);
+    if (w->exp != 0)
+        bli_text_put(&h->defines, " times 2^%d", w->exp);
+    bli_text_put(&h->defines, "\n");
     if (h->stream)
         bli_text_line(&h->defines, "typedef bl_beat<%s, %lld> %s;", exact, (long long)n->beat, n->type);
     else
@@ -49,6 +51,43 @@ static bl_status make_node(bli_hls *h, const bli_wire *w, const char *base)
     n->beat = w->shape.rank > 0 ? w->shape.dim[w->shape.rank - 1] : 1;
     put_type(h, n, w);
     return BL_OK;
+}
+
+/* What is done outside: a real number of an input to its code. */
+static void describe_input(bli_hls *h, int i)
+{
+    const bli_input *in = &h->p->inputs[i];
+    char format[80];
+    bl_format_print(&in->format, format, sizeof format);
+    bli_text_line(&h->defines, "// input %s: real * %.9g + %.9g, then %s with step %.9g and zero point %lld", h->x[i],
+                  in->scale, in->offset, format, in->grid.scale * bl_format_step(&in->format),
+                  (long long)in->grid.zero_point);
+}
+
+static void put_reals(bli_hls *h, const char *what, const double *values, int64_t count)
+{
+    bli_text_put(&h->defines, "//     %s:", what);
+    for (int64_t c = 0; c < count; c++)
+        bli_text_put(&h->defines, " %.17g", values[c]);
+    bli_text_put(&h->defines, "\n");
+}
+
+/* And a code of an output to its real number. */
+static void describe_output(bli_hls *h, int i)
+{
+    const bli_output *o = &h->p->outputs[i];
+    char cut[96];
+    if (o->scale == NULL)
+        bli_text_line(&h->defines, "// output %s: real = code * 2^%d", h->y[i], h->p->wires[o->wire].exp);
+    else
+        bli_text_line(&h->defines, "// output %s: real = code * scale%s, in %s", h->y[i],
+                      o->offset != NULL ? " + offset" : "", o->wide ? "float64" : "float32");
+    if (o->scale != NULL)
+        put_reals(h, "scale", o->scale, o->channels);
+    if (o->scale != NULL && o->offset != NULL)
+        put_reals(h, "offset", o->offset, o->channels);
+    if (o->cut != NULL)
+        bli_text_line(&h->defines, "//     left out behind it: %s", bli_text_safe(o->cut, cut, sizeof cut));
 }
 
 /* How many read each root: group inputs, then outputs. */
@@ -134,6 +173,10 @@ bl_status bli_hls_nodes(bli_hls *h)
         BLI_TRY(take(h, g->name, "_out", &n->name));
         n->local = true;
     }
+    for (int i = 0; i < h->p->num_inputs; i++)
+        describe_input(h, i);
+    for (int i = 0; i < h->p->num_outputs; i++)
+        describe_output(h, i);
     BLI_TRY(make_sinks(h));
     meet_ports(h);
     return h->failed;

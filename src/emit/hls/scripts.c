@@ -96,7 +96,7 @@ static const char readme[] =
     "| | |\n"
     "|---|---|\n"
     "| `firmware/@NAME@.cpp`, `.h` | the top function, one function per layer named after it |\n"
-    "| `firmware/defines.h` | the type of every array or stream, with its binary point |\n"
+    "| `firmware/defines.h` | the type of every array or stream; codes and real numbers |\n"
     "| `firmware/parameters.h`, `weights/` | constants, as integers |\n"
     "| `firmware/bitlathe_*.h` | rounding, wrapping, streams |\n"
     "| `@NAME@_test.cpp`, `tb_data/` | test bench; codes of inputs and expected outputs |\n"
