@@ -184,6 +184,7 @@ static const char *const inputs[] = {
     "format=ternary scale=0.7",
     "format=uint<4> scale=0.125",
     "format=float<e3m2>",
+    "format=fixed<16,4,RND,SAT>",
 };
 static const char *const weights[] = {
     "format=fixed<6,1,RND,SAT_SYM>",
@@ -210,6 +211,7 @@ static const char *const weights[] = {
     "format=affine<6> scale=auto",
     "format=mx<e2m1,4>",
     "format=int<6> scale=0.037",
+    "format=fixed<14,2,RND,SAT>",
 };
 static const char *const activations[] = {
     "format=ufixed<6,3,RND,SAT>",
@@ -240,6 +242,8 @@ static const char *const activations[] = {
     "quantizer=quantized_relu_po2 bits=4 max_value=4",
     "format=fixed<12,5,RND,SAT>",
     "format=uint<2> scale=0.6",
+    "format=fixed<18,8,TRN,WRAP>",
+    "quantizer=quantized_tanh bits=5",
 };
 #define PICK(m, list) list[draw(m, (int)BLI_COUNT(list))]
 

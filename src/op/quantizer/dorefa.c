@@ -31,9 +31,10 @@ static bl_status dorefa_setup(bl_context *ctx, const bl_node *n, bli_arena *aren
     return BL_OK;
 }
 
-static double step_of(const dorefa *o, bl_dtype t)
+/* A float32 number in every carrier: evaluation tells codes and scales apart by it. */
+static double step_of(const dorefa *o)
 {
-    return bli_carry(t, 1 / o->levels);
+    return bli_carry(BL_F32, 1 / o->levels);
 }
 
 static const bli_loops *loops_of(const bli_call *c)
@@ -44,8 +45,7 @@ static const bli_loops *loops_of(const bli_call *c)
 /* ---- activations --------------------------------------------------------------------------------------------- */
 static void activations(const bli_call *c, const dorefa *o)
 {
-    loops_of(c)->unit_codes(c->in[0].data, o->levels, step_of(o, c->in[0].type), c->out[0].data,
-                            bli_tensor_count(&c->in[0]));
+    loops_of(c)->unit_codes(c->in[0].data, o->levels, step_of(o), c->out[0].data, bli_tensor_count(&c->in[0]));
 }
 
 /* ---- weights ------------------------------------------------------------------------------------------------- */
@@ -89,7 +89,7 @@ static void weights(const bli_call *c, const dorefa *o)
 {
     double most;
     bl_tensor t = tanh_of(c, &most);
-    loops_of(c)->signed_codes(t.data, 2 * most, o->levels, step_of(o, t.type), c->out[0].data, bli_tensor_count(&t));
+    loops_of(c)->signed_codes(t.data, 2 * most, o->levels, step_of(o), c->out[0].data, bli_tensor_count(&t));
 }
 
 static bl_status dorefa_forward(const bli_call *c, const bli_quant_spec *s)
@@ -151,7 +151,7 @@ static bl_status dorefa_backward(const bli_call *c, const bli_quant_spec *s)
 static bl_status dorefa_scales(const bli_call *c, const bli_quant_spec *s, double *scale)
 {
     const dorefa *o = s->own;
-    *scale = !s->batched && o->bits == 1 ? mean_magnitude(&c->in[0]) : step_of(o, c->in[0].type);
+    *scale = !s->batched && o->bits == 1 ? mean_magnitude(&c->in[0]) : step_of(o);
     return BL_OK;
 }
 

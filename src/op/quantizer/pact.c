@@ -25,7 +25,7 @@ static bl_status steps(const bli_call *c, const bli_quant_spec *s, bli_grids *g)
     double *alpha = g->scale + g->groups.count, levels = ldexp(1, s->format.bits) - 1;
     for (size_t i = 0; i < g->groups.count; i++) {
         alpha[i] = g->scale[i];
-        g->scale[i] = bli_carry(c->in[0].type, alpha[i] / levels);
+        g->scale[i] = bli_carry(BL_F32, alpha[i] / levels); /* a float32 number in every carrier */
         g->scale_f32[i] = (float)g->scale[i];
     }
     return BL_OK;
