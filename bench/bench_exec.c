@@ -200,6 +200,16 @@ static void binary(net *n)
     dense(n, 10);
 }
 
+static void wide(net *n)
+{
+    input(n, "ufixed<8,0,RND,SAT>", 1, 784, 0, 0);
+    for (int i = 0; i < 2; i++) {
+        dense(n, 2048);
+        activation(n);
+    }
+    dense(n, 10);
+}
+
 static const struct {
     const char *name;
     void (*make)(net *n);
@@ -210,6 +220,7 @@ static const struct {
     {"mlp6", mlp, -31, 31, 6, false}, {"mlp6_scales", mlp, -31, 31, 6, true},
     {"cnn6", cnn, -31, 31, 6, false}, {"cnn6_scales", cnn, -31, 31, 6, true},
     {"jet6", jet, -31, 31, 6, false}, {"binary_mlp", binary, -1, 1, 1, false},
+    {"wide4", wide, -8, 7, 4, false}, {"wide6", wide, -31, 31, 4, false},
 };
 
 static bli_program *build(size_t i)

@@ -162,6 +162,7 @@ typedef struct packing {
     int each;       /* elements of a group */
     bool single;    /* bits: no constant is 0 */
     int64_t groups; /* of a run */
+    bool halves;    /* constants of 4 bits, two groups in one vector */
 } packing;
 
 static size_t group_bytes(const packing *k)
@@ -225,7 +226,7 @@ static bl_status pack_block(const packing *k, bli_product_block *b)
     const int64_t all = k->r.count * k->groups, m0 = (int64_t)b->first * lanes;
     int64_t m1 = m0 + (int64_t)b->panels * lanes;
     m1 = m1 < k->op->channels ? m1 : k->op->channels;
-    int32_t *offset = bli_arena_array(k->plan->arena, (size_t)all, sizeof *offset);
+    int32_t *offset = bli_arena_array(k->plan->arena, (size_t)all + 1, sizeof *offset);
     size_t size;
     if (!bli_mul_size((size_t)all, (size_t)b->panels * (size_t)lanes * group_bytes(k) * 2, &size))
         return bli_fail(k->plan->program->ctx, BL_LIMIT, "constants of more bytes than there are addresses");
@@ -249,6 +250,25 @@ static bl_status pack_block(const packing *k, bli_product_block *b)
     return BL_OK;
 }
 
+/* Two neighbouring groups into one, in place: the first's constants in the low halves.  An odd one gets a partner of
+ * zeros. */
+static void pair_up(const packing *k, bli_product_block *b)
+{
+    const size_t size = (size_t)b->panels * (size_t)k->plan->kernels->lanes * 4;
+    char *to = (char *)(uintptr_t)b->weight;
+    int32_t *offset = (int32_t *)(uintptr_t)b->offset;
+    if (b->groups % 2 != 0)
+        offset[b->groups] = offset[b->groups - 1];
+    for (int g = 0; g < b->groups; g += 2) {
+        const char *first = to + (size_t)g * size, *second = first + size;
+        for (size_t i = 0; i < size; i++) {
+            const int high = g + 1 < b->groups ? second[i] : 0;
+            to[(size_t)(g / 2) * size + i] = (char)((first[i] & 15) | (high & 15) << 4);
+        }
+    }
+    b->groups = (b->groups + 1) / 2;
+}
+
 static bl_status pack(const packing *k, bli_step *step)
 {
     const int lanes = k->plan->kernels->lanes;
@@ -263,6 +283,8 @@ static bl_status pack(const packing *k, bli_step *step)
         b[i].first = i * BLI_BLOCK_PANELS;
         b[i].panels = panels - b[i].first < BLI_BLOCK_PANELS ? panels - b[i].first : BLI_BLOCK_PANELS;
         BLI_TRY(pack_block(k, &b[i]));
+        if (k->halves)
+            pair_up(k, &b[i]);
     }
     return BL_OK;
 }
@@ -402,12 +424,26 @@ void bli_product_border(const bli_step *s, char *own)
 /* ---- planning
  * ----------------------------------------------------------------------------------------------------------- */
 
+enum { HALVES_FROM = 1 << 20 };
+
+/* Constants of 4 bits in half a byte: worth it where bytes would not stay in a core's own cache.  The sums, times 16,
+ * fit 32 bits. */
+static bool halves_pay(const packing *k)
+{
+    const bli_program *p = k->plan->program;
+    const int64_t n = num_weights(p, k->op), most = k->r.count * k->r.length * 255 * 8;
+    bool pays = k->store == BLI_STORE_8 && k->plan->kernels->product4 != NULL && n >= HALVES_FROM && most < 1 << 27;
+    for (int64_t i = 0; pays && i < n; i++)
+        pays = k->op->weight[i] >= -8 && k->op->weight[i] <= 7;
+    return pays;
+}
+
 static void choose_kernel(const packing *k, bli_step *step)
 {
     const bli_exec_kernels *t = k->plan->kernels;
     const bli_product_fn fns[] = {t->product8, t->product16, t->product32, t->product64,
                                   k->single ? t->bits1 : t->bits2};
-    step->fn = fns[k->store];
+    step->fn = k->halves ? t->product4 : fns[k->store];
     step->product_wide = k->store == BLI_STORE_64;
 }
 
@@ -494,6 +530,7 @@ bl_status bli_step_product(bli_exec_plan *plan, int i, bli_step *step, int *last
         plan_image(p, op, &k.r, step);
     const int lanes = plan->kernels->lanes;
     step->product.columns = ((op->channels + lanes - 1) / lanes * lanes + 15) / 16 * 16;
+    k.halves = halves_pay(&k);
     choose_kernel(&k, step);
     BLI_TRY(plan_offsets(&k, step));
     BLI_TRY(pack(&k, step));

@@ -457,6 +457,35 @@ static void wide_layers_give_the_interpreters_bits(void **state)
     }
 }
 
+/* Constants of 4 bits are kept in half a byte from a million on; some groups of them are zero, an odd number is left.
+ */
+static void many_small_constants_give_the_interpreters_bits(void **state)
+{
+    (void)state;
+    static const int64_t sizes[] = {1, 2, 7};
+    enum { DEPTH = 1035, WIDTH = 1021 };
+    draw d = {11};
+    bli_builder *b;
+    bli_program *p;
+    bli_input in = {.name = "x", .scale = 1, .grid = {1, 0}};
+    const bl_shape shape = {1, {DEPTH}};
+    int wire;
+    assert_ok(ctx, bli_builder_create(ctx, "halves", &b));
+    assert_ok(ctx, bl_format_parse(ctx, "int<8>", &in.format));
+    assert_ok(ctx, bli_builder_input(b, &in, "x", &shape, &wire));
+    int64_t *w = numbers(&d, (int64_t)DEPTH * WIDTH, -8, 7, false);
+    for (int64_t i = 0; i < (int64_t)4 * 6 * WIDTH; i++)
+        w[i] = i / (4 * WIDTH) % 2 == 0 ? 0 : w[i];
+    wire = add_op(b, (bli_prim_op){.kind = BLI_PRIM_DENSE, .channels = WIDTH, .weight = w}, wire, NULL);
+    const bli_output o = {.wire = wire, .name = "y"};
+    assert_ok(ctx, bli_builder_output(b, &o));
+    assert_ok(ctx, bli_builder_finish(b, &p));
+    check_program(p, 3, sizes, 3);
+    bli_program_destroy(p);
+    bli_builder_destroy(b);
+    free(w);
+}
+
 /* ---- a quantizer as one multiplication ------------------------------------------------------------------------------
  */
 
@@ -579,6 +608,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(random_programs_give_the_interpreters_bits),
         cmocka_unit_test(wide_layers_give_the_interpreters_bits),
+        cmocka_unit_test(many_small_constants_give_the_interpreters_bits),
         cmocka_unit_test(a_fitted_rescale_is_the_stair_everywhere),
         cmocka_unit_test(every_failed_allocation_is_an_answer),
         cmocka_unit_test(running_allocates_nothing),

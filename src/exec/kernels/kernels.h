@@ -18,8 +18,9 @@ enum { BLI_BLOCK_PANELS = 4 };
 typedef struct bli_product_block {
     int panels, groups;
     int first;             /* panel */
-    const int32_t *offset; /* bytes from the row's start, of each group */
-    const void *weight;    /* [groups][panels][lanes of a group each]; bits: [groups][panels][signs][lanes] */
+    const int32_t *offset; /* bytes from the row's start, of each group; 4 bits: groups are pairs, two offsets each */
+    const void *weight;    /* [groups][panels][lanes of a group each]; bits: [groups][panels][signs][lanes]; 4 bits:
+                              a byte holds the pair's first constant low, its second high */
 } bli_product_block;
 
 typedef struct bli_product {
@@ -86,6 +87,7 @@ typedef struct bli_exec_kernels {
     int lanes;
     int64_t pair_limit; /* 8-bit products need |x0 w0 + x1 w1| within this; 0: no limit */
     bli_product_fn product8, product16, product32, product64, bits1, bits2;
+    bli_product_fn product4; /* bytes times constants of 4 bits; NULL: there is none */
     void (*const *stage32)(const bli_stage *s, int32_t *v, int64_t rows, int64_t width);
     void (*const *stage64)(const bli_stage *s, int64_t *v, int64_t rows, int64_t width);
     /* v = v op b; a row of b is at b + r * b_step. */

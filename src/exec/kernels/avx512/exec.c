@@ -72,6 +72,78 @@ static inline __attribute__((always_inline)) TILE vec multiply(int kind, vec sum
 
 #include "exec/kernels/tiles.inc"
 
+/* ---- constants of 4 bits
+ * ------------------------------------------------------------------------------------------------ */
+
+/* A pair of groups from one vector: each constant times 16, which the end takes away. */
+INLINE void tile4(const bli_product *p, const bli_product_block *b, const char *x, ptrdiff_t stride, int32_t *y,
+                  const int R, const int P)
+{
+    const vec high = _mm512_set1_epi8((char)0xf0);
+    vec sum[16], first[4], second[4];
+    const char *w = b->weight;
+#pragma GCC unroll 16
+    for (int i = 0; i < R * P; i++)
+        sum[i] = vec_zero();
+    for (int g = 0; g < b->groups; g++) {
+#pragma GCC unroll 4
+        for (int q = 0; q < P; q++, w += sizeof(vec)) {
+            const vec both = vec_load(w);
+            first[q] = _mm512_and_si512(_mm512_slli_epi16(both, 4), high);
+            second[q] = _mm512_and_si512(both, high);
+        }
+#pragma GCC unroll 4
+        for (int r = 0; r < R; r++) {
+            const vec u = broadcast(x + r * stride + b->offset[2 * g]);
+            const vec v = broadcast(x + r * stride + b->offset[2 * g + 1]);
+#pragma GCC unroll 4
+            for (int q = 0; q < P; q++) {
+                sum[r * P + q] = DOT(vpdpbusd, _mm512_dpbusd_epi32, sum[r * P + q], u, first[q]);
+                sum[r * P + q] = DOT(vpdpbusd, _mm512_dpbusd_epi32, sum[r * P + q], v, second[q]);
+            }
+        }
+    }
+    const int32_t *init = (const int32_t *)p->init + b->first * LANES;
+    y += b->first * LANES;
+#pragma GCC unroll 4
+    for (int r = 0; r < R; r++)
+#pragma GCC unroll 4
+        for (int q = 0; q < P; q++)
+            vec_store(y + r * p->columns + q * LANES,
+                      vec_add(_mm512_srai_epi32(sum[r * P + q], 4), vec_load(init + q * LANES)));
+}
+
+INLINE void rows4(const bli_product *p, const bli_product_block *b, const char *x, ptrdiff_t stride, int64_t rows,
+                  int32_t *y, const int P)
+{
+    int64_t r = 0;
+    for (; r + 4 <= rows; r += 4)
+        tile4(p, b, x + r * stride, stride, y + r * p->columns, 4, P);
+    for (; r + 2 <= rows; r += 2)
+        tile4(p, b, x + r * stride, stride, y + r * p->columns, 2, P);
+    for (; r < rows; r++)
+        tile4(p, b, x + r * stride, stride, y + r * p->columns, 1, P);
+}
+
+TILE static void product4(const bli_product *p, const void *x, ptrdiff_t stride, int64_t rows, void *y)
+{
+    for (int i = 0; i < p->num_blocks; i++)
+        switch (p->blocks[i].panels) {
+        case 1:
+            rows4(p, &p->blocks[i], x, stride, rows, y, 1);
+            break;
+        case 2:
+            rows4(p, &p->blocks[i], x, stride, rows, y, 2);
+            break;
+        case 3:
+            rows4(p, &p->blocks[i], x, stride, rows, y, 3);
+            break;
+        default:
+            rows4(p, &p->blocks[i], x, stride, rows, y, 4);
+            break;
+        }
+}
+
 PLAIN_PRODUCT(product64, int64_t, int64_t, int64_t, uint64_t, 1, (uint64_t)v[k] * (uint64_t)w[l])
 
 static void reach(const int32_t *v, const int32_t *limit, int64_t n, uint32_t *x)
@@ -88,6 +160,7 @@ static void reach(const int32_t *v, const int32_t *limit, int64_t n, uint32_t *x
 const bli_exec_kernels bli_exec_kernels_avx512 = {
     .name = "avx512",
     .lanes = LANES,
+    .product4 = product4,
     .product8 = product8,
     .product16 = product16,
     .product32 = product32,
