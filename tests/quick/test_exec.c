@@ -1,6 +1,8 @@
 /* test_exec.c: the executor gives the interpreter's bits: random programs, every instruction set here, 1 to 3 threads,
- * batches of odd sizes, fused and traced, real numbers and codes; and it allocates nothing once it is made.  Run under
- * TSan.
+ * batches of odd sizes, fused and traced, real numbers and codes; and it allocates nothing once it is made.
+ * Run under TSan.
+ *
+ * Length: a maker for each kind of layer and quantizer stands beside what it is for.
  */
 #include <math.h>
 
@@ -474,7 +476,7 @@ static void many_small_constants_give_the_interpreters_bits(void **state)
     assert_ok(ctx, bl_format_parse(ctx, "int<8>", &in.format));
     assert_ok(ctx, bli_builder_input(b, &in, "x", &shape, &wire));
     int64_t *w = numbers(&d, (int64_t)DEPTH * WIDTH, -8, 7, false);
-    for (int64_t i = 0; i < (int64_t)4 * 6 * WIDTH; i++)
+    for (int64_t i = 0; i < (int64_t)4 * 4 * WIDTH; i++)
         w[i] = i / (4 * WIDTH) % 2 == 0 ? 0 : w[i];
     wire = add_op(b, (bli_prim_op){.kind = BLI_PRIM_DENSE, .channels = WIDTH, .weight = w}, wire, NULL);
     const bli_output o = {.wire = wire, .name = "y"};
