@@ -74,7 +74,7 @@ bl_status bli_encode_plan(bli_exec_plan *plan)
 static void by_grid(const bli_exec_plan *plan, const bli_input *in, const bli_encode *e, const float *x, int64_t n,
                     int32_t *v)
 {
-    float y[BLOCK];
+    float y[BLOCK] = {0}; /* a compiler may think that n is below 0 */
     for (int64_t i = 0; i < n; i++)
         y[i] = x[i] * e->scale + e->offset;
     bli_quantize_f32(&in->format, in->grid.scale, in->grid.zero_point, NULL, 0, y, y, (size_t)n, plan->isa);
