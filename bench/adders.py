@@ -167,6 +167,8 @@ def plain_module(name, g, n):
     (a, sa, na), (b, sb, nb) = sorted(n['terms'], key=lambda x: (x[1], x[2]))
     wa, wb, w = width(g, a), width(g, b), bits(n['lo'], n['hi'])
     c, low, start = n['constant'], n['constant'] & ((1 << sb) - 1), chain_start(g, n)
+    if na and c == -1:
+        low = 0
     start = min(start, w)
     aw, bw = f'wire signed [{w}:0] A = {extend(g, a, "a")};', f'wire signed [{w}:0] B = ({extend(g, b, "b")} <<< {sb}) | {low};'
     lines = [f'module {name}(input [{wa - 1}:0] a, input [{wb - 1}:0] b, output [{w - 1}:0] y);', aw, bw]
