@@ -91,3 +91,24 @@ int bli_adder_cost(const bli_adder_graph *g, const bli_adder_node *node)
         cost = bits - three_operands_start(node);
     return cost > 0 ? cost : 0;
 }
+
+/* One past the highest bit that is not a constant. */
+static int live_end(const bli_adder_graph *g, const bli_adder_term *t, int bits)
+{
+    const bli_adder_node *x = &g->nodes[t->node];
+    const int top = bit_length((uint64_t)x->hi) + t->shift;
+    return x->lo < 0 || top > bits ? bits : top;
+}
+
+int bli_adder_luts(const bli_adder_graph *g, const bli_adder_node *node)
+{
+    const int cells = bli_adder_cost(g, node), bits = bli_adder_bits(node->lo, node->hi);
+    if (node->num_terms < 2)
+        return 0;
+    if (node->num_terms == 3 || (g->ternary && node->constant != 0))
+        return cells;
+    const int a = live_end(g, &node->term[0], bits), b = live_end(g, &node->term[1], bits);
+    const int high = node->term[0].shift > node->term[1].shift ? node->term[0].shift : node->term[1].shift;
+    const int start = bits - cells > high ? bits - cells : high, end = a < b ? a : b;
+    return cells == 0 || end < start ? 0 : end - start;
+}

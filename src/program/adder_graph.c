@@ -254,6 +254,7 @@ bli_adder_summary bli_adder_graph_summary(const bli_adder_graph *g)
     for (int32_t v = g->num_inputs; v < g->num_nodes; v++) {
         s.adders += g->nodes[v].cost > 0;
         s.cost += g->nodes[v].cost;
+        s.luts += bli_adder_luts(g, &g->nodes[v]);
         s.depth = g->nodes[v].depth > s.depth ? g->nodes[v].depth : s.depth;
     }
     for (int32_t j = 0; j < g->num_outputs; j++)

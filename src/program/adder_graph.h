@@ -82,6 +82,9 @@ BL_MUST_CHECK bl_status bli_adder_graph_clean(bli_adder_graph **g);
 /* Cells of the carry chain: the bits of the result from where two operands meet, to its end.  Ternary: one LUT6_2 a
  * bit.  A node whose operands never meet (or of one term without constant or sign) costs nothing. */
 int bli_adder_cost(const bli_adder_graph *g, const bli_adder_node *node);
+/* Of those cells the ones whose LUT has two operands to join; in the others one operand is a constant (a number's zeros
+ * above its top, the graph's constant), and the LUT a wire or an inverter, which Yosys does not count. */
+int bli_adder_luts(const bli_adder_graph *g, const bli_adder_node *node);
 /* The rules above, but for the terms' nodes. */
 bool bli_adder_is_legal(const bli_adder_graph *g, const bli_adder_node *node);
 /* Bits that whoever reads a negated output must spend; 0 otherwise. */
@@ -92,6 +95,7 @@ int bli_adder_bits(int64_t lo, int64_t hi);
 typedef struct bli_adder_summary {
     int adders;   /* nodes that cost something */
     int64_t cost; /* sum of the nodes' cost, and bits of negated outputs */
+    int64_t luts; /* sum of the nodes' LUTs */
     int depth;
 } bli_adder_summary;
 bli_adder_summary bli_adder_graph_summary(const bli_adder_graph *g);

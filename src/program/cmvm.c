@@ -10,7 +10,7 @@
 
 /* Pairs of digits that may be looked at; about 4 million a second on one core of 2020. */
 #define WORK ((int64_t)40 << 20)
-enum { TRIES_MOST = 24, AGAIN_MOST = 16, AGAIN_PER_TRY = 1, MORE = 5 };
+enum { TRIES_MOST = 10, AGAIN_MOST = 3, AGAIN_PER_TRY = 1, MORE = 5 };
 
 typedef struct search {
     const bli_cmvm_columns *c;

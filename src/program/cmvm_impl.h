@@ -63,6 +63,11 @@ BL_MUST_CHECK bl_status bli_cmvm_fold_constants(const bli_adder_graph *g, const 
 BL_MUST_CHECK bl_status bli_cmvm_regroup(const bli_adder_graph *g, bli_adder_graph **out);
 /* Turns differences around where that saves something. */
 BL_MUST_CHECK bl_status bli_cmvm_orient(bli_adder_graph **g);
+/* What is made least: quarters of a LUT, a cell whose LUT is a wire or an inverter counting as one. */
+static inline int64_t bli_cmvm_weight(int64_t cost, int64_t luts)
+{
+    return cost + 3 * luts;
+}
 /* Gives up some shared sums and shares again; for graphs of two-term nodes without constants. */
 BL_MUST_CHECK bl_status bli_cmvm_reshare(const bli_adder_graph *g, const bli_cmvm_way *way, bli_adder_graph **out);
 

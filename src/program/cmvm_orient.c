@@ -8,7 +8,7 @@
 
 #include "program/cmvm_impl.h"
 
-enum { ILLEGAL = 1 << 20, ROUNDS = 8, SHORT_PATH = 2, LONG_PATH = 6 };
+enum { NEGATION = 4, ILLEGAL = 1 << 20, ROUNDS = 8, SHORT_PATH = 2, LONG_PATH = 6 };
 
 typedef struct orient {
     const bli_adder_graph *g;
@@ -40,10 +40,13 @@ static int cost_of(orient *o, int32_t v)
         return 0;
     o->stamp[v] = o->now;
     const bli_adder_node n = as_turned(o, v), *m = &o->g->nodes[v];
-    int cost = (o->turned[v] ? o->outputs[v] : o->negated[v]) * bli_adder_bits(-m->hi, -m->lo);
+    const int negated = (o->turned[v] ? o->outputs[v] : o->negated[v]) * bli_adder_bits(-m->hi, -m->lo);
+    int weight = NEGATION * negated;
     if (v >= o->g->num_inputs)
-        cost += bli_adder_is_legal(o->g, &n) ? bli_adder_cost(o->g, &n) : ILLEGAL;
-    return cost;
+        weight += bli_adder_is_legal(o->g, &n)
+                      ? (int)bli_cmvm_weight(bli_adder_cost(o->g, &n), bli_adder_luts(o->g, &n))
+                      : ILLEGAL;
+    return weight;
 }
 
 static int cost_around(orient *o, int32_t v)

@@ -200,7 +200,8 @@ bool bli_cmvm_is_better(const bli_adder_graph *g, const bli_adder_graph *than, c
         return old.depth > goal->limit;
     if (goal->by_adders && new.adders != old.adders)
         return new.adders < old.adders;
-    return new.cost != old.cost ? new.cost < old.cost : new.depth < old.depth;
+    const int64_t new_weight = bli_cmvm_weight(new.cost, new.luts), old_weight = bli_cmvm_weight(old.cost, old.luts);
+    return new_weight != old_weight ? new_weight < old_weight : new.depth < old.depth;
 }
 
 /* Takes by over: it replaces *g, or goes. */
