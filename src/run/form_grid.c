@@ -253,8 +253,9 @@ bl_status bli_form_whole(bli_form *f, int node)
 
 /* ---- activations ---------------------------------------------------------------------------------------------- */
 /* A trained power of two, written as the number that it is: its range can then be proven. */
-static bl_status write_scale(bli_form *f, int node, double scale)
+static bl_status write_scale(bli_form *f, int node, const grids *g)
 {
+    const double step = g->scale[0], scale = step / g->unit;
     const bl_node *n = bl_graph_node(f->from, node);
     bl_attr *attrs = bli_arena_array(f->arena, (size_t)n->num_attrs + 1, sizeof *attrs);
     char text[64];
@@ -276,6 +277,7 @@ static bl_status write_scale(bli_form *f, int node, double scale)
     fixed.attrs = attrs;
     fixed.num_attrs = count;
     const char *name = bli_form_value(f, n->outputs[0])->name;
+    f->ranges[n->outputs[0]] = (bli_range){true, bli_step_of(step), g->least * step, g->greatest * step};
     return bl_graph_add_node(f->to, &fixed, &name, &f->plain[n->outputs[0]]);
 }
 
@@ -313,7 +315,7 @@ bl_status bli_form_quantizer(bli_form *f, int node, bool *done)
         return BL_OK;
     *done = true;
     if (g.powers && is_quantize(n) && n->num_inputs == 2 && g.count == 1 && by_steps(n))
-        return write_scale(f, node, g.scale[0] / g.unit);
+        return write_scale(f, node, &g);
     BLI_TRY(bli_form_copy(f, node));
     return g.powers ? BL_OK : add_codes(f, n, &g);
 }
