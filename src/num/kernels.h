@@ -22,6 +22,16 @@ typedef enum bli_end { BLI_END_CLAMP, BLI_END_ZERO, BLI_END_WRAP, BLI_END_FOLD, 
         REAL inverse, step, greatest, over, nan;                                                                       \
         UINT least, most, mantissa, cut; /* cut: mantissa bits that the carrier has more */                            \
     } bli_floats_##X;                                                                                                  \
+    /* mx: what makes a step of a block's greatest magnitude; all but lead, a fraction, are exponents as bits */       \
+    typedef struct bli_shared_##X {                                                                                    \
+        UINT down, lead, least, range; /* steps from least to least + range */                                         \
+    } bli_shared_##X;                                                                                                  \
+    /* blocks that follow one another in memory, each with its power of two, normal as is its inverse */               \
+    typedef struct bli_blocks_##X {                                                                                    \
+        const uint32_t *size;                                                                                          \
+        const REAL *step;                                                                                              \
+        size_t count;                                                                                                  \
+    } bli_blocks_##X;                                                                                                  \
     /* powers of two as bits of a REAL; sign is 0 for unsigned */                                                      \
     typedef struct bli_powers_##X {                                                                                    \
         REAL inverse, step;                                                                                            \
@@ -52,6 +62,21 @@ typedef enum bli_end { BLI_END_CLAMP, BLI_END_ZERO, BLI_END_WRAP, BLI_END_FOLD, 
         void (*divide)(REAL s, const REAL *x, REAL *y, size_t n);                                                      \
         void (*multiply)(REAL s, const REAL *x, REAL *y, size_t n);                                                    \
         REAL (*greatest_magnitude)(const REAL *x, size_t n); /* of finite elements; 0 for none */                      \
+        /* the steps of blocks that follow one another; whether all are for the loops (0: not) */                      \
+        bool (*steps_of_blocks)(const bli_shared_##X *, const uint32_t *size, const REAL *x, REAL *step,               \
+                                size_t count);                                                                         \
+        /* most[i] = max(most[i], |x[i]|), of finite x[i], and any[i] likewise of all, as bits */                      \
+        void (*greatest_across)(const REAL *x, UINT *most, UINT *any, size_t n);                                       \
+        bool (*steps_across)(const bli_shared_##X *, const UINT *most, const UINT *any, REAL *step, size_t n);         \
+        /* codes that clamp and floats, with the step of the block, or across blocks that of the element, instead */   \
+        void (*codes_blocks[BL_ROUNDING_COUNT])(const bli_codes_##X *, const bli_blocks_##X *, const REAL *x, REAL *y, \
+                                                const uint32_t *random);                                               \
+        void (*codes_across[BL_ROUNDING_COUNT])(const bli_codes_##X *, const REAL *step, const REAL *x, REAL *y,       \
+                                                const uint32_t *random, size_t n);                                     \
+        void (*floats_blocks[BL_ROUNDING_COUNT])(const bli_floats_##X *, const bli_blocks_##X *, const REAL *x,        \
+                                                 REAL *y, const uint32_t *random);                                     \
+        void (*floats_across[BL_ROUNDING_COUNT])(const bli_floats_##X *, const REAL *step, const REAL *x, REAL *y,     \
+                                                 const uint32_t *random, size_t n);                                    \
     } bli_num_kernels_##X;
 BLI_NUM_KERNEL_TYPES(float, uint32_t, f32)
 BLI_NUM_KERNEL_TYPES(double, uint64_t, f64)

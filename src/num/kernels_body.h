@@ -57,16 +57,21 @@ static inline __attribute__((always_inline)) REAL NAME(ended)(bli_end end, REAL 
     return (turn < k->modulus ? turn : k->modulus + (k->modulus - 1) - turn) + k->lo;
 }
 
+/* v, a number of steps, as the nearest code's value. */
+static inline __attribute__((always_inline)) REAL NAME(code)(bl_rounding q, bli_end end, const NAME(bli_codes) * k,
+                                                             REAL v, REAL step, uint32_t random)
+{
+    REAL r = NAME(ended)(end, v, NAME(rounded)(q, v, random), k);
+    return r == r ? r * step + (REAL)0 : (REAL)0; /* + 0 makes -0 +0 */
+}
+
 static inline __attribute__((always_inline)) void NAME(codes)(bl_rounding q, bli_end end, const NAME(bli_codes) * kp,
                                                               const REAL *x, REAL *y, const uint32_t *random, size_t n)
 {
     const NAME(bli_codes) k = *kp;
     INDEPENDENT
-    for (size_t i = 0; i < n; i++) {
-        REAL v = x[i] * k.inverse;
-        REAL r = NAME(ended)(end, v, NAME(rounded)(q, v, q == BL_STOCHASTIC ? random[i] : 0), &k);
-        y[i] = r == r ? r * k.step + (REAL)0 : (REAL)0; /* + 0 makes -0 +0 */
-    }
+    for (size_t i = 0; i < n; i++)
+        y[i] = NAME(code)(q, end, &k, x[i] * k.inverse, k.step, q == BL_STOCHASTIC ? random[i] : 0);
 }
 
 static inline __attribute__((always_inline)) void NAME(codes_grad)(bl_rounding q, const NAME(bli_codes) * kp,
@@ -93,18 +98,22 @@ static inline __attribute__((always_inline)) REAL NAME(float_rounded)(bl_roundin
     return NAME(rounded)(q, v * inverse_ulp, random) * ulp;
 }
 
+static inline __attribute__((always_inline)) REAL NAME(float_value)(bl_rounding q, const NAME(bli_floats) * k, REAL v,
+                                                                    REAL step, REAL nan, uint32_t random)
+{
+    REAL a = FABS(NAME(float_rounded)(q, k, v, random));
+    a = a > k->greatest ? k->over : a;
+    REAL r = COPYSIGN(a, v) * step;
+    return r == r ? r : nan;
+}
+
 static inline __attribute__((always_inline)) void NAME(floats)(bl_rounding q, const NAME(bli_floats) * kp,
                                                                const REAL *x, REAL *y, const uint32_t *random, size_t n)
 {
     const NAME(bli_floats) k = *kp;
     INDEPENDENT
-    for (size_t i = 0; i < n; i++) {
-        REAL v = x[i] * k.inverse;
-        REAL a = FABS(NAME(float_rounded)(q, &k, v, q == BL_STOCHASTIC ? random[i] : 0));
-        a = a > k.greatest ? k.over : a;
-        REAL r = COPYSIGN(a, v) * k.step;
-        y[i] = r == r ? r : k.nan;
-    }
+    for (size_t i = 0; i < n; i++)
+        y[i] = NAME(float_value)(q, &k, x[i] * k.inverse, k.step, k.nan, q == BL_STOCHASTIC ? random[i] : 0);
 }
 
 static inline __attribute__((always_inline)) void NAME(floats_grad)(bl_rounding q, const NAME(bli_floats) * kp,
@@ -246,18 +255,6 @@ static void NAME(multiply)(REAL s, const REAL *x, REAL *y, size_t n)
         y[i] = x[i] * s;
 }
 
-/* Magnitudes order like their bits, so that this maximum is one of integers. */
-static REAL NAME(greatest_magnitude)(const REAL *x, size_t n)
-{
-    UINT most = 0;
-    for (size_t i = 0; i < n; i++) {
-        UINT b = NAME(bits)(x[i]) & ~SIGN;
-        b &= 0 - (UINT)(b < EXPONENT);
-        most = b > most ? b : most;
-    }
-    return NAME(real)(most);
-}
-
 /* BinaryConnect's stochastic sign, of quotients. */
 static void NAME(sign_draw)(REAL scale, const REAL *x, REAL *y, const uint32_t *random, size_t n)
 {
@@ -278,6 +275,8 @@ static void NAME(sign_grad)(REAL scale, const REAL *x, const REAL *dy, REAL *dx,
         dx[i] = FABS(x[i]) <= scale ? d : 0;
     }
 }
+
+#include "num/blocks_body.h"
 
 #define LOOPS(q, text)                                                                                                 \
     static void NAME(codes_clamp_##q)(const NAME(bli_codes) * k, const REAL *x, REAL *y, const uint32_t *random,       \
@@ -347,13 +346,17 @@ POWERS(TRN_ZERO)
 POWERS(STOCHASTIC)
 #undef POWERS
 
-#define CODES(q, text)       {NAME(codes_clamp_##q), NAME(codes_zero_##q), NAME(codes_wrap_##q), NAME(codes_fold_##q)},
-#define CODES_GRAD(q, text)  NAME(codes_grad_##q),
-#define FLOATS(q, text)      NAME(floats_##q),
-#define FLOATS_GRAD(q, text) NAME(floats_grad_##q),
-#define SAME_RANGE(q, text)  NAME(same_range_##q),
-#define EACH(q, text)        NAME(each_##q),
-#define EACH_GRAD(q, text)   NAME(each_grad_##q),
+#define CODES(q, text)         {NAME(codes_clamp_##q), NAME(codes_zero_##q), NAME(codes_wrap_##q), NAME(codes_fold_##q)},
+#define CODES_GRAD(q, text)    NAME(codes_grad_##q),
+#define FLOATS(q, text)        NAME(floats_##q),
+#define FLOATS_GRAD(q, text)   NAME(floats_grad_##q),
+#define SAME_RANGE(q, text)    NAME(same_range_##q),
+#define EACH(q, text)          NAME(each_##q),
+#define EACH_GRAD(q, text)     NAME(each_grad_##q),
+#define CODES_BLOCKS(q, text)  NAME(codes_blocks_##q),
+#define CODES_ACROSS(q, text)  NAME(codes_across_##q),
+#define FLOATS_BLOCKS(q, text) NAME(floats_blocks_##q),
+#define FLOATS_ACROSS(q, text) NAME(floats_across_##q),
 const NAME(bli_num_kernels) TABLE = {
     .codes = {BL_ROUNDING_LIST(CODES)},
     .codes_grad = {BL_ROUNDING_LIST(CODES_GRAD)},
@@ -373,6 +376,13 @@ const NAME(bli_num_kernels) TABLE = {
     .divide = NAME(divide),
     .multiply = NAME(multiply),
     .greatest_magnitude = NAME(greatest_magnitude),
+    .steps_of_blocks = NAME(steps_of_blocks),
+    .steps_across = NAME(steps_across),
+    .greatest_across = NAME(greatest_across),
+    .codes_blocks = {BL_ROUNDING_LIST(CODES_BLOCKS)},
+    .codes_across = {BL_ROUNDING_LIST(CODES_ACROSS)},
+    .floats_blocks = {BL_ROUNDING_LIST(FLOATS_BLOCKS)},
+    .floats_across = {BL_ROUNDING_LIST(FLOATS_ACROSS)},
 };
 #undef CODES
 #undef CODES_GRAD
@@ -381,3 +391,7 @@ const NAME(bli_num_kernels) TABLE = {
 #undef SAME_RANGE
 #undef EACH
 #undef EACH_GRAD
+#undef CODES_BLOCKS
+#undef CODES_ACROSS
+#undef FLOATS_BLOCKS
+#undef FLOATS_ACROSS

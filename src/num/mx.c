@@ -4,8 +4,8 @@
  * E8M0's 2^-127 .. 2^127.  Elements always saturate: with e4m3 and e5m2 the last eighth below a power of two does. With
  * UP the scale is the next power of two there, so that nothing does (arXiv:2506.08027 trains so).  Blocks run along the
  * last axis and start anew in each row; the last one of a row may be short.  Infinite and NaN elements take no part in
- * choosing the scale.  Integer elements intW are fixed<W,2> with the symmetric range: int8 is MXINT8.  The block loop
- * is in quantize_body.h.
+ * choosing the scale.  Integer elements intW are fixed<W,2> with the symmetric range: int8 is MXINT8.  The block loops
+ * are in mx_body.h.
  */
 #include <math.h>
 #include <stdio.h>

@@ -44,6 +44,13 @@ void bli_quantize_rows_f32(const bl_format *f, double scale, int64_t zero, const
 void bli_quantize_rows_f64(const bl_format *f, double scale, int64_t zero, const bli_stream *rng, uint64_t first,
                            const double *x, double *y, size_t rows, size_t row, bli_isa isa);
 
+/* mx alone: blocks along the middle axis of [outer, length, inner], anew in each line.  Random bits go by the place in
+ * memory, as everywhere. */
+void bli_quantize_lines_f32(const bl_format *f, double scale, const bli_stream *rng, uint64_t first, const float *x,
+                            float *y, size_t outer, size_t length, size_t inner, bli_isa isa);
+void bli_quantize_lines_f64(const bl_format *f, double scale, const bli_stream *rng, uint64_t first, const double *x,
+                            double *y, size_t outer, size_t length, size_t inner, bli_isa isa);
+
 /* One scale (and zero point; NULL: all 0) per channel: x is [outer, channels, inner].  inner 1: channels last. */
 void bli_quantize_channels_f32(const bl_format *f, const float *scale, const int64_t *zero, const bli_stream *rng,
                                uint64_t first, const float *x, float *y, size_t outer, size_t channels, size_t inner,

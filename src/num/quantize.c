@@ -84,22 +84,6 @@ static void copy_f64(const double *x, double *y, size_t n)
         y[i] = (double)(float)x[i];
 }
 
-/* Powers of two in the normal range. */
-static float power_of_two_f32(int exponent)
-{
-    uint32_t b = (uint32_t)(exponent + 127) << 23;
-    float v;
-    memcpy(&v, &b, sizeof v);
-    return v;
-}
-static double power_of_two_f64(int exponent)
-{
-    uint64_t b = (uint64_t)(exponent + 1023) << 52;
-    double v;
-    memcpy(&v, &b, sizeof v);
-    return v;
-}
-
 /* bli_double_to_float_cut without a branch: one less in the bits of a float is one step toward zero. */
 static inline float cut_f32(double v)
 {
@@ -133,33 +117,6 @@ static void wider_f64(const bl_format *f, double scale, int64_t zero, const bli_
     (void)f, (void)scale, (void)zero, (void)rng, (void)first, (void)x, (void)y, (void)n, (void)isa; /* never planned */
 }
 
-/* bli_mx_exponent of a block, for elements whose greatest exponent is emax, and bli_mx_lead. */
-static int block_exponent(int exponent, int emax)
-{
-    int e = exponent - emax;
-    return e < -127 ? -127 : e > 127 ? 127 : e;
-}
-static int block_exponent_f32(int emax, double lead, double scale, const float *x, size_t n, bli_isa isa)
-{
-    float most = bli_num_kernels_f32_of[isa]->greatest_magnitude(x, n);
-    uint32_t b;
-    most = scale == 1 ? most : most / (float)scale;
-    memcpy(&b, &most, sizeof b);
-    const uint32_t fraction = (b & 0x7fffff) | 0x3f800000; /* most / 2^exponent */
-    memcpy(&most, &fraction, sizeof most);
-    return block_exponent((int)(b >> 23) - 127 + ((double)most > lead),
-                          emax); /* subnormals are at the least exponent either way */
-}
-static int block_exponent_f64(int emax, double lead, double scale, const double *x, size_t n, bli_isa isa)
-{
-    double most = bli_num_kernels_f64_of[isa]->greatest_magnitude(x, n) / scale;
-    uint64_t b;
-    memcpy(&b, &most, sizeof b);
-    const uint64_t fraction = (b & 0xfffffffffffff) | 0x3ff0000000000000;
-    memcpy(&most, &fraction, sizeof most);
-    return block_exponent((int)(b >> 52) - 1023 + (most > lead), emax);
-}
-
 #define REAL        float
 #define KERNELS     bli_num_kernels_f32_of
 #define UINT        uint32_t
@@ -172,6 +129,7 @@ static int block_exponent_f64(int emax, double lead, double scale, const double 
 #include "num/quantize_body.h"
 
 #include "num/channels_body.h"
+#include "num/mx_body.h"
 #undef REAL
 #undef KERNELS
 #undef UINT
@@ -194,6 +152,7 @@ static int block_exponent_f64(int emax, double lead, double scale, const double 
 #include "num/quantize_body.h"
 
 #include "num/channels_body.h"
+#include "num/mx_body.h"
 
 /* ---- public ------------------------------------------------------------------------------------------------- */
 static bl_status check_use(bl_context *ctx, const bl_format *f, const bl_grid *grid, bool f32)

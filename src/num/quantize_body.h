@@ -112,6 +112,11 @@ static bool NAME(power_fits)(const NAME(plan) * p, int exponent)
         return exponent == 0;
     if (p->path == NAME(POWERS)) /* signs must not vanish, nor results */
         return exponent <= 0 && exponent - (1 << (p->f.bits - p->f.is_signed - 1)) > -BIAS;
+    const REAL most = p->path == NAME(FLOATS)      ? p->floats.greatest
+                      : p->codes.hi > -p->codes.lo ? p->codes.hi
+                                                   : -p->codes.lo;
+    if (most > 0 && ilogb((double)most) + exponent > BIAS) /* results above the carrier's greatest are cut */
+        return false;
     return exponent <= 0 || p->f.rounding != BL_TRN; /* only TRN looks at what vanishes */
 }
 
@@ -212,57 +217,15 @@ static void NAME(grad_loop)(const NAME(plan) * p, const NAME(bli_num_kernels) * 
     }
 }
 
-/* One block as a plain call: any scale, any length.  dy NULL: forward. */
-static void NAME(mx_block)(const bl_format *element, double scale, const bli_stream *rng, uint64_t first, const REAL *x,
-                           const REAL *dy, REAL *out, size_t n, bli_isa isa)
-{
-    if (dy == NULL)
-        NAME(bli_quantize)(element, scale, 0, rng, first, x, out, n, isa);
-    else
-        NAME(bli_quantize_grad)(element, scale, 0, rng, first, x, dy, out, n, isa);
-}
-
-/* A row with one plan for all its blocks and random bits drawn for many; dy NULL: forward. */
-static void NAME(mx_row)(const bl_format *f, double scale, const bli_stream *rng, uint64_t first, const REAL *x,
-                         const REAL *dy, REAL *out, size_t n, bli_isa isa)
-{
-    const bl_format element = bli_mx_element(f);
-    const double lead = bli_mx_lead(f);
-    const int emax = -bli_mx_exponent(f, 1), unit = bli_family_of(&element)->unit_exp(&element);
-    NAME(plan) p = NAME(plan_of)(&element, 1, 0, rng);
-    const bool one_plan = scale == 1 && f->block <= NAME(CHUNK) && p.f.rounding != BL_TRN &&
-                          (p.path == NAME(CODES) || p.path == NAME(FLOATS));
-    const REAL nan = p.floats.nan;
-    uint32_t random[NAME(CHUNK)];
-    size_t drawn_from = 0, drawn_to = 0;
-    for (size_t i = 0; i < n; i += (size_t)f->block) {
-        size_t m = n - i < (size_t)f->block ? n - i : (size_t)f->block;
-        const int shared = NAME(block_exponent)(emax, lead, scale, x + i, m, isa), exponent = shared + unit;
-        const REAL *d = dy != NULL ? dy + i : NULL;
-        if (!one_plan || exponent <= -BIAS || exponent >= BIAS) {
-            NAME(mx_block)(&element, ldexp(scale, shared), rng, first + i, x + i, d, out + i, m, isa);
-            continue;
-        }
-        if (p.draw && i + m > drawn_to) {
-            drawn_from = i;
-            drawn_to = n - i < NAME(CHUNK) ? n : i + NAME(CHUNK);
-            bli_random_fill_of[isa](rng, first + i, random, drawn_to - i);
-        }
-        NAME(plan_scale)(&p, NAME(power_of_two)(exponent));
-        p.floats.nan = nan * p.floats.step;
-        const uint32_t *r = p.draw ? random + (i - drawn_from) : random;
-        if (dy == NULL)
-            NAME(loop)(&p, KERNELS[isa], x + i, out + i, r, m);
-        else
-            NAME(grad_loop)(&p, KERNELS[isa], x + i, d, out + i, r, m);
-    }
-}
+/* In mx_body.h, which needs what is here. */
+static void NAME(mx_grad_row)(const bl_format *f, double scale, const bli_stream *rng, uint64_t first, const REAL *x,
+                              const REAL *dy, REAL *dx, size_t n, bli_isa isa);
 
 void NAME(bli_quantize)(const bl_format *f, double scale, int64_t zero, const bli_stream *rng, uint64_t first,
                         const REAL *x, REAL *y, size_t n, bli_isa isa)
 {
     if (f->kind == BL_FORMAT_MX) {
-        NAME(mx_row)(f, scale, rng, first, x, NULL, y, n, isa);
+        NAME(bli_quantize_lines)(f, scale, rng, first, x, y, 1, n, 1, isa);
         return;
     }
     const NAME(plan) p = NAME(plan_of)(f, scale, zero, rng);
@@ -288,8 +251,7 @@ void NAME(bli_quantize_rows)(const bl_format *f, double scale, int64_t zero, con
         NAME(bli_quantize)(f, scale, zero, rng, first, x, y, rows * row, isa);
         return;
     }
-    for (size_t r = 0; r < rows; r++)
-        NAME(mx_row)(f, scale, rng, first + r * row, x + r * row, NULL, y + r * row, row, isa);
+    NAME(bli_quantize_lines)(f, scale, rng, first, x, y, rows, row, 1, isa);
 }
 
 void NAME(bli_quantize_each)(bl_rounding rounding, const REAL *step, const REAL *lo, const REAL *hi,
@@ -339,7 +301,7 @@ void NAME(bli_quantize_grad)(const bl_format *f, double scale, int64_t zero, con
                              const REAL *x, const REAL *dy, REAL *dx, size_t n, bli_isa isa)
 {
     if (f->kind == BL_FORMAT_MX) {
-        NAME(mx_row)(f, scale, rng, first, x, dy, dx, n, isa);
+        NAME(mx_grad_row)(f, scale, rng, first, x, dy, dx, n, isa);
         return;
     }
     const NAME(plan) p = NAME(plan_of)(f, scale, zero, rng);
@@ -364,7 +326,7 @@ void NAME(bli_quantize_grad_rows)(const bl_format *f, double scale, int64_t zero
         return;
     }
     for (size_t r = 0; r < rows; r++)
-        NAME(mx_row)(f, scale, rng, first + r * row, x + r * row, dy + r * row, dx + r * row, row, isa);
+        NAME(mx_grad_row)(f, scale, rng, first + r * row, x + r * row, dy + r * row, dx + r * row, row, isa);
 }
 
 void NAME(bli_quantize_grad_each)(bl_rounding rounding, const REAL *step, const REAL *lo, const REAL *hi,

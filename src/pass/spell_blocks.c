@@ -130,7 +130,11 @@ static int elements(bli_chain *c, int x, const bli_blocks *b, const char **why)
     c->shape = blocks;
     int t = bli_chain_node(c, "elements", "Div", x, scale, -1);
     t = bli_spell_activation(c, t, &words, why);
-    return bli_chain_node(c, "blocks", "Mul", t, scale, -1);
+    t = bli_chain_node(c, "blocks", "Mul", t, scale, -1);
+    if (!b->format.covers) /* a covering scale may carry the greatest element past float32's greatest: cut there */
+        return t;
+    const int least = bli_chain_number(c, "least_number", -(double)FLT_MAX);
+    return bli_chain_node(c, "within", "Clip", t, least, bli_chain_number(c, "greatest_number", (double)FLT_MAX));
 }
 
 int bli_spell_reshape(bli_chain *c, const char *word, const char *list, int x, const bl_shape *shape)

@@ -327,48 +327,156 @@ static void channels_equal_one_call_each(void **s)
         }
 }
 
-static void mx_rows_follow_the_definition(void **s)
+/* Every element by the definition: x is [outer, length, inner], blocks along length. */
+static double mx_definition(const bl_format *f, const double *x, size_t i, size_t length, size_t inner, bool f32,
+                            bool *clipped)
+{
+    const bl_format element = bli_mx_element(f);
+    const size_t line = i / (length * inner) * length * inner + i % inner, at = i / inner % length;
+    const size_t from = at - at % (size_t)f->block,
+                 end = from + (size_t)f->block < length ? from + (size_t)f->block : length;
+    const uint32_t random = bli_stream_u32(&stream, 5 + i);
+    double most = 0;
+    for (size_t j = from; j < end; j++) {
+        const double v = fabs(x[line + j * inner]);
+        most = isfinite(v) && v > most ? v : most;
+    }
+    const double scale = ldexp(1, bli_mx_exponent(f, most));
+    if (!f32)
+        return bli_quantize_reference_f64(&element, scale, 0, true, random, x[i], clipped);
+    return (double)bli_quantize_reference_f32(&element, scale, 0, true, random, (float)x[i], clipped);
+}
+
+static const char *const mx_texts[] = {"mx<e4m3,32>",
+                                       "mx<e2m1,16>",
+                                       "mx<int8,32>",
+                                       "mx<e5m2,32,STOCHASTIC>",
+                                       "mx<e3m2,7>",
+                                       "mx<e2m3,1>",
+                                       "mx<e4m3,1000>",
+                                       "mx<e5m2,32,TRN>",
+                                       "mx<int6,20,TRN>",
+                                       "mx<int24,16,RND_INF>",
+                                       "mx<e7m3,16,RND_ZERO>",
+                                       "mx<e5m2,32,RND_CONV,UP>",
+                                       "mx<e2m1,8,STOCHASTIC,UP>",
+                                       "mx<int8,32,RND,UP>",
+                                       "mx<int2,5,RND_MIN_INF>"};
+
+static bool same_real(double a, double b)
+{
+    return memcmp(&a, &b, sizeof a) == 0 || (isnan(a) && isnan(b));
+}
+
+enum { MX_ELEMENTS = 1200 };
+
+/* Zeros, NaNs, infinities, and magnitudes from the least to the greatest of a float, whole blocks of each. */
+static void mx_numbers(double *x, int turn)
+{
+    for (size_t i = 0; i < MX_ELEMENTS; i++) {
+        const double v = tricky(i + 200, 0.01);
+        const int exponent = turn == 0 ? 0 : (int)(i / 40 * 37 % 270) - 140;
+        x[i] = i % 97 == 50 ? (double)NAN : i % 91 == 30 ? (double)-INFINITY : (double)(float)ldexp(v, exponent);
+        if (i / 32 % 5 == 4 && turn == 0)
+            x[i] = i % 2 == 0 ? 0 : -0.0;
+    }
+    for (size_t i = 400; i < 432; i++) /* zeros alone but for one that takes no part */
+        x[i] = i == 410 ? (turn == 0 ? (double)INFINITY : (double)NAN) : 0;
+}
+
+static void mx_check(const char *text, const bl_format *f, const double *x, size_t length, size_t inner, bli_isa isa)
+{
+    static float in32[MX_ELEMENTS], out32[MX_ELEMENTS];
+    static double out64[MX_ELEMENTS];
+    for (size_t i = 0; i < MX_ELEMENTS; i++)
+        in32[i] = (float)x[i];
+    const size_t outer = MX_ELEMENTS / (length * inner);
+    bli_quantize_lines_f32(f, 1, &stream, 5, in32, out32, outer, length, inner, isa);
+    bli_quantize_lines_f64(f, 1, &stream, 5, x, out64, outer, length, inner, isa);
+    bli_quantize_lines_f32(f, 1, &stream, 5, in32, in32, outer, length, inner, isa);
+    assert_memory_equal(in32, out32, outer * length * inner * sizeof *in32); /* in place */
+    for (size_t i = 0; i < outer * length * inner; i++) {
+        bool clipped;
+        const double want32 = mx_definition(f, x, i, length, inner, true, &clipped);
+        const double want64 = mx_definition(f, x, i, length, inner, false, &clipped);
+        if (!same_real(want32, (double)out32[i]) || !same_real(want64, out64[i]))
+            fail_msg("%s [%zu, %zu, %zu] element %zu: %a is %a and %a, expected %a and %a", text, outer, length, inner,
+                     i, x[i], (double)out32[i], out64[i], want32, want64);
+    }
+}
+
+static void mx_follows_the_definition(void **s)
 {
     bl_context *ctx = *s;
-    static const char *const texts[] = {"mx<e4m3,32>",
-                                        "mx<e2m1,16>",
-                                        "mx<int8,32>",
-                                        "mx<e5m2,32,STOCHASTIC>",
-                                        "mx<e3m2,7>",
-                                        "mx<e2m3,1>",
-                                        "mx<e4m3,1000>",
-                                        "mx<e5m2,32,RND_CONV,UP>",
-                                        "mx<e2m1,8,STOCHASTIC,UP>",
-                                        "mx<int8,32,RND,UP>"};
-    static float x[1200], y[1200], dy[1200], dx[1200];
-    enum { ROWS = 3, ROW = 400 };
-    for (size_t i = 0; i < 1200; i++) {
-        dy[i] = (float)i + 1;
-        x[i] = i % 97 == 50 ? NAN : i % 91 == 30 ? INFINITY : i / 32 % 5 == 4 ? 0 : (float)tricky(i + 200, 0.01);
+    static const size_t shapes[][2] = {{400, 1},  {16, 1}, {10, 1},  {1, 1},   {1200, 1},
+                                       {1, 1200}, {1, 7},  {40, 30}, {3, 200}, {100, 4}};
+    static double x[MX_ELEMENTS];
+    for (int turn = 0; turn < 2; turn++) {
+        mx_numbers(x, turn);
+        for (size_t t = 0; t < BLI_COUNT(mx_texts); t++)
+            for (size_t h = 0; h < BLI_COUNT(shapes); h++)
+                for (int isa = 0; isa <= (int)best_isa(); isa++) {
+                    bl_format f;
+                    assert_int_equal(bl_format_parse(ctx, mx_texts[t], &f), BL_OK);
+                    mx_check(mx_texts[t], &f, x, shapes[h][0], shapes[h][1], (bli_isa)isa);
+                }
     }
-    for (size_t t = 0; t < BLI_COUNT(texts); t++)
+}
+
+/* Each code of the element times each part of a step between, in a block whose scale a power of two holds. */
+static void mx_elements_exhaustively(void **s)
+{
+    bl_context *ctx = *s;
+    static const char *const texts[] = {"mx<e4m3,1200>", "mx<e5m2,1200>", "mx<e3m2,1200>", "mx<e2m3,1200>",
+                                        "mx<e2m1,1200>", "mx<int8,1200>", "mx<int6,1200>"};
+    static double x[MX_ELEMENTS];
+    for (size_t t = 0; t < BLI_COUNT(texts); t++) {
+        bl_format f;
+        assert_int_equal(bl_format_parse(ctx, texts[t], &f), BL_OK);
+        f.block = 60;
+        const bl_format element = bli_mx_element(&f);
+        const int parts = 16;
+        for (int mode = 0; mode < BL_ROUNDING_COUNT; mode++) {
+            f.rounding = (bl_rounding)mode;
+            double before = 0;
+            for (size_t code = 0, at = 0; code < (size_t)1 << (f.bits - 1); code++) {
+                double v;
+                const int64_t one = (int64_t)code;
+                assert_int_equal(bl_decode(ctx, &element, NULL, &one, &v, 1), BL_OK);
+                if (!isfinite(v))
+                    continue;
+                for (int part = 0; part < parts; part++, at++) {
+                    x[at % MX_ELEMENTS] = (before + (v - before) * part / parts) * (at % 3 == 0 ? -1 : 1);
+                    if (at % MX_ELEMENTS == MX_ELEMENTS - 1)
+                        mx_check(texts[t], &f, x, 60, 1, best_isa());
+                }
+                before = v;
+            }
+            mx_check(texts[t], &f, x, 60, 1, best_isa());
+        }
+    }
+}
+
+static void mx_gradient_follows_the_definition(void **s)
+{
+    bl_context *ctx = *s;
+    static double x[MX_ELEMENTS];
+    static float in[MX_ELEMENTS], dy[MX_ELEMENTS], dx[MX_ELEMENTS];
+    mx_numbers(x, 0);
+    for (size_t i = 0; i < MX_ELEMENTS; i++) {
+        in[i] = (float)x[i];
+        dy[i] = (float)i + 1;
+    }
+    for (size_t t = 0; t < BLI_COUNT(mx_texts); t++)
         for (int isa = 0; isa <= (int)best_isa(); isa++) {
             bl_format f;
-            assert_int_equal(bl_format_parse(ctx, texts[t], &f), BL_OK);
-            bl_format element = bli_mx_element(&f);
-            bli_quantize_rows_f32(&f, 1, 0, &stream, 5, x, y, ROWS, ROW, (bli_isa)isa);
-            bli_quantize_grad_rows_f32(&f, 1, 0, &stream, 5, x, dy, dx, ROWS, ROW, (bli_isa)isa);
-            for (size_t i = 0; i < ROWS * ROW; i++) {
-                size_t row = i / ROW, block = row * ROW + i % ROW / (size_t)f.block * (size_t)f.block;
-                size_t end = block + (size_t)f.block < (row + 1) * ROW ? block + (size_t)f.block : (row + 1) * ROW;
-                double most = 0;
-                for (size_t j = block; j < end; j++)
-                    most = isfinite(x[j]) && fabs((double)x[j]) > most ? fabs((double)x[j]) : most;
-                double scale = ldexp(1, bli_mx_exponent(&f, most));
+            assert_int_equal(bl_format_parse(ctx, mx_texts[t], &f), BL_OK);
+            bli_quantize_grad_rows_f32(&f, 1, 0, &stream, 5, in, dy, dx, 3, 400, (bli_isa)isa);
+            for (size_t i = 0; i < MX_ELEMENTS; i++) {
                 bool clipped;
-                float want = bli_quantize_reference_f32(&element, scale, 0, true, bli_stream_u32(&stream, 5 + i), x[i],
-                                                        &clipped);
+                (void)mx_definition(&f, x, i, 400, 1, true, &clipped);
                 if (dx[i] != (clipped ? 0 : dy[i]))
-                    fail_msg("%s element %zu: gradient %g", texts[t], i, (double)dx[i]);
-
-                if (memcmp(&want, &y[i], sizeof want) != 0)
-                    fail_msg("%s element %zu of scale %a: %a is %a, expected %a", texts[t], i, scale, (double)x[i],
-                             (double)y[i], (double)want);
+                    fail_msg("%s element %zu: gradient %g", mx_texts[t], i, (double)dx[i]);
             }
         }
 }
@@ -388,7 +496,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(every_fixed_and_int_mode),     cmocka_unit_test(every_minifloat_and_small_kind),
         cmocka_unit_test(any_length_and_start),         cmocka_unit_test(cut_anywhere_gives_the_same),
-        cmocka_unit_test(channels_equal_one_call_each), cmocka_unit_test(mx_rows_follow_the_definition),
+        cmocka_unit_test(channels_equal_one_call_each), cmocka_unit_test(mx_follows_the_definition),
+        cmocka_unit_test(mx_elements_exhaustively),     cmocka_unit_test(mx_gradient_follows_the_definition),
     };
     return cmocka_run_group_tests(tests, start, stop);
 }

@@ -122,7 +122,6 @@ void bli_store_scale_gradient(const bli_call *c, const double *sum, size_t count
 bl_status bli_widths_forward(const bli_call *c, const bli_quant_spec *s);
 bl_status bli_widths_backward(const bli_call *c, const bli_quant_spec *s);
 double bli_width_value(const bl_tensor *bits, size_t i);
-size_t bli_mx_line(const bli_call *c, const bli_quant_spec *s); /* numbers of scratch */
 bl_status bli_mx_forward(const bli_call *c, const bli_quant_spec *s);
 bl_status bli_mx_backward(const bli_call *c, const bli_quant_spec *s);
 bl_status bli_grid_scales(const bli_call *c, const bli_quant_spec *s, double *scale);

@@ -12,8 +12,7 @@
 size_t bli_grid_scratch(const bli_call *c, const bli_quant_spec *s)
 {
     size_t count = bli_quant_grouping(s, &c->in[0].shape).count;
-    size_t line = s->format.kind == BL_FORMAT_MX ? bli_mx_line(c, s) * sizeof(double) : 0;
-    return count * (2 * sizeof(double) + sizeof(int64_t) + sizeof(float)) + line;
+    return count * (2 * sizeof(double) + sizeof(int64_t) + sizeof(float));
 }
 
 bli_grids bli_grid_place(const bli_call *c, const bli_quant_spec *s)

@@ -1,8 +1,7 @@
 /* mx.c: block formats along any axis.
  *
  * Blocks of K run along spec->axis (the last by default) and start anew in each line; the tail of a line is a shorter
- * block.  Products sum over the axis that the blocks share a scale on, so weights want their input axis here.  Along
- * the last axis lines are contiguous and go straight to the kernel; other axes are gathered one line at a time.
+ * block.  Products sum over the axis that the blocks share a scale on, so weights want their input axis here.
  *
  * The gradient passes everywhere.  A block's scale follows its greatest number, so nothing is ever clipped by more than
  * the last eighth below the next power of two; to stop the gradient there would stop just the largest weights and
@@ -31,51 +30,18 @@ static const bli_stream *stream_of(const bli_call *c, const bli_quant_spec *s, b
     return s->format.rounding == BL_STOCHASTIC && c->training ? stream : NULL;
 }
 
-static void rows(const bli_call *c, const bli_quant_spec *s, lines l)
-{
-    bli_stream stream;
-    const bli_stream *rng = stream_of(c, s, &stream);
-    const bl_tensor *x = &c->in[0];
-    uint64_t first = bli_quant_first(c, s);
-    const bl_format *f = &s->format;
-    if (x->type == BL_F64)
-        bli_quantize_rows_f64(f, s->scale, 0, rng, first, x->data, c->out[0].data, l.outer, l.length, c->isa);
-    else
-        bli_quantize_rows_f32(f, s->scale, 0, rng, first, x->data, c->out[0].data, l.outer, l.length, c->isa);
-}
-
-/* One line of n elements from x's element `at` on, stride apart.  Random index: that of the lines' order. */
-static void line(const bli_call *c, const bli_quant_spec *s, size_t at, size_t stride, size_t n, uint64_t first)
-{
-    bli_stream stream;
-    const bli_stream *rng = stream_of(c, s, &stream);
-    bl_tensor v = {c->in[0].type, {0}, c->scratch};
-    for (size_t i = 0; i < n; i++)
-        bli_value_set(&v, i, bli_value_get(&c->in[0], at + i * stride));
-    if (v.type == BL_F64)
-        bli_quantize_f64(&s->format, s->scale, 0, rng, first, v.data, v.data, n, c->isa);
-    else
-        bli_quantize_f32(&s->format, s->scale, 0, rng, first, v.data, v.data, n, c->isa);
-    for (size_t i = 0; i < n; i++)
-        bli_value_set(&c->out[0], at + i * stride, bli_value_get(&v, i));
-}
-
-size_t bli_mx_line(const bli_call *c, const bli_quant_spec *s)
-{
-    const lines l = lines_of(s, &c->in[0].shape);
-    return l.inner == 1 ? 0 : l.length;
-}
-
 bl_status bli_mx_forward(const bli_call *c, const bli_quant_spec *s)
 {
     const lines l = lines_of(s, &c->in[0].shape);
-    if (l.inner == 1) {
-        rows(c, s, l);
-        return BL_OK;
-    }
+    const bl_tensor *x = &c->in[0];
     const uint64_t first = bli_quant_first(c, s);
-    for (size_t i = 0; i < l.outer * l.inner; i++)
-        line(c, s, i / l.inner * l.length * l.inner + i % l.inner, l.inner, l.length, first + i * l.length);
+    bli_stream stream;
+    const bli_stream *rng = stream_of(c, s, &stream);
+    const bl_format *f = &s->format;
+    if (x->type == BL_F64)
+        bli_quantize_lines_f64(f, s->scale, rng, first, x->data, c->out[0].data, l.outer, l.length, l.inner, c->isa);
+    else
+        bli_quantize_lines_f32(f, s->scale, rng, first, x->data, c->out[0].data, l.outer, l.length, l.inner, c->isa);
     return BL_OK;
 }
 
