@@ -24,11 +24,11 @@ static bl_status ramp_of(bli_lowering *l, const bli_stairs *s, int64_t g, ramp *
     r->falls = last < s->first[g];
     r->first = r->falls ? last : s->first[g];
     r->count = r->falls ? s->first[g] - last : last - s->first[g];
-    r->low = r->falls ? -x.high : x.low;
-    r->high = r->falls ? -x.low : x.high;
-    *ok = r->count <= 1 << 20 && r->count >= 0;
+    *ok = r->count <= 1 << 20 && r->count >= 0 && x.low > -((int64_t)1 << 61) && x.high < (int64_t)1 << 61;
     if (!*ok)
         return BL_OK;
+    r->low = r->falls ? -x.high : x.low;
+    r->high = r->falls ? -x.low : x.high;
     r->at = bli_arena_array(l->arena, (size_t)r->count + 1, sizeof *r->at);
     if (!r->at)
         return BL_NO_MEMORY;
