@@ -80,6 +80,23 @@ static bl_status name_groups(const bli_groups *all, bli_names *names)
     return BL_OK;
 }
 
+/* Variables of emitted functions: x0 to x15, d0 ... (heads.c), v0, s0 ... (element.c). */
+static bl_status take_variables(bli_names *names)
+{
+    static const struct {
+        char letter;
+        int count;
+    } series[] = {{'x', BLI_PRIM_MAX_IN}, {'d', BL_MAX_RANK}, {'e', BL_MAX_RANK}, {'v', 64}, {'s', 64}};
+    const char *given;
+    char word[16];
+    for (size_t k = 0; k < BLI_COUNT(series); k++)
+        for (int i = 0; i < series[k].count; i++) {
+            snprintf(word, sizeof word, "%c%d", series[k].letter, i);
+            BLI_TRY(bli_names_take(names, word, &given));
+        }
+    return BL_OK;
+}
+
 bl_status bli_groups_make(bli_arena *arena, const bli_program *p, bli_names *names, bli_groups *out)
 {
     maker m = {.p = p};
@@ -90,6 +107,7 @@ bl_status bli_groups_make(bli_arena *arena, const bli_program *p, bli_names *nam
     out->count = 0;
     if (m.reader == NULL || m.taken == NULL || out->at == NULL || out->root == NULL)
         return BL_NO_MEMORY;
+    BLI_TRY(take_variables(names));
     find_readers(&m);
     for (int i = 0; i < p->num_ops; i++) {
         const bli_prim_op *op = &p->ops[i];

@@ -392,6 +392,12 @@ static void gather_by_table(bli_body *b, const bli_prim_op *op, const char *inde
 {
     char number[BLI_TYPE_ROOM], type[BLI_TYPE_ROOM], cast[BLI_TYPE_ROOM + 2] = "";
     int64_t count = b->p->wires[op->out].count;
+    if (input(b, 0)->count == 0) { /* nothing but filling */
+        bli_reach one = {op->fill, op->fill};
+        b->var = -1;
+        bli_body_value(b, one, one, "%s", bli_body_number(b, op->fill, number));
+        return;
+    }
     const char *table = bli_body_table(b, op, "index", op->index, count);
     bool fills = bli_reach_values(op->index, count).low < 0;
     bli_reach r = bli_reach_join(input_range(b, 0), (bli_reach){fills ? op->fill : 0, fills ? op->fill : 0});
@@ -407,10 +413,7 @@ static void gather_by_table(bli_body *b, const bli_prim_op *op, const char *inde
     }
     snprintf(cast, sizeof cast, "(%s)", bli_body_type(b, r, type));
     const char *fill = bli_body_number(b, op->fill, number);
-    if (input(b, 0)->count == 0)
-        bli_body_value(b, r, out, "%s%s", cast, fill);
-    else
-        bli_body_value(b, r, out, "at < 0 ? %s%s : %s%s[at < 0 ? 0 : at]", cast, fill, cast, b->in[0]);
+    bli_body_value(b, r, out, "at < 0 ? %s%s : %s%s[at < 0 ? 0 : at]", cast, fill, cast, b->in[0]);
 }
 
 static void head_gather(bli_body *b)

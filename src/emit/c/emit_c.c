@@ -62,8 +62,9 @@ static bl_status make_names(unit *u)
     BLI_TRY(bli_c_take_helpers(u->job->names));
     for (int i = 0; i < u->p->num_inputs + u->p->num_outputs; i++) {
         bool in = i < u->p->num_inputs;
-        snprintf(port, sizeof port, in ? "x%d" : "y%d", in ? i : i - u->p->num_inputs);
+        snprintf(port, sizeof port, in ? "cx%d" : "cy%d", in ? i : i - u->p->num_inputs);
         BLI_TRY(bli_names_take(u->job->names, port, &given));
+        BLI_TRY(bli_names_take(u->job->names, port + 1, &given));
     }
     BLI_TRY(name_ports(u, "x", u->p->num_inputs, &u->inputs));
     BLI_TRY(name_ports(u, "y", u->p->num_outputs, &u->outputs));

@@ -134,7 +134,22 @@ bl_status bli_c_take_helpers(bli_names *names)
                                         "oh",
                                         "ow",
                                         "s",
-                                        "scratch"};
+                                        "scratch",
+                                        "order",
+                                        "code",
+                                        "place",
+                                        "low",
+                                        "high",
+                                        "middle",
+                                        "scale",
+                                        "offset",
+                                        "rest",
+                                        "step",
+                                        "down",
+                                        "half",
+                                        "bits",
+                                        "cx",
+                                        "cy"};
     const char *given;
     char word[64];
     for (size_t i = 0; i < BLI_COUNT(fixed); i++)
