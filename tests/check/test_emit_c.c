@@ -30,17 +30,15 @@ typedef struct batch {
     void *library;
 } batch;
 
-static void put_ports(FILE *f, const bli_program *p, bool real)
+static void put_ports(FILE *f, const bli_program *p)
 {
     for (int i = 0; i < p->num_inputs; i++) {
         const bli_wire *w = &p->wires[p->inputs[i].wire];
-        fprintf(f, real ? "" : "    static %s x%d[%lld];\n", bli_type_stored(bli_reach_wire(w)), i,
-                (long long)w->count + 1);
+        fprintf(f, "    static %s x%d[%lld];\n", bli_type_stored(bli_reach_wire(w)), i, (long long)w->count + 1);
     }
     for (int i = 0; i < p->num_outputs; i++) {
         const bli_wire *w = &p->wires[p->outputs[i].wire];
-        fprintf(f, real ? "" : "    static %s y%d[%lld];\n", bli_type_stored(bli_reach_wire(w)), i,
-                (long long)w->count + 1);
+        fprintf(f, "    static %s y%d[%lld];\n", bli_type_stored(bli_reach_wire(w)), i, (long long)w->count + 1);
     }
 }
 
@@ -60,7 +58,7 @@ static void put_dispatch(batch *b, int k)
     const bli_program *p = b->programs[k];
     FILE *f = b->dispatch;
     fprintf(f, "#include \"net%d/net%d.h\"\nvoid call%d(const int64_t *const *x, int64_t *const *y)\n{\n", k, k, k);
-    put_ports(f, p, false);
+    put_ports(f, p);
     for (int i = 0; i < p->num_inputs; i++)
         fprintf(f, "    for (int i = 0; i < %lld; i++) x%d[i] = (%s)x[%d][i];\n",
                 (long long)p->wires[p->inputs[i].wire].count, i,
