@@ -416,7 +416,7 @@ static bool levels_of(const bli_draft *d, int64_t c, int64_t *t, int64_t *count)
         return false;
     *count = (int64_t)(high - low);
     for (int64_t k = 0; k < *count; k++)
-        t[k] = (int64_t)divide_up(((low + k + 1) << d->s[c]) - d->b[c], d->a[c]);
+        t[k] = (int64_t)divide_up((low + k + 1) * ((bli_int128)1 << d->s[c]) - d->b[c], d->a[c]);
     d->low[c] = (int64_t)low;
     d->high[c] = (int64_t)high;
     return true;

@@ -21,7 +21,7 @@ static bool bias_for(const stairway *s, int64_t a, int shift, int64_t *b)
 {
     bli_int128 least = INT32_MIN, most = INT32_MAX;
     for (int64_t j = 1; j <= s->n; j++) {
-        const bli_int128 rise = (bli_int128)(s->base + j) << shift, at = (bli_int128)s->t[j - 1] * a;
+        const bli_int128 rise = (s->base + j) * ((bli_int128)1 << shift), at = (bli_int128)s->t[j - 1] * a;
         least = rise - at > least ? rise - at : least;
         most = rise - (at - a) - 1 < most ? rise - (at - a) - 1 : most;
     }

@@ -257,7 +257,7 @@ bl_status bli_net_plain(bli_net *n, bli_net_ref r, int *signal)
  */
 bl_status bli_net_shift(bli_net *n, bli_net_ref a, int shift, bli_net_ref *out)
 {
-    bli_net_wide offset = (bli_net_wide)a.offset << (shift < 63 ? shift : 63);
+    bli_net_wide offset = a.offset * ((bli_net_wide)1 << (shift < 63 ? shift : 63));
     if (shift > 62 || offset != (int64_t)offset || a.shift + shift > 62) {
         if (a.signal == BLI_NET_NONE && a.offset == 0)
             return *out = a, BL_OK;
