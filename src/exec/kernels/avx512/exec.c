@@ -150,9 +150,9 @@ static void reach(const int32_t *v, const int32_t *limit, int64_t n, uint32_t *x
 {
     int64_t i = 0;
     for (; i + 32 <= n; i += 32) {
-        const uint32_t low = _mm512_cmpge_epi32_mask(vec_load(v + i), vec_load(limit + i));
-        const uint32_t high = _mm512_cmpge_epi32_mask(vec_load(v + i + 16), vec_load(limit + i + 16));
-        x[i / 32] = low | high << 16;
+        const __mmask16 low = _mm512_cmpge_epi32_mask(vec_load(v + i), vec_load(limit + i));
+        const __mmask16 high = _mm512_cmpge_epi32_mask(vec_load(v + i + 16), vec_load(limit + i + 16));
+        x[i / 32] = (uint32_t)_mm512_kunpackw(high, low); /* gcc 12 spills 16 bits of a mask, and reads 32 back */
     }
     plain_reach(v + i, limit + i, n - i, x + i / 32);
 }
