@@ -167,6 +167,7 @@ static bl_status choose_type(bl_graph *g, bool by_format, bool *wide)
 static bl_status prepare(bl_graph *g, bool by_format)
 {
     bool wide;
+    BLI_TRY(bli_pass_run(g, "spell_batch_norm"));
     BLI_TRY(choose_type(g, by_format, &wide));
     if (wide) {
         BLI_TRY(bli_pass_run(g, "channels_first"));

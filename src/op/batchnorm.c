@@ -4,6 +4,11 @@
  * dy and dy x) per channel in double, and forward and backward are then affine functions per channel, computed in
  * double and applied in the carrier.  The running variance is the unbiased one, as in PyTorch and Keras' fused kernel.
  *
+ * scale = gamma / sqrt(variance + epsilon) and offset = beta - mean * scale are what firmware stores; with the
+ * attributes scale_format and offset_format they are numbers of those formats: scale is rounded first, and offset is
+ * that of the rounded scale.  The same holds in training, with the batch's statistics; the gradient passes straight
+ * through.
+ *
  * Domain "" means channels first in ONNX; with rank 2 both are the same and the kernels serve it, above that the
  * operator is only read, to be rewritten.
  */
@@ -12,6 +17,7 @@
 #include <math.h>
 #include <string.h>
 
+#include "num/num.h"
 #include "op/broadcast.h"
 #include "op/infer.h"
 #include "op/kernels/loops.h"
@@ -22,6 +28,43 @@ enum { PERIOD = 256 }; /* elements: shorter channel vectors are repeated up to t
 static double epsilon_of(const bl_node *n)
 {
     return bl_node_float(n, "epsilon", (double)1e-5f);
+}
+
+/* ---- formats of scale and offset ---------------------------------------------------------------------------- */
+typedef struct formats {
+    bl_format scale, offset; /* float32: none */
+} formats;
+
+static bl_status format_of(bl_context *ctx, const bl_node *n, const char *attr, bl_format *f)
+{
+    const char *text = bl_node_string(n, attr, NULL);
+    *f = (bl_format){.kind = BL_FORMAT_FLOAT32};
+    if (!text)
+        return BL_OK;
+    BLI_TRY(bli_within(ctx, bl_format_parse(ctx, text, f), "attribute %s", attr));
+    if (f->kind == BL_FORMAT_MX)
+        return bli_fail(ctx, BL_BAD_VALUE, "attribute %s: %s has no single step, expected another format", attr, text);
+    if (f->rounding == BL_STOCHASTIC)
+        return bli_fail(ctx, BL_BAD_VALUE, "attribute %s: %s draws at random, expected another rounding", attr, text);
+    if (f->kind != BL_FORMAT_FLOAT32 && !bli_format_facts(f, 1, 0).fits_f32)
+        return bli_fail(ctx, BL_BAD_VALUE, "attribute %s: %s has numbers that float32 cannot carry", attr, text);
+    return BL_OK;
+}
+
+static bl_status formats_of(bl_context *ctx, const bl_node *n, formats *f)
+{
+    BLI_TRY(format_of(ctx, n, "scale_format", &f->scale));
+    return format_of(ctx, n, "offset_format", &f->offset);
+}
+
+/* Formats see what the carrier would hold. */
+static double on_grid(const bl_format *f, bl_dtype carrier, double v)
+{
+    if (f->kind == BL_FORMAT_FLOAT32)
+        return v;
+    if (carrier == BL_F64)
+        return bli_quantize_reference_f64(f, 1, 0, false, 0, v, NULL);
+    return (double)bli_quantize_reference_f32(f, 1, 0, false, 0, (float)v, NULL);
 }
 
 static size_t channels(const bli_call *c)
@@ -43,6 +86,8 @@ static bl_status infer_axis(bli_infer *i, int axis)
         if (s->rank != 1 || s->dim[0] != c)
             return bli_fail(i->ctx, BL_BAD_MODEL, "input %d must be a vector of %lld channels", k, (long long)c);
     }
+    formats f;
+    BLI_TRY(formats_of(i->ctx, i->node, &f));
     if (epsilon_of(i->node) < 0)
         return bli_fail(i->ctx, BL_BAD_MODEL, "attribute epsilon: %g is negative", epsilon_of(i->node));
     return bli_infer_same(i);
@@ -108,16 +153,20 @@ static stats channel_stats(const bli_call *c, size_t j)
     return s;
 }
 
-void bli_batchnorm_affine(const bl_node *n, const bl_tensor inputs[4], double *scale, double *offset)
+bl_status bli_batchnorm_affine(bl_context *ctx, const bl_node *n, const bl_tensor inputs[4], double *scale,
+                               double *offset)
 {
+    formats f;
+    BLI_TRY(formats_of(ctx, n, &f));
     const int64_t count = bl_shape_count(&inputs[0].shape);
     for (int64_t j = 0; j < count; j++) {
         double v[4];
         for (int k = 0; k < 4; k++)
             v[k] = bli_real_at(inputs[k].type, inputs[k].data, (size_t)j);
-        scale[j] = v[0] * (1 / sqrt(v[3] + epsilon_of(n)));
-        offset[j] = v[1] - v[2] * scale[j];
+        scale[j] = on_grid(&f.scale, inputs[0].type, v[0] * (1 / sqrt(v[3] + epsilon_of(n))));
+        offset[j] = on_grid(&f.offset, inputs[0].type, v[1] - v[2] * scale[j]);
     }
+    return BL_OK;
 }
 
 /* ---- kernels ------------------------------------------------------------------------------------------------ */
@@ -166,13 +215,16 @@ static bl_status refuse_channels_first(const bli_call *c)
 
 static bl_status forward(const bli_call *c)
 {
+    formats f;
     BLI_TRY(refuse_channels_first(c));
+    BLI_TRY(formats_of(c->ctx, c->node, &f));
+    const bl_dtype carrier = c->in[X].type;
     vectors v = vectors_of(c);
     for (size_t j = 0; j < channels(c); j++) {
         const stats s = channel_stats(c, j);
-        const double scale = bli_call_real(c, GAMMA, j, 1) * s.inverse;
+        const double scale = on_grid(&f.scale, carrier, bli_call_real(c, GAMMA, j, 1) * s.inverse);
         put(c, &v, 0, j, scale);
-        put(c, &v, 1, j, bli_call_real(c, BETA, j, 0) - s.mean * scale);
+        put(c, &v, 1, j, on_grid(&f.offset, carrier, bli_call_real(c, BETA, j, 0) - s.mean * scale));
     }
     repeat(c, &v, 2);
     bli_loops_get(c->isa, c->in[X].type)
@@ -182,19 +234,21 @@ static bl_status forward(const bli_call *c)
 
 /* With xhat = (x - mean) inverse, m values per channel and sums over them:
  *     dx = gamma inverse (dy - sum(dy) / m - xhat sum(dy xhat) / m)
- * and without the two means when the statistics are constants. */
-static void backward_x(const bli_call *c)
+ * and without the two means when the statistics are constants.  A rounded scale stands for gamma inverse where that
+ * multiplies x or the mean; what goes through the variance is as without. */
+static void backward_x(const bli_call *c, const bl_format *scale_format)
 {
     vectors v = vectors_of(c);
     const size_t n = channels(c);
     const double m = population(c);
     for (size_t j = 0; j < n; j++) {
         const stats s = channel_stats(c, j);
-        const double a = bli_call_real(c, GAMMA, j, 1) * s.inverse;
+        const double exact = bli_call_real(c, GAMMA, j, 1) * s.inverse;
+        const double a = on_grid(scale_format, c->in[X].type, exact);
         double b = 0, d = 0;
         if (c->training) {
             const double sum = c->reduced[2 * n + j], dot = (c->reduced[3 * n + j] - s.mean * sum) * s.inverse;
-            b = -a * s.inverse * dot / m;
+            b = -exact * s.inverse * dot / m;
             d = -a * sum / m - b * s.mean;
         }
         put(c, &v, 0, j, a);
@@ -232,11 +286,13 @@ static void backward_gamma_beta(const bli_call *c)
 
 static bl_status backward(const bli_call *c)
 {
+    formats f;
     BLI_TRY(refuse_channels_first(c));
+    BLI_TRY(formats_of(c->ctx, c->node, &f));
     if (c->grad_in[GAMMA].data || c->grad_in[BETA].data)
         backward_gamma_beta(c);
     if (c->grad_in[X].data)
-        backward_x(c);
+        backward_x(c, &f.scale);
     return BL_OK;
 }
 
@@ -263,7 +319,11 @@ static const bli_attr_spec attrs[] = {{"epsilon", BL_ATTR_FLOAT, false},
                                       {"momentum", BL_ATTR_FLOAT, false},
                                       {"training_mode", BL_ATTR_INT, false},
                                       {NULL, BL_ATTR_INT, false}};
-#define BATCHNORM(name, domain, infer, help)                                                                           \
+static const bli_attr_spec last_attrs[] = {
+    {"epsilon", BL_ATTR_FLOAT, false},        {"momentum", BL_ATTR_FLOAT, false},
+    {"training_mode", BL_ATTR_INT, false},    {"scale_format", BL_ATTR_STRING, false},
+    {"offset_format", BL_ATTR_STRING, false}, {NULL, BL_ATTR_INT, false}};
+#define BATCHNORM(name, domain, attrs, infer, help)                                                                    \
     const bli_op bli_op_##name = {                                                                                     \
         .schema = {"BatchNormalization", domain, 5, 5, 1, attrs, infer, help},                                         \
         .flags = BLI_OP_NEEDS_IN | BLI_OP_WHOLE_BATCH | BLI_OP_ELEMENTWISE,                                            \
@@ -275,5 +335,7 @@ static const bli_attr_spec attrs[] = {{"epsilon", BL_ATTR_FLOAT, false},
         .reduce_backward = reduce_backward,                                                                            \
         .update_state = update_state,                                                                                  \
     }
-BATCHNORM(batchnorm_last, BLI_DOMAIN_LAST, infer_last, "normalised per channel, statistics of the whole batch");
-BATCHNORM(batchnorm, BLI_DOMAIN_ONNX, infer_first, "the same for [N, C]; images with channels first are rewritten");
+BATCHNORM(batchnorm_last, BLI_DOMAIN_LAST, last_attrs, infer_last,
+          "normalised per channel, statistics of the whole batch");
+BATCHNORM(batchnorm, BLI_DOMAIN_ONNX, attrs, infer_first,
+          "the same for [N, C]; images with channels first are rewritten");

@@ -5,7 +5,8 @@
  *
  * computed in double and rounded once, so the result differs from the unfolded network's by float32's rounding; where
  * the weights pass through a quantizer, they are quantized after folding, as they will be in firmware.  Only a layer
- * whose one reader is the normalisation, with weights of its own, is folded.
+ * whose one reader is the normalisation, with weights of its own, is folded; a normalisation
+ * whose scale and offset have formats of their own stays what it was trained as.
  */
 #include <math.h>
 #include <string.h>
@@ -58,7 +59,7 @@ static bool match(const bl_graph *g, int node, pair *p)
 {
     const bl_node *n = bl_graph_node(g, node);
     *p = (pair){.norm = node, .add = -1, .bias = -1, .weight = -1};
-    if (!n->type || strcmp(n->type, "BatchNormalization") != 0)
+    if (!n->type || strcmp(n->type, "BatchNormalization") != 0 || bli_keeps_own_formats(n))
         return false;
     for (int i = GAMMA; i <= VARIANCE; i++)
         if (!bl_graph_value(g, n->inputs[i])->data || bl_graph_value(g, n->inputs[i])->type != BL_F32)

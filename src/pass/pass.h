@@ -25,9 +25,13 @@ bl_status bli_pass_spell_quant(bl_graph *g);
 bl_status bli_pass_find_quant(bl_graph *g);
 bl_status bli_pass_fold_constants(bl_graph *g);
 bl_status bli_pass_fold_batch_norm(bl_graph *g);
+bl_status bli_pass_spell_batch_norm(bl_graph *g);
 bl_status bli_pass_remove_identity(bl_graph *g);
 bl_status bli_pass_dead_code(bl_graph *g);
 bl_status bli_pass_gemm_to_matmul(bl_graph *g);
 bl_status bli_pass_drop_dropout(bl_graph *g);
+
+/* Does a batch normalisation have formats for its scale and offset? */
+bool bli_keeps_own_formats(const bl_node *n);
 
 #endif

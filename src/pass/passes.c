@@ -11,6 +11,8 @@ static const bli_pass passes[] = {
     {"fold_constants", "nodes of constants only become constants", bli_pass_fold_constants},
     {"fold_batch_norm", "batch normalisation into the layer before, as trained (rounds differently)",
      bli_pass_fold_batch_norm},
+    {"spell_batch_norm", "scale and offset on their grids in place of a batch normalisation's formats",
+     bli_pass_spell_batch_norm},
     {"remove_identity", "Identity nodes and Reshapes and Transposes that change nothing", bli_pass_remove_identity},
     {"dead_code", "nodes that no output needs", bli_pass_dead_code},
     {"gemm_to_matmul", "Gemm as MatMul and Add", bli_pass_gemm_to_matmul},

@@ -256,7 +256,7 @@ static bl_status batch_norm(bli_form *f, int node, bool *done)
     bl_tensor inputs[4];
     for (int k = 0; k < 4; k++)
         inputs[k] = f->known[n->inputs[1 + k]];
-    bli_batchnorm_affine(n, inputs, scale, offset);
+    BLI_TRY(bli_batchnorm_affine(bl_graph_context(f->from), n, inputs, scale, offset));
     *done = true;
     return after(f, node, 0, scale, channels, offset, channels);
 }

@@ -11,8 +11,8 @@
 
 const bli_place bli_places[] = {
     {"input", true, "what goes into the network, after normalisation"},
-    {"weight", true, "weights of dense and convolution layers"},
-    {"bias", true, "biases"},
+    {"weight", true, "weights of dense and convolution layers; scale of a batch normalisation that is named"},
+    {"bias", true, "biases; offset of a batch normalisation that is named"},
     {"activation", true, "outputs of activation functions, and of layers that name it"},
     {"accumulator", true, "sums of dense and convolution layers, with their bias"},
     {"error", false, "gradient of activations, passed from layer to layer"},

@@ -286,6 +286,53 @@ static bl_status put_behind_node(const putting *p, int node, int count)
     return put_value(p, rule, of, at, &value);
 }
 
+/* ---- batch normalisation ----------------------------------------------------------------------------------------- */
+/* The format of its scale or offset, which only a rule for its type or its name gives; *text NULL if none. */
+static bl_status norm_format(const putting *p, const bli_layer_use *layer, const char *place, const char **text)
+{
+    const bli_rule *rule = rule_for(p, place, layer);
+    *text = NULL;
+    if (!rule || (!rule->type && !rule->layer))
+        return BL_OK;
+    const bli_precision *how = rule->use.precision;
+    for (int i = 0; i < how->num_attrs; i++) {
+        if (strcmp(how->attrs[i].name, "format") == 0)
+            *text = how->attrs[i].u.s;
+        else if (strcmp(how->attrs[i].name, "place") != 0)
+            return bli_yaml_fail(p->r->ctx, rule->use.where, BL_BAD_VALUE,
+                                 "layer %s: %s of a batch normalisation takes a format alone, not '%s'", layer->name,
+                                 place, how->attrs[i].name);
+    }
+    return BL_OK;
+}
+
+static bl_status put_norm(const putting *p, int node)
+{
+    const bl_node *n = bl_graph_node(p->g, node);
+    const bli_layer_use *layer = owner(p->r, n->name);
+    static const char *const places[][2] = {{"weight", "scale_format"}, {"bias", "offset_format"}};
+    bl_attr attrs[8];
+    int count = n->num_attrs;
+    if (strcmp(n->type, "BatchNormalization") != 0 || !layer || count + 2 > (int)BLI_COUNT(attrs))
+        return BL_OK;
+    memcpy(attrs, n->attrs, (size_t)count * sizeof *attrs);
+    for (size_t i = 0; i < BLI_COUNT(places); i++) {
+        const char *text;
+        BLI_TRY(norm_format(p, layer, places[i][0], &text));
+        if (text) {
+            attrs[count] = (bl_attr){.name = places[i][1], .kind = BL_ATTR_STRING, .count = 1};
+            attrs[count++].u.s = text;
+        }
+    }
+    if (count == n->num_attrs)
+        return BL_OK;
+    if (n->domain[0] == '\0')
+        return bli_fail(p->r->ctx, BL_UNSUPPORTED, "layer %s: formats of a batch normalisation with channels first",
+                        layer->name);
+    BLI_TRY(bli_graph_set_attrs(p->g, node, attrs, count));
+    return bli_within(p->r->ctx, bl_graph_infer(p->g), "precision of layer %s", layer->name);
+}
+
 /* The input, behind its normalisation. */
 static bl_status put_input(const putting *p, int input)
 {
@@ -306,6 +353,9 @@ bl_status bli_precision_build(const bl_recipe *r, bl_graph *g)
 {
     putting p = {r, g};
     int count = bl_graph_num_nodes(g);
+    for (int i = 0; i < count; i++) /* while the graph can still be inferred: what is put needs sorting */
+        if (bl_graph_node(g, i)->type)
+            BLI_TRY(put_norm(&p, i));
     BLI_TRY(put_parameters(&p));
     for (int i = 0; i < count; i++)
         if (bl_graph_node(g, i)->type)
