@@ -41,9 +41,11 @@ PRESETS = ('gupta16', 'dorefa124', 'wage2888', 'fp8', 'mxfp8', 'int8')
 
 def presets(recipe, extra):
     rows = [('float32', recipe, {'precision': '{default: {input: "ufixed<8,0,RND,SAT>"}}', **extra})]
-    # WAGE's three values for every weight but the last layer's, chosen on the validation split (docs/results.md).
-    last = {'wage2888': {'precision.name.logits.weight': '{quantizer: lsq, bits: 8}'}}
-    return rows + [(p, recipe, {'precision': f'{{preset: {p}}}', **last.get(p, {}), **extra}) for p in PRESETS]
+    # WAGE's three values for every weight but the first and the last layer's, chosen on the validation split
+    # (docs/results.md).
+    first = 'conv1' if 'cnn' in recipe else 'fc1'
+    ends = {'wage2888': {f'precision.name.{n}.weight': '{quantizer: lsq, bits: 8}' for n in (first, 'logits')}}
+    return rows + [(p, recipe, {'precision': f'{{preset: {p}}}', **ends.get(p, {}), **extra}) for p in PRESETS]
 
 
 def gradients(recipe, extra):

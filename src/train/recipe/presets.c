@@ -48,14 +48,14 @@ static const bli_preset presets[] = {
      "    activation: \"float<e4m3>\"\n"
      "    error: {format: \"float<e5m2>\", scale: dynamic}\n"
      "    gradient: {format: \"float<e5m2>\", scale: dynamic}\n"},
-    {"mxfp8", "OCP Microscaling Formats (MX) v1.0, 2023; arXiv:2310.10537", "MXFP8: blocks of 32 with a shared scale",
+    {"mxfp8", "OCP Microscaling Formats (MX) v1.0, 2023; arXiv:2506.08027", "MXFP8: blocks of 32 with a shared scale",
      "precision:\n"
      "  default:\n"
-     "    input: \"mx<e4m3,32>\"\n"
-     "    weight: \"mx<e4m3,32>\"\n"
-     "    activation: \"mx<e4m3,32>\"\n"
-     "    error: \"mx<e5m2,32,RND_CONV,UP>\"\n"
-     "    gradient: \"mx<e5m2,32,RND_CONV,UP>\"\n"},
+     "    input: \"mx<e4m3,32,RND_CONV,UP>\"\n"
+     "    weight: \"mx<e4m3,32,RND_CONV,UP>\"\n"
+     "    activation: \"mx<e4m3,32,RND_CONV,UP>\"\n"
+     "    error: \"mx<e4m3,32,RND_CONV,UP>\"\n"
+     "    gradient: \"mx<e4m3,32,RND_CONV,UP>\"\n"},
     {"int8", "Banner et al. 2018, arXiv:1805.11046; Gupta et al. 2015, arXiv:1502.02551",
      "8-bit integers forward and backward, 16-bit stochastic update",
      "precision:\n"
