@@ -138,6 +138,7 @@ static void formats_that_cannot_be_are_refused(void **state)
         assert_true(rig_open(ctx, text, BL_F32, ROWS, 3, &r) != BL_OK);
         if (!strstr(bl_context_message(ctx), cases[i].message))
             fail_msg("%s: '%s', expected '%s'", cases[i].attr, bl_context_message(ctx), cases[i].message);
+        rig_close(&r); /* what was opened until then */
     }
 }
 
