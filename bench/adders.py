@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Adder graphs beside da4ml's and alkaid's, on the same matrices, counted in the same way.
 
-    PEERS_VENVS=DIR python3 bench/adders.py [--yosys] [--only NAME ...] [--quick]
+    PEERS_VENVS=DIR build/venv/bin/python bench/adders.py [--yosys] [--only NAME ...] [--quick]
 
 DIR holds virtual environments `hgq` (da4ml 0.6.0) and `alkaid` (alkaid 0.8.2); one that is absent is left out with a
 message.  The peers' graphs are turned into our form, proved to be the matrix, and costed by our model: carry cells from
@@ -505,7 +505,10 @@ def peer(name, matrix, ranges, hard_dc=-1):
 
 
 def matrices(quick):
-    import numpy as np
+    try:
+        import numpy as np
+    except ImportError:
+        sys.exit('adders.py needs numpy: tools/setup --tests, then build/venv/bin/python bench/adders.py')
     rows = []
     for n in [8, 16, 32] + ([] if quick else [64]):
         r = np.random.default_rng(n)
