@@ -7,6 +7,7 @@
 #include "bitlathe/exec.h"
 #include "bitlathe/format.h"
 #include "bitlathe/graph.h"
+#include "bitlathe/graphdef.h"
 #include "bitlathe/list.h"
 #include "bitlathe/lower.h"
 #include "bitlathe/model.h"

@@ -4,6 +4,8 @@
  */
 #include "model/wire.h"
 
+#include <string.h>
+
 #include "base/reader.h"
 
 enum { VARINT = 0, FIXED64 = 1, BYTES = 2, FIXED32 = 5 };
@@ -28,6 +30,37 @@ static bl_status truncated(scan *s, const bli_reader *r)
                     position(s, r));
 }
 
+/* Bytes of a character of UTF-8 at p, of at most left; 0: none begins there (RFC 3629). */
+static size_t character(const uint8_t *p, size_t left)
+{
+    size_t n = p[0] < 0x80                   ? 1
+               : p[0] >= 0xc2 && p[0] < 0xe0 ? 2
+               : (p[0] & 0xf0) == 0xe0       ? 3
+               : p[0] >= 0xf0 && p[0] < 0xf5 ? 4
+                                             : 0;
+    if (n == 0 || n > left)
+        return 0;
+    for (size_t i = 1; i < n; i++)
+        if ((p[i] & 0xc0) != 0x80)
+            return 0;
+    bool overlong = (p[0] == 0xe0 && p[1] < 0xa0) || (p[0] == 0xf0 && p[1] < 0x90);
+    bool no_character = (p[0] == 0xed && p[1] > 0x9f) || (p[0] == 0xf4 && p[1] > 0x8f);
+    return overlong || no_character ? 0 : n;
+}
+
+/* A decoded string ends at its first zero byte: one inside would be lost without a word. */
+static bl_status check_string(scan *s, const uint8_t *text, size_t size)
+{
+    if (size && memchr(text, 0, size))
+        return bli_fail(s->ctx, BL_BAD_FILE, "a string has a zero byte");
+    for (size_t i = 0, n; s->limits->utf8 && i < size; i += n) {
+        n = character(text + i, size - i);
+        if (n == 0)
+            return bli_fail(s->ctx, BL_BAD_FILE, "a string is not UTF-8: byte %zu of it is 0x%02x", i, text[i]);
+    }
+    return BL_OK;
+}
+
 static bl_status scan_bytes(scan *s, const ProtobufCFieldDescriptor *f, bli_reader *r, int depth)
 {
     uint64_t size;
@@ -44,6 +77,8 @@ static bl_status scan_bytes(scan *s, const ProtobufCFieldDescriptor *f, bli_read
         bli_reader inner = bli_reader_make(r->data + r->pos, (size_t)size);
         BLI_TRY(scan_message(s, f->descriptor, inner, depth + 1));
     }
+    if (f && f->type == PROTOBUF_C_TYPE_STRING)
+        BLI_TRY(check_string(s, r->data + r->pos, (size_t)size));
     return bli_reader_take(r, (size_t)size) || size == 0 ? BL_OK : truncated(s, r);
 }
 
@@ -129,4 +164,34 @@ static void release(void *memory, void *ptr)
 ProtobufCAllocator bli_wire_allocator(bli_wire_memory *m)
 {
     return (ProtobufCAllocator){allocate, release, m};
+}
+
+/* ---- writing ---------------------------------------------------------------------------------------------------- */
+
+static void append(ProtobufCBuffer *base, size_t size, const uint8_t *data)
+{
+    bli_wire_sink *sink = (bli_wire_sink *)base;
+    sink->size += size;
+    if (sink->status == BL_OK && size > 0)
+        sink->status = sink->write(sink->to, data, size);
+}
+
+bli_wire_sink bli_wire_sink_make(bli_wire_write write, void *to)
+{
+    return (bli_wire_sink){.base = {append}, .write = write, .to = to};
+}
+
+bl_status bli_wire_to_buf(void *buf, const void *data, size_t size)
+{
+    return bli_buf_append(buf, data, size);
+}
+
+void bli_wire_sink_varint(bli_wire_sink *sink, uint64_t v)
+{
+    uint8_t bytes[10];
+    size_t n = 0;
+    for (; v > 0x7f; v >>= 7)
+        bytes[n++] = (uint8_t)(v | 0x80);
+    bytes[n++] = (uint8_t)v;
+    append(&sink->base, n, bytes);
 }

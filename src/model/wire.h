@@ -15,6 +15,7 @@ typedef struct bli_wire_limits {
     int depth;       /* messages within messages */
     size_t messages; /* each costs one struct, about 250 bytes */
     size_t fields;   /* each costs about 40 bytes while decoding */
+    bool utf8;       /* whether strings must be UTF-8 (proto3) */
 } bli_wire_limits;
 
 /* BL_BAD_FILE or BL_LIMIT with the path of field names and the byte at fault. */
@@ -27,5 +28,18 @@ typedef struct bli_wire_memory {
     bool failed;
 } bli_wire_memory;
 ProtobufCAllocator bli_wire_allocator(bli_wire_memory *m);
+
+/* Where protobuf-c's packing goes, piece by piece; after a failure the rest is passed over and status says why. */
+typedef bl_status (*bli_wire_write)(void *to, const void *data, size_t size);
+typedef struct bli_wire_sink {
+    ProtobufCBuffer base;
+    bli_wire_write write;
+    void *to;
+    size_t size; /* bytes so far */
+    bl_status status;
+} bli_wire_sink;
+bli_wire_sink bli_wire_sink_make(bli_wire_write write, void *to);
+bl_status bli_wire_to_buf(void *buf, const void *data, size_t size); /* to: a bli_buf */
+void bli_wire_sink_varint(bli_wire_sink *sink, uint64_t v);
 
 #endif
