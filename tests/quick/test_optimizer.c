@@ -1,6 +1,8 @@
-/* Optimizers and schedules: against their formulas in double, the same bits on every instruction set and in any cut. */
+/* Optimizers and schedules: against their formulas in double, the same bits on every instruction set and in any cut,
+ * and never a subnormal number. */
 #include "support/test.h"
 
+#include <fenv.h>
 #include <math.h>
 
 #include "base/random.h"
@@ -151,6 +153,114 @@ static void one_pass_equals_the_stages(void **state)
         }
 }
 
+/* ---- what is too small to count --------------------------------------------------------------------------------- */
+typedef struct fading {
+    double w[N], g[N], m[N], v[N];
+} fading;
+
+static double get(bl_dtype type, const double *x, int i)
+{
+    return type == BL_F32 ? (double)((const float *)x)[i] : x[i];
+}
+
+static void set(bl_dtype type, double *x, int i, double v)
+{
+    if (type == BL_F32)
+        ((float *)x)[i] = (float)v;
+    else
+        x[i] = v;
+}
+
+/* Gradients of all magnitudes, from 1 down to below the smallest number there is, each halved at every step. */
+static void set_gradients(bl_dtype type, fading *x, int step)
+{
+    const int reach = type == BL_F32 ? 160 : 1100;
+    for (int i = 0; i < N; i++)
+        set(type, x->g, i, ldexp(i % 2 ? -1.25 : 1.75, -(i % reach) - step));
+}
+
+static int subnormals(bl_dtype type, const double *x)
+{
+    int n = 0;
+    for (int i = 0; i < N; i++) {
+        const double least = type == BL_F32 ? 0x1p-126 : 0x1p-1022, a = fabs(get(type, x, i));
+        n += a > 0 && a < least;
+    }
+    return n;
+}
+
+/* Whether an operation had a result too small for a normal number; counts subnormal moments. */
+static bool underflows(const bl_train_options *o, bl_dtype type, bli_isa isa, int steps, fading *x, int *count)
+{
+    const bli_optimizer *opt;
+    bl_context *ctx;
+    assert_int_equal(bl_context_create(NULL, &ctx), BL_OK);
+    assert_ok(ctx, bli_optimizer_get(ctx, o, &opt));
+    const int moments = bli_optimizer_moments(opt, o);
+    const bli_param p = {.type = type,
+                         .elements = N,
+                         .master = x->w,
+                         .grad = x->g,
+                         .moment = {moments > 0 ? x->m : NULL, moments > 1 ? x->v : NULL},
+                         .decays = true};
+    int raised = 0;
+    memset(x, 0, sizeof *x);
+    for (int t = 1; t <= steps; t++) {
+        bli_update u = {.optimizer = opt, .kernels = bli_train_kernels_for(isa), .isa = isa, .step = (uint64_t)t};
+        opt->constants(o, o->optimizer.lr, t, &u.constants);
+        u.constants.unscale = 0.125;
+        set_gradients(type, x, t);
+        feclearexcept(FE_ALL_EXCEPT);
+        bli_update_range(&u, &p, BLI_STAGE_MOMENTS, 0, N);
+        raised |= fetestexcept(FE_UNDERFLOW);
+        *count += subnormals(type, x->m) + subnormals(type, x->v);
+    }
+    bl_context_destroy(ctx);
+    return raised != 0;
+}
+
+static void updates_never_meet_subnormal_numbers(void **state)
+{
+    (void)state;
+    static fading first, x;
+    const bl_train_options cases[] = {options_of("sgd", 0, false, 0), options_of("sgd", 0.9, false, 0),
+                                      options_of("sgd", 0.9, true, 0), options_of("adam", 0, false, 0),
+                                      options_of("adamw", 0, false, 0.1)};
+    for (size_t c = 0; c < BLI_COUNT(cases); c++)
+        for (int wide = 0; wide < 2; wide++)
+            for (int isa = 0; isa <= (int)bli_cpu_isa(); isa++) {
+                int count = 0;
+                const bl_dtype type = wide ? BL_F64 : BL_F32;
+                const bool raised = underflows(&cases[c], type, (bli_isa)isa, 300, &x, &count);
+                if (raised || count)
+                    print_error("case %zu, %d bits, %s: %d subnormal moments\n", c, wide ? 64 : 32,
+                                bli_isa_name((bli_isa)isa), count);
+                assert_false(raised || count);
+                if (isa == 0)
+                    first = x;
+                assert_memory_equal(&first, &x, sizeof x);
+            }
+}
+
+/* The bounds of update.inc: one step of a gradient at a bound, and just below it. */
+static void what_is_too_small_counts_as_zero(void **state)
+{
+    (void)state;
+    static weights x;
+    const bl_train_options o = options_of("adam", 0, false, 0);
+    memset(&x, 0, sizeof x);
+    const float g[] = {0x1p-90f, 0x1.fffffep-91f, -0x1p-56f, -0x1.fffffep-57f, 0x1p-86f};
+    memcpy(x.g, g, sizeof g);
+    run_steps(&o, &x, 1, bli_cpu_isa(), N);
+    assert_true(x.m[0] == 0 && x.m[1] == 0 && x.m[4] == (float)(1 - 0.9) * 0x1p-86f);
+    assert_true(x.w[1] == 0 && x.w[4] < 0);
+    assert_true(x.v[2] == 0 && x.v[3] == 0 && x.m[3] < 0);
+    x.g[0] = 0x1p-50f;
+    x.g[1] = 0;
+    run_steps(&o, &x, 1, bli_cpu_isa(), 1);
+    assert_true(x.v[0] == (float)(1 - 0.999) * 0x1p-100f && x.m[1] == 0);
+}
+
 static void limits_hold_the_master(void **state)
 {
     (void)state;
@@ -212,6 +322,8 @@ int main(void)
         cmocka_unit_test(optimizers_follow_their_formulas),
         cmocka_unit_test(cuts_and_instruction_sets_change_no_bit),
         cmocka_unit_test(one_pass_equals_the_stages),
+        cmocka_unit_test(updates_never_meet_subnormal_numbers),
+        cmocka_unit_test(what_is_too_small_counts_as_zero),
         cmocka_unit_test(limits_hold_the_master),
         cmocka_unit_test(schedules_start_and_end_where_they_say),
     };
