@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """make_graphdef_goldens: small TensorFlow graphs as TensorFlow itself writes them, deterministic binary and text, into
-tests/golden/graphdef and fuzz/corpus/graphdef.  Needs a Python with TensorFlow (2.21 made the files that are there), which
-tests do not:  PYTHON tools/make_graphdef_goldens.py"""
+tests/golden/graphdef, fuzz/corpus/graphdef and fuzz/corpus/graphdef_text.  Needs a Python with TensorFlow (2.21 made the
+files that are there), which tests do not:  PYTHON tools/make_graphdef_goldens.py"""
 import os
 import pathlib
 import struct
@@ -108,6 +108,8 @@ def library():
     for old, new in names.items():
         text = text.replace(old, new)
     g = text_format.Parse(text, graph_pb2.GraphDef())
+    for n in [*g.node, *(n for f in g.library.function for n in f.node_def)]:
+        n.attr.pop("config", None)  # another key begins with it, see values()
     frame = g.debug_info.frames_by_id[7]
     frame.line = 0
     frame.func = "made"
@@ -135,16 +137,18 @@ def saved_model():
 
 
 def main():
-    golden, seeds = ROOT / "tests/golden/graphdef", ROOT / "fuzz/corpus/graphdef"
-    golden.mkdir(parents=True, exist_ok=True)
-    seeds.mkdir(parents=True, exist_ok=True)
+    golden, seeds, text_seeds = (ROOT / p for p in
+                                 ("tests/golden/graphdef", "fuzz/corpus/graphdef", "fuzz/corpus/graphdef_text"))
+    for folder in (golden, seeds, text_seeds):
+        folder.mkdir(parents=True, exist_ok=True)
     for make in (values, tensors, library, unknown, saved_model):
         message = make()
         data = message.SerializeToString(deterministic=True)
         (golden / f"{make.__name__}.pb").write_bytes(data)
         (seeds / f"{make.__name__}.pb").write_bytes(data)
         if make is not saved_model:
-            (golden / f"{make.__name__}.pbtxt").write_text(text_format.MessageToString(message))
+            for folder in (golden, text_seeds):
+                (folder / f"{make.__name__}.pbtxt").write_text(text_format.MessageToString(message))
 
 
 main()

@@ -15,14 +15,17 @@ extern "C" {
  * library does not know.  All of that is written back. */
 typedef struct bl_graphdef bl_graphdef;
 
-/* A frozen graph, or a SavedModel whose variables have been frozen into it.  Names that are missing or given twice are
- * BL_BAD_MODEL; variables in a SavedModel are BL_UNSUPPORTED. */
+/* A frozen graph in binary or text form (by content), or a SavedModel whose variables have been frozen into it.  Names
+ * that are missing or given twice are BL_BAD_MODEL; variables in a SavedModel are BL_UNSUPPORTED. */
 BL_MUST_CHECK bl_status bl_graphdef_read(bl_context *ctx, const char *path, bl_graphdef **out);
 BL_MUST_CHECK bl_status bl_graphdef_read_memory(bl_context *ctx, const void *data, size_t size, bl_graphdef **out);
 /* The same graph gives the same bytes: those of TensorFlow's deterministic serialisation. */
 BL_MUST_CHECK bl_status bl_graphdef_write(const bl_graphdef *g, const char *path);
 /* Freed with bl_text_free. */
 BL_MUST_CHECK bl_status bl_graphdef_write_memory(const bl_graphdef *g, char **data, size_t *size);
+/* protobuf's text form, as TensorFlow's own tools write it. */
+BL_MUST_CHECK bl_status bl_graphdef_write_text(const bl_graphdef *g, const char *path);
+BL_MUST_CHECK bl_status bl_graphdef_print(const bl_graphdef *g, char **text);
 void bl_graphdef_destroy(bl_graphdef *g); /* NULL is fine */
 
 /* Nodes in the file's order. */

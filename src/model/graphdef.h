@@ -25,6 +25,7 @@ bl_context *bli_tf_store_context(const bli_tf_store *s);
 BL_MUST_CHECK void *bli_tf_alloc(bli_tf_store *s, size_t size);
 BL_MUST_CHECK void *bli_tf_alloc_array(bli_tf_store *s, size_t count, size_t size);
 BL_MUST_CHECK char *bli_tf_text(bli_tf_store *s, const char *fmt, ...) BL_PRINTF(2, 3);
+/* With a NUL behind it; text NULL: zeros, to be filled in. */
 BL_MUST_CHECK char *bli_tf_text_copy(bli_tf_store *s, const char *text, size_t size);
 
 /* ---- element types --------------------------------------------------------------------------------------------- */
@@ -200,14 +201,17 @@ BL_MUST_CHECK bl_status bli_tf_graph_check(const bli_tf_graph *g);
 
 /* ---- files ----------------------------------------------------------------------------------------------------- */
 
-/* A GraphDef or a frozen SavedModel.  Refuses names that are missing or given twice, nothing else that a graph may do
- * wrong (bli_tf_graph_check). */
+/* A GraphDef or a frozen SavedModel, binary or, if it is not that, text (pbtext.h).  Refuses names that are missing or
+ * given twice, nothing else that a graph may do wrong (bli_tf_graph_check). */
 BL_MUST_CHECK bl_status bli_tf_graph_decode(bli_tf_store *s, const void *data, size_t size, bli_tf_graph **out);
 BL_MUST_CHECK bl_status bli_tf_graph_read(bli_tf_store *s, const char *path, bli_tf_graph **out);
 /* The bytes of TensorFlow's deterministic serialisation: fields by number, maps by key; freed with bli_free. */
 BL_MUST_CHECK bl_status bli_tf_graph_encode(const bli_tf_graph *g, char **data, size_t *size);
-/* The same into a file, node by node. */
+/* The text form, ended by NUL as well. */
+BL_MUST_CHECK bl_status bli_tf_graph_print(const bli_tf_graph *g, char **text, size_t *size);
+/* The same into files, node by node. */
 BL_MUST_CHECK bl_status bli_tf_graph_write(const bli_tf_graph *g, const char *path);
+BL_MUST_CHECK bl_status bli_tf_graph_write_text(const bli_tf_graph *g, const char *path);
 
 /* What include/bitlathe/graphdef.h hands out. */
 struct bl_graphdef {

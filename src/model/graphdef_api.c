@@ -48,6 +48,17 @@ bl_status bl_graphdef_write_memory(const bl_graphdef *g, char **data, size_t *si
     return bli_tf_graph_encode(g->graph, data, size);
 }
 
+bl_status bl_graphdef_write_text(const bl_graphdef *g, const char *path)
+{
+    return bli_tf_graph_write_text(g->graph, path);
+}
+
+bl_status bl_graphdef_print(const bl_graphdef *g, char **text)
+{
+    size_t size;
+    return bli_tf_graph_print(g->graph, text, &size);
+}
+
 void bl_graphdef_destroy(bl_graphdef *g)
 {
     if (!g)

@@ -84,7 +84,7 @@ void *bli_tf_alloc_array(bli_tf_store *s, size_t count, size_t size)
 char *bli_tf_text_copy(bli_tf_store *s, const char *text, size_t size)
 {
     char *copy = size < SIZE_MAX ? bli_tf_alloc(s, size + 1) : NULL;
-    if (copy && size)
+    if (copy && text && size)
         memcpy(copy, text, size);
     return copy;
 }

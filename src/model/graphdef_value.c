@@ -2,7 +2,7 @@
 #include <string.h>
 
 #include "model/graphdef.h"
-#include "model/wire.h"
+#include "model/message.h"
 
 typedef BliTf__AttrValue__ListValue list_value;
 
@@ -206,6 +206,6 @@ const bli_tf_value *bli_tf_value_strings(bli_tf_store *s, const char *const *tex
 bl_status bli_tf_value_encode(const bli_tf_value *v, bli_buf *b)
 {
     bli_wire_sink sink = bli_wire_sink_make(bli_wire_to_buf, b);
-    protobuf_c_message_pack_to_buffer(&v->base, &sink.base);
+    bli_message_write(&v->base, &sink);
     return sink.status;
 }

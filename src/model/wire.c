@@ -49,14 +49,15 @@ static size_t character(const uint8_t *p, size_t left)
 }
 
 /* A decoded string ends at its first zero byte: one inside would be lost without a word. */
-static bl_status check_string(scan *s, const uint8_t *text, size_t size)
+bl_status bli_wire_check_string(bl_context *ctx, const void *text, size_t size, bool utf8)
 {
+    const uint8_t *bytes = text;
     if (size && memchr(text, 0, size))
-        return bli_fail(s->ctx, BL_BAD_FILE, "a string has a zero byte");
-    for (size_t i = 0, n; s->limits->utf8 && i < size; i += n) {
-        n = character(text + i, size - i);
+        return bli_fail(ctx, BL_BAD_FILE, "a string has a zero byte");
+    for (size_t i = 0, n; utf8 && i < size; i += n) {
+        n = character(bytes + i, size - i);
         if (n == 0)
-            return bli_fail(s->ctx, BL_BAD_FILE, "a string is not UTF-8: byte %zu of it is 0x%02x", i, text[i]);
+            return bli_fail(ctx, BL_BAD_FILE, "a string is not UTF-8: byte %zu of it is 0x%02x", i, bytes[i]);
     }
     return BL_OK;
 }
@@ -78,7 +79,7 @@ static bl_status scan_bytes(scan *s, const ProtobufCFieldDescriptor *f, bli_read
         BLI_TRY(scan_message(s, f->descriptor, inner, depth + 1));
     }
     if (f && f->type == PROTOBUF_C_TYPE_STRING)
-        BLI_TRY(check_string(s, r->data + r->pos, (size_t)size));
+        BLI_TRY(bli_wire_check_string(s->ctx, r->data + r->pos, (size_t)size, s->limits->utf8));
     return bli_reader_take(r, (size_t)size) || size == 0 ? BL_OK : truncated(s, r);
 }
 

@@ -22,6 +22,9 @@ typedef struct bli_wire_limits {
 BL_MUST_CHECK bl_status bli_wire_scan(bl_context *ctx, const ProtobufCMessageDescriptor *type, const void *data,
                                       size_t size, const bli_wire_limits *limits);
 
+/* A string as messages have them: without a zero byte and, if asked for, UTF-8. */
+BL_MUST_CHECK bl_status bli_wire_check_string(bl_context *ctx, const void *text, size_t size, bool utf8);
+
 /* protobuf-c's allocator on the context's; failed tells want of memory from bytes that cannot be decoded. */
 typedef struct bli_wire_memory {
     bl_context *ctx;

@@ -184,7 +184,7 @@ static void golden(rig *r, const char *name, bli_tf_graph **g, char **file, size
 static void what_tensorflow_wrote_is_written_the_same(void **state)
 {
     (void)state;
-    static const char *const names[] = {"values.pb", "tensors.pb", "unknown.pb"};
+    static const char *const names[] = {"values.pb", "tensors.pb", "library.pb", "unknown.pb"};
     rig r = rig_make();
     for (size_t i = 0; i < BLI_COUNT(names); i++) {
         bli_tf_graph *g;
@@ -197,6 +197,193 @@ static void what_tensorflow_wrote_is_written_the_same(void **state)
         bli_free(r.ctx, data);
         bli_free(r.ctx, file);
     }
+    rig_free(&r);
+}
+
+/* The text form of a float list is compared by value only: Python's, which made the file, has other digits. */
+static void tensorflows_text_is_the_same_graph(void **state)
+{
+    (void)state;
+    static const char *const names[][2] = {
+        {"values.pb", "values.pbtxt"}, {"tensors.pb", "tensors.pbtxt"}, {"library.pb", "library.pbtxt"}};
+    rig r = rig_make();
+    for (size_t i = 0; i < BLI_COUNT(names); i++) {
+        bli_tf_graph *g;
+        char *file, *text, *data;
+        size_t size, text_size, written;
+        golden(&r, names[i][1], &g, &text, &text_size);
+        bli_free(r.ctx, text);
+        assert_ok(r.ctx, bli_tf_graph_encode(g, &data, &written));
+        golden(&r, names[i][0], &g, &file, &size);
+        assert_int_equal(written, size);
+        assert_memory_equal(data, file, size);
+        bli_free(r.ctx, data);
+        bli_free(r.ctx, file);
+    }
+    rig_free(&r);
+}
+
+static void text_brings_back_the_same_bytes(void **state)
+{
+    (void)state;
+    static const char *const names[] = {"values.pb", "tensors.pb", "library.pb", "unknown.pb"};
+    rig r = rig_make();
+    for (size_t i = 0; i < BLI_COUNT(names); i++) {
+        bli_tf_graph *g, *again;
+        char *file, *text, *data;
+        size_t size, text_size, written;
+        golden(&r, names[i], &g, &file, &size);
+        assert_ok(r.ctx, bli_tf_graph_print(g, &text, &text_size));
+        assert_int_equal(strlen(text), text_size);
+        assert_ok(r.ctx, bli_tf_graph_decode(r.store, text, text_size, &again));
+        assert_ok(r.ctx, bli_tf_graph_encode(again, &data, &written));
+        assert_int_equal(written, size);
+        assert_memory_equal(data, file, size);
+        bli_free(r.ctx, data);
+        bli_free(r.ctx, text);
+        bli_free(r.ctx, file);
+    }
+    rig_free(&r);
+}
+
+/* What each text means, in the words that are printed. */
+static void all_of_the_text_format_is_read(void **state)
+{
+    (void)state;
+    static const char *const same[][2] = {
+        {"", ""},
+        {"# nothing\n", ""},
+        {"version: 0x1F", "version: 31\n"},
+        {"version: 017;", "version: 15\n"},
+        {"version:-1,", "version: -1\n"},
+        {"version: - 2147483648", "version: -2147483648\n"},
+        {"versions{producer:1}", "versions {\n  producer: 1\n}\n"},
+        {"versions: < producer: 1; bad_consumers: [1, 2] bad_consumers: 3 >",
+         "versions {\n  producer: 1\n  bad_consumers: 1\n  bad_consumers: 2\n  bad_consumers: 3\n}\n"},
+        {"versions { bad_consumers: [] }", "versions {\n}\n"},
+        {"library { gradient [ { function_name: 'f' }, < > ] }",
+         "library {\n  gradient {\n    function_name: \"f\"\n  }\n  gradient {\n  }\n}\n"},
+        {"library { gradient { function_name: 'a\\x41\\101\\?\\u00e9' # joined\n \"b\" 'c' } }",
+         "library {\n  gradient {\n    function_name: \"aAA?\\303\\251bc\"\n  }\n}\n"},
+        {"library { gradient { function_name: '\\a\\b\\f\\n\\r\\t\\v\\\\\\'\\\"\\U0001f642\\ud83d\\ude42' } }",
+         "library {\n  gradient {\n    function_name: "
+         "\"\\007\\010\\014\\n\\r\\t\\013\\\\\\'\\\"\\360\\237\\231\\202\\360\\237\\231\\202\"\n  }\n}\n"},
+        {"1000: 7 1001: 0x00000001 1002: 0x0000000000000001 1003: '\\377'",
+         "1000: 7\n1001: 0x00000001\n1002: 0x0000000000000001\n1003: \"\\377\"\n"},
+    };
+    rig r = rig_make();
+    for (size_t i = 0; i < BLI_COUNT(same); i++) {
+        bli_tf_graph *g;
+        char *text;
+        size_t size;
+        assert_ok(r.ctx, bli_tf_graph_decode(r.store, same[i][0], strlen(same[i][0]), &g));
+        assert_ok(r.ctx, bli_tf_graph_print(g, &text, &size));
+        assert_string_equal(text, same[i][1]);
+        bli_free(r.ctx, text);
+    }
+    rig_free(&r);
+}
+
+/* A value of an attribute as text, and as it is printed. */
+static void numbers_and_names_of_every_form_are_read(void **state)
+{
+    (void)state;
+    static const char *const same[][2] = {
+        {"f: 1f", "f: 1"},
+        {"f: 1.5F", "f: 1.5"},
+        {"f: .5", "f: 0.5"},
+        {"f: 1.", "f: 1"},
+        {"f: -1e-3", "f: -0.001"},
+        {"f: inf", "f: inf"},
+        {"f: -Infinity", "f: -inf"},
+        {"f: NaN", "f: nan"},
+        {"f: 1e39", "f: inf"},
+        {"f: 0.1", "f: 0.1"},
+        {"f: 16777217", "f: 16777216"},
+        {"f: 123456.78", "f: 123456.781"},
+        {"b: true", "b: true"},
+        {"b: t", "b: true"},
+        {"b: 0", "b: false"},
+        {"b: False", "b: false"},
+        {"type: DT_FLOAT", "type: DT_FLOAT"},
+        {"type: 12", "type: DT_QUINT8"},
+        {"type: 77", "type: 77"},
+        {"type: -5", "type: -5"},
+        {"i: -9223372036854775808", "i: -9223372036854775808"},
+    };
+    rig r = rig_make();
+    for (size_t i = 0; i < BLI_COUNT(same); i++) {
+        bli_tf_graph *g;
+        char *text, whole[200], want[300];
+        size_t size;
+        snprintf(whole, sizeof whole, "node { name: 'a' op: 'b' attr { value { %s } key: 'k' } }", same[i][0]);
+        snprintf(want, sizeof want,
+                 "node {\n  name: \"a\"\n  op: \"b\"\n  attr {\n    key: \"k\"\n    value {\n      %s\n    }\n  }\n}\n",
+                 same[i][1]);
+        assert_ok(r.ctx, bli_tf_graph_decode(r.store, whole, strlen(whole), &g));
+        assert_ok(r.ctx, bli_tf_graph_print(g, &text, &size));
+        assert_string_equal(text, want);
+        bli_free(r.ctx, text);
+    }
+    rig_free(&r);
+}
+
+static void wrong_text_is_refused_with_line_and_column(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *text;
+        bl_status status;
+        const char *words;
+    } cases[] = {
+        {"node {\n  nam: 'a' }", BL_BAD_FILE, "line 2, column 3: NodeDef has no field 'nam' (did you mean 'name'?)"},
+        {"version: 1 version: 2", BL_BAD_FILE, "line 1, column 12: version: it is there twice"},
+        {"node { attr { value { i: 1 f: 2 } } }", BL_BAD_FILE, "f: i is there already, only one of them may be"},
+        {"version: 2147483648", BL_BAD_FILE, "2147483648 is out of range"},
+        {"version: 99999999999999999999", BL_BAD_FILE, "is out of range"},
+        {"version: 08", BL_BAD_FILE, "expected an integer, found '08' (no word of this format)"},
+        {"version: 1.5", BL_BAD_FILE, "expected an integer, found '1.5'"},
+        {"version 1", BL_BAD_FILE, "expected ':', found '1'"},
+        {"node {", BL_BAD_FILE, "expected a field's name, the text ends"},
+        {"node { name: 'a }", BL_BAD_FILE, "expected a string, found ''a }' (no word of this format)"},
+        {"node { name: 'a\\q' }", BL_BAD_FILE, "line 1, column 14: a string with an escape that is none"},
+        {"node { name: 'a\\xff' }", BL_BAD_FILE, "a string is not UTF-8: byte 1 of it is 0xff"},
+        {"node { name: '\\0' }", BL_BAD_FILE, "a string has a zero byte"},
+        {"node { attr { value { type: DT_FLOAT77 } } }", BL_BAD_FILE, "'DT_FLOAT77' is no value of DataType"},
+        {"node { attr { value { b: 2 } } }", BL_BAD_FILE, "2 is out of range"},
+        {"node { attr { value { f: 0x10 } } }", BL_BAD_FILE, "expected a decimal number, found '0x10'"},
+        {"[type.googleapis.com/x] { }", BL_UNSUPPORTED, "extensions, '[name]', are not read"},
+        {"1: 5", BL_BAD_FILE, "field number 1 of GraphDef: a field that is known goes by its name"},
+        {"node { name: 'a' op: 'b' } node { name: 'a' op: 'b' }", BL_BAD_MODEL, "node 'a' is there twice"},
+        {"saved_model_schema_version: 1 meta_graphs { meta_info_def { tags: ['a'] x < y: -1 > } graph_def { node { "
+         "name: "
+         "'v' op: 'VarHandleOp' } } }",
+         BL_UNSUPPORTED, "node 'v' (VarHandleOp): a variable"},
+        {"saved_model_schema_version: 1 meta_graphs { other { ", BL_BAD_FILE, "expected the end of a message"},
+    };
+    rig r = rig_make();
+    for (size_t i = 0; i < BLI_COUNT(cases); i++) {
+        bli_tf_graph *g;
+        assert_fails(r.ctx, cases[i].status, cases[i].words,
+                     bli_tf_graph_decode(r.store, cases[i].text, strlen(cases[i].text), &g));
+        assert_null(g);
+    }
+    rig_free(&r);
+}
+
+static void messages_nest_only_so_deep(void **state)
+{
+    (void)state;
+    static const char open[] = "attr { value { func { ";
+    rig r = rig_make();
+    bli_buf b;
+    bli_tf_graph *g;
+    bli_buf_init(&b, r.ctx, 10000);
+    assert_ok(r.ctx, bli_buf_printf(&b, "node { "));
+    for (int i = 0; i < 100; i++)
+        assert_ok(r.ctx, bli_buf_append(&b, open, sizeof open - 1));
+    assert_fails(r.ctx, BL_LIMIT, "messages nest deeper than 64", bli_tf_graph_decode(r.store, b.data, b.size, &g));
+    bli_buf_free(&b);
     rig_free(&r);
 }
 
@@ -309,6 +496,12 @@ int main(void)
         cmocka_unit_test(written_and_read_is_the_same),
         cmocka_unit_test(unknown_fields_versions_and_library_survive),
         cmocka_unit_test(what_tensorflow_wrote_is_written_the_same),
+        cmocka_unit_test(tensorflows_text_is_the_same_graph),
+        cmocka_unit_test(text_brings_back_the_same_bytes),
+        cmocka_unit_test(all_of_the_text_format_is_read),
+        cmocka_unit_test(numbers_and_names_of_every_form_are_read),
+        cmocka_unit_test(wrong_text_is_refused_with_line_and_column),
+        cmocka_unit_test(messages_nest_only_so_deep),
         cmocka_unit_test(bad_files_are_refused_by_name),
         cmocka_unit_test(links_to_no_node_are_found),
         cmocka_unit_test(every_allocation_may_fail),
