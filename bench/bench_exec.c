@@ -1,6 +1,6 @@
 /* bench_exec.c: the executor on programs of the shapes that its peers are measured on, random constants, one JSON line
- * a net and batch:  bench_exec [--threads N] [--isa NAME] [--seconds S] [NET...].  Programs are built here, not
- * trained, so this one looks inside the library on purpose.
+ * a net and batch:  bench_exec [--threads N] [--isa NAME] [--seconds S] [--batch N] [NET...].  Programs are built here,
+ * not trained, so this one looks inside the library on purpose.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -269,9 +269,11 @@ static double rate(bl_executor *e, const float *x, float *y, int64_t rows, doubl
     return best;
 }
 
-static void measure(const char *name, const bl_program *p, const bl_executor_options *o, double seconds)
+enum { MOST_ROWS = 4096 };
+
+static void measure(const char *name, const bl_program *p, const bl_executor_options *o, double seconds, int64_t batch)
 {
-    static const int64_t batches[] = {1, 16, 256, 4096};
+    const int64_t batches[] = {1, 16, 256, MOST_ROWS};
     bl_executor *e;
     bl_port_info in, out;
     bl_wire_info x_wire, y_wire;
@@ -281,12 +283,15 @@ static void measure(const char *name, const bl_program *p, const bl_executor_opt
     bl_program_wire(p, in.wire, &x_wire);
     bl_program_wire(p, out.wire, &y_wire);
     const int64_t count = bl_shape_count(&x_wire.shape), results = bl_shape_count(&y_wire.shape);
-    float *x = malloc((size_t)(4096 * count) * sizeof *x), *y = malloc((size_t)(4096 * results) * sizeof *y);
+    float *x = malloc((size_t)(MOST_ROWS * count) * sizeof *x);
+    float *y = malloc((size_t)(MOST_ROWS * results) * sizeof *y);
     if (x == NULL || y == NULL)
         exit(1);
-    for (int64_t i = 0; i < 4096 * count; i++)
+    for (int64_t i = 0; i < MOST_ROWS * count; i++)
         x[i] = (float)between(0, 255) / 256.0f;
     for (size_t k = 0; k < sizeof batches / sizeof batches[0]; k++) {
+        if (batch != 0 && batch != batches[k])
+            continue;
         const double r = rate(e, x, y, batches[k], seconds);
         printf("{\"net\": \"%s\", \"isa\": \"%s\", \"threads\": %d, \"batch\": %lld, \"samples_per_second\": %.0f, "
                "\"microseconds\": %.3f, \"plain_ops\": %d}\n",
@@ -311,12 +316,15 @@ int main(int argc, char **argv)
 {
     bl_executor_options o = {.threads = 1};
     double seconds = 0.5;
+    int64_t batch = 0;
     int at = 1;
     for (; at + 1 < argc && strncmp(argv[at], "--", 2) == 0; at += 2)
         if (strcmp(argv[at], "--threads") == 0)
             o.threads = atoi(argv[at + 1]);
         else if (strcmp(argv[at], "--isa") == 0)
             o.isa = argv[at + 1];
+        else if (strcmp(argv[at], "--batch") == 0)
+            batch = atoll(argv[at + 1]);
         else
             seconds = atof(argv[at + 1]);
     if (bl_context_create(NULL, &ctx) != BL_OK)
@@ -325,7 +333,7 @@ int main(int argc, char **argv)
         if (!wanted(nets[i].name, argv + at, argc - at))
             continue;
         bli_program *p = build(i);
-        measure(nets[i].name, p, &o, seconds);
+        measure(nets[i].name, p, &o, seconds, batch);
         bl_program_destroy(p);
     }
     bl_context_destroy(ctx);

@@ -1,4 +1,5 @@
-/* encode.c: real inputs to codes in their place, with the bits of bli_program_encode.
+/* encode.c: real inputs to codes in their place, with the bits of bli_program_encode, and codes of outputs to real
+ * numbers, with those of bli_program_decode.
  *
  * Three ways: one fused loop (saturating integers and fixed point, the roundings that inputs have); num's quantizer and
  * a division (any other format of integer codes that float32 carries); the reference, for the rest.
@@ -70,6 +71,15 @@ bl_status bli_encode_plan(bli_exec_plan *plan)
     return BL_OK;
 }
 
+enum { INT16_REACH = 1 << 15 };
+
+/* Bytes at once. */
+static bool at_once(const bli_exec_plan *plan, const bli_place *p, const bli_encode *e)
+{
+    return e->way == FUSED && p->store == BLI_STORE_8 && plan->kernels->encode8 != NULL && e->low > -INT16_REACH &&
+           e->high < INT16_REACH;
+}
+
 /* Values on the grid are whole numbers of steps, up to a rounding far below one half. */
 static void by_grid(const bli_exec_plan *plan, const bli_input *in, const bli_encode *e, const float *x, int64_t n,
                     int32_t *v)
@@ -122,6 +132,10 @@ bl_status bli_encode_run(const bli_exec_plan *plan, const bli_run *r, int input,
     int32_t v[BLOCK];
     if (plan->encode[input].way == BY_REFERENCE)
         return run_reference(plan, r, input, x);
+    if (at_once(plan, p, &plan->encode[input])) {
+        plan->kernels->encode8(&plan->encode[input], x, count, (int32_t)p->bias, (uint8_t *)to);
+        return BL_OK;
+    }
     if (p->store == BLI_STORE_BITS) {
         run_bits(plan, p, input, x, p->last > 0 ? count / p->last : 0, to);
         return BL_OK;
@@ -132,4 +146,85 @@ bl_status bli_encode_run(const bli_exec_plan *plan, const bli_run *r, int input,
         plan->kernels->store32[p->store](v, n, (int32_t)p->bias, to + ((size_t)i << p->store));
     }
     return BL_OK;
+}
+
+/* ---- back to real numbers ------------------------------------------------------------------------------------------
+ */
+
+enum { DECODE_EXP = 90 }; /* of 31 bits, by so much a power of two: a float, and no small one */
+
+static bool by_reference(const bli_exec_plan *plan, int output)
+{
+    const bli_output *o = &plan->program->outputs[output];
+    const bli_wire *w = &plan->program->wires[o->wire];
+    if (o->wide || plan->places[o->wire].store > BLI_STORE_32)
+        return true;
+    return o->scale == NULL ? w->exp < -DECODE_EXP || w->exp > DECODE_EXP : o->channels > BLOCK;
+}
+
+/* A block's scales, or offsets: each channel's, over and over. */
+static bl_status spread(const bli_exec_plan *plan, const bli_output *o, const double *v, int64_t block,
+                        const float **out)
+{
+    float *to = bli_arena_array(plan->arena, (size_t)block, sizeof *to);
+    *out = to;
+    if (to == NULL)
+        return BL_NO_MEMORY;
+    for (int64_t i = 0; i < block; i++)
+        to[i] = (float)v[o->channels > 1 ? i % o->channels : 0];
+    return BL_OK;
+}
+
+bl_status bli_decode_plan(bli_exec_plan *plan)
+{
+    const bli_program *p = plan->program;
+    plan->decode = bli_arena_array(plan->arena, (size_t)p->num_outputs, sizeof *plan->decode);
+    if (plan->decode == NULL)
+        return BL_NO_MEMORY;
+    for (int i = 0; i < p->num_outputs; i++) {
+        const bli_output *o = &p->outputs[i];
+        bli_decode *d = &plan->decode[i];
+        *d = (bli_decode){.by_reference = by_reference(plan, i), .block = BLOCK};
+        if (d->by_reference)
+            continue;
+        d->factor = ldexpf(1, p->wires[o->wire].exp);
+        d->block = o->channels > 1 ? BLOCK / o->channels * o->channels : BLOCK;
+        if (o->scale != NULL)
+            BLI_TRY(spread(plan, o, o->scale, d->block, &d->scale));
+        if (o->scale != NULL && o->offset != NULL)
+            BLI_TRY(spread(plan, o, o->offset, d->block, &d->offset));
+    }
+    return BL_OK;
+}
+
+static void decode_by_reference(const bli_exec_plan *plan, const bli_run *r, int output, void *y)
+{
+    const bli_output *o = &plan->program->outputs[output];
+    const bli_place *p = &plan->places[o->wire];
+    int64_t *codes = (int64_t *)(void *)r->scratch;
+    for (int64_t i = 0; i < r->samples; i++) {
+        bli_place_load(plan->kernels, p, bli_place_at(p, r, i), codes);
+        if (o->wide)
+            bli_program_decode(plan->program, output, codes, (double *)y + i * p->count);
+        else
+            bli_program_decode_f32(plan->program, output, codes, (float *)y + i * p->count);
+    }
+}
+
+void bli_decode_run(const bli_exec_plan *plan, const bli_run *r, int output, void *y)
+{
+    const bli_decode *d = &plan->decode[output];
+    const bli_place *p = &plan->places[plan->program->outputs[output].wire];
+    if (d->by_reference || p->constant != NULL) {
+        decode_by_reference(plan, r, output, y);
+        return;
+    }
+    const char *from = bli_place_at(p, r, 0);
+    const int64_t count = p->count * r->samples;
+    int32_t v[BLOCK];
+    for (int64_t i = 0; i < count; i += d->block) {
+        const int64_t n = count - i < d->block ? count - i : d->block;
+        plan->kernels->load32[p->store](from + ((size_t)i << p->store), n, (int32_t)p->bias, v);
+        plan->kernels->decode(d, v, n, (float *)y + i);
+    }
 }

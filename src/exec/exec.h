@@ -17,7 +17,7 @@ typedef enum bli_store {
     BLI_STORE_16,
     BLI_STORE_32,
     BLI_STORE_64,
-    BLI_STORE_BITS /* of two codes; each row of the last dimension fills 32-bit words */
+    BLI_STORE_BITS /* of two codes (BLI_FINISH_BITS); each row of the last dimension fills 32-bit words */
 } bli_store;
 
 typedef struct bli_place {
@@ -61,6 +61,7 @@ struct bli_step {
     bli_product product;
     bli_product_fn fn;
     bool product_wide; /* sums of 64 bits */
+    bool finishes;     /* the kernel does the chain too */
     int64_t m;         /* results of a row */
     /* CONV: the image as read, with borders where it has any */
     int64_t image[2], border[4], out_size[2];
@@ -91,6 +92,7 @@ typedef struct bli_exec_plan {
     size_t work_bytes, scratch_bytes, own_bytes;
     double cost;        /* of a sample: products and the like, to weigh against waking threads */
     bli_encode *encode; /* of each input */
+    bli_decode *decode; /* of each output */
 } bli_exec_plan;
 
 enum { BLI_SLACK = 64, BLI_TILE_LANES = 4096 };
@@ -152,5 +154,8 @@ void bli_product_border(const bli_step *s, char *own); /* fills an image's borde
 BL_MUST_CHECK bl_status bli_encode_plan(bli_exec_plan *plan);
 /* samples rows of real numbers into their place. */
 BL_MUST_CHECK bl_status bli_encode_run(const bli_exec_plan *plan, const bli_run *r, int input, const float *x);
+BL_MUST_CHECK bl_status bli_decode_plan(bli_exec_plan *plan);
+/* samples rows of an output to real numbers, of its type. */
+void bli_decode_run(const bli_exec_plan *plan, const bli_run *r, int output, void *y);
 
 #endif

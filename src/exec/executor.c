@@ -168,21 +168,6 @@ static void give_codes(const bli_exec_plan *plan, const bli_run *r, int wire, in
         bli_place_load(plan->kernels, p, bli_place_at(p, r, i), y + i * p->count);
 }
 
-/* The arithmetic of bli_program_decode, at home with floats. */
-static void give_reals(const bli_exec_plan *plan, const bli_run *r, int output, void *y)
-{
-    const bli_output *o = &plan->program->outputs[output];
-    const bli_place *p = &plan->places[o->wire];
-    int64_t *codes = (int64_t *)(void *)r->scratch;
-    for (int64_t i = 0; i < r->samples; i++) {
-        bli_place_load(plan->kernels, p, bli_place_at(p, r, i), codes);
-        if (o->wide)
-            bli_program_decode(plan->program, output, codes, (double *)y + i * p->count);
-        else
-            bli_program_decode_f32(plan->program, output, codes, (float *)y + i * p->count);
-    }
-}
-
 static bl_status run_chunk(const batch *b, bli_run *r, int64_t first)
 {
     const bli_exec_plan *plan = r->plan;
@@ -198,7 +183,7 @@ static bl_status run_chunk(const batch *b, bli_run *r, int64_t first)
         const int64_t count = p->wires[p->outputs[i].wire].count;
         const size_t size = p->outputs[i].wide ? sizeof(double) : sizeof(float);
         if (b->real_out != NULL)
-            give_reals(plan, r, i, (char *)b->real_out[i] + (size_t)(first * count) * size);
+            bli_decode_run(plan, r, i, (char *)b->real_out[i] + (size_t)(first * count) * size);
         if (b->code_out != NULL)
             give_codes(plan, r, p->outputs[i].wire, b->code_out[i] + first * count);
     }

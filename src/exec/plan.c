@@ -82,6 +82,7 @@ static bl_status fill(bli_exec_plan *plan)
         return BL_NO_MEMORY;
     BLI_TRY(bli_places_choose(plan));
     BLI_TRY(bli_encode_plan(plan));
+    BLI_TRY(bli_decode_plan(plan));
     for (int i = p->num_inputs; i < p->num_ops; i++)
         if (!done[i])
             BLI_TRY(make_step(plan, i, done));

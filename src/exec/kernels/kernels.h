@@ -5,6 +5,9 @@
  * `lanes` result channels, each block with its own list of groups, so that groups without weights are skipped.  Sums
  * are modulo 2^32 (2^64): what a partial sum does is of no matter, the whole is proven to fit.
  *
+ * Where the table says that its products finish, they also do the one stage that most quantizers come down to, and
+ * store the results where they belong, while they are in registers.
+ *
  * Stages work in place on `rows` rows of `width` lanes of 32 or 64 bits; per-channel constants are rows of as many.
  */
 #ifndef BLI_EXEC_KERNELS_H
@@ -14,6 +17,26 @@
 #include "base/cpu.h"
 
 enum { BLI_BLOCK_PANELS = 4 };
+
+struct bli_stage;
+
+/* What happens to the sums. */
+typedef struct bli_finish {
+    const struct bli_stage *stage; /* SHIFT or RESCALE; NULL: none */
+    int store;                     /* log2 of bytes, at most 2; BLI_FINISH_BITS: those that reach limit */
+    int32_t bias;                  /* of bytes */
+    int64_t columns;               /* of a row that are stored */
+    size_t row;                    /* bytes from a row of results to the next */
+    const int32_t *limit;          /* bits */
+} bli_finish;
+enum { BLI_FINISH_BITS = 4 };
+
+/* Rows of an input: `outers` times `rows` of them, `stride` bytes apart, `outer_stride` from one run to the next. */
+typedef struct bli_rows {
+    const char *x;
+    ptrdiff_t stride, outer_stride;
+    int64_t rows, outers;
+} bli_rows;
 
 typedef struct bli_product_block {
     int panels, groups;
@@ -29,10 +52,11 @@ typedef struct bli_product {
     const void *init; /* [columns] what a row's sums start from: int32_t, int64_t for 64-bit products */
     int64_t columns;  /* panels * lanes: the stride of a row of results */
     int32_t factor;   /* bits: y = init + factor * count */
+    bli_finish finish;
 } bli_product;
 
-/* rows rows of results from rows at x, x + stride, ... */
-typedef void (*bli_product_fn)(const bli_product *p, const void *x, ptrdiff_t stride, int64_t rows, void *y);
+/* As many rows of results, one behind the other.  Tables that do not finish write lanes, columns of them a row. */
+typedef void (*bli_product_fn)(const bli_product *p, const bli_rows *in, void *y);
 
 typedef enum bli_stage_kind {
     BLI_STAGE_RESCALE, /* clamp((v a + b) >> s, low, high) */
@@ -82,10 +106,18 @@ typedef struct bli_encode {
     int32_t add;         /* zero point */
 } bli_encode;
 
+typedef struct bli_decode {
+    bool by_reference;
+    float factor;                /* y = v factor; or: */
+    const float *scale, *offset; /* y = v scale + offset, of a block's elements; offset may be NULL */
+    int64_t block;               /* elements, a multiple of the channels */
+} bli_decode;
+
 typedef struct bli_exec_kernels {
     const char *name;
     int lanes;
     int64_t pair_limit; /* 8-bit products need |x0 w0 + x1 w1| within this; 0: no limit */
+    bool finishes;
     bli_product_fn product8, product16, product32, product64, bits1, bits2;
     bli_product_fn product4; /* bytes times constants of 4 bits; NULL: there is none */
     void (*const *stage32)(const bli_stage *s, int32_t *v, int64_t rows, int64_t width);
@@ -105,6 +137,10 @@ typedef struct bli_exec_kernels {
     /* BLI_STAGE_SHIFT and store32[0] in one. */
     void (*shift8)(const bli_stage *s, const int32_t *v, int64_t n, int32_t bias, uint8_t *x);
     void (*encode)(const bli_encode *e, const float *x, int64_t n, int32_t *v);
+    /* encode and store32[0] in one, codes less the zero point within 16 bits; NULL: there is none. */
+    void (*encode8)(const bli_encode *e, const float *x, int64_t n, int32_t bias, uint8_t *y);
+    /* At most a block. */
+    void (*decode)(const bli_decode *d, const int32_t *v, int64_t n, float *y);
     /* y = max(y, x), bytes. */
     void (*max8)(const uint8_t *x, int64_t n, uint8_t *y);
     /* For each of `positions`: n channels, the greatest of `taps` rows at x + step, a position's first at x + move. */

@@ -6,6 +6,7 @@
 #include "exec/kernels/loops.inc"
 
 #define TILE
+enum { HIGH_1 = 4, HIGH_2 = 4 };
 enum { LANES = 8, WIDE_1 = 4, WIDE_2 = 4, WIDE_3 = 3, WIDE_4 = 2, CHAINS_1 = 4, CHAINS_2 = 3, CHAINS_4 = 2 };
 
 typedef __m256i vec;
@@ -64,6 +65,16 @@ static inline __attribute__((always_inline)) vec multiply(int kind, vec sum, vec
         sum = vec_add(sum, count_bits(_mm256_and_si256(x, vec_load(w))));
         return _mm256_sub_epi32(sum, count_bits(_mm256_and_si256(x, vec_load(w + sizeof(vec)))));
     }
+}
+
+static inline __attribute__((always_inline)) void finish(const bli_product *p, const vec *sum, int panel, char *y,
+                                                         const int R, const int P)
+{
+#pragma GCC unroll 12
+    for (int r = 0; r < R; r++)
+#pragma GCC unroll 4
+        for (int q = 0; q < P; q++)
+            vec_store(y + (size_t)r * p->finish.row + (size_t)(panel + q) * sizeof(vec), sum[r * P + q]);
 }
 
 #include "exec/kernels/tiles.inc"

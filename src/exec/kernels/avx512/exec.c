@@ -4,6 +4,7 @@
 #include "exec/kernels/loops.inc"
 
 #define TILE __attribute__((target("avx512vnni,avx512vpopcntdq")))
+enum { HIGH_1 = 12, HIGH_2 = 12 };
 enum { LANES = 16, WIDE_1 = 8, WIDE_2 = 8, WIDE_3 = 8, WIDE_4 = 6, CHAINS_1 = 6, CHAINS_2 = 4, CHAINS_4 = 3 };
 
 typedef __m512i vec;
@@ -70,13 +71,14 @@ static inline __attribute__((always_inline)) TILE vec multiply(int kind, vec sum
     }
 }
 
+#include "exec/kernels/avx512/finish.inc"
 #include "exec/kernels/tiles.inc"
 
 /* ---- constants of 4 bits
  * ------------------------------------------------------------------------------------------------ */
 
 /* A pair of groups from one vector: each constant times 16, which the end takes away. */
-INLINE void tile4(const bli_product *p, const bli_product_block *b, const char *x, ptrdiff_t stride, int32_t *y,
+INLINE void tile4(const bli_product *p, const bli_product_block *b, const char *x, ptrdiff_t stride, char *y,
                   const int R, const int P)
 {
     const vec high = _mm512_set1_epi8((char)0xf0);
@@ -104,42 +106,43 @@ INLINE void tile4(const bli_product *p, const bli_product_block *b, const char *
         }
     }
     const int32_t *init = (const int32_t *)p->init + b->first * LANES;
-    y += b->first * LANES;
 #pragma GCC unroll 4
     for (int r = 0; r < R; r++)
 #pragma GCC unroll 4
         for (int q = 0; q < P; q++)
-            vec_store(y + r * p->columns + q * LANES,
-                      vec_add(_mm512_srai_epi32(sum[r * P + q], 4), vec_load(init + q * LANES)));
+            sum[r * P + q] = vec_add(_mm512_srai_epi32(sum[r * P + q], 4), vec_load(init + q * LANES));
+    finish(p, sum, b->first, y, R, P);
 }
 
-INLINE void rows4(const bli_product *p, const bli_product_block *b, const char *x, ptrdiff_t stride, int64_t rows,
-                  int32_t *y, const int P)
+INLINE void rows4(const bli_product *p, const bli_product_block *b, const bli_rows *in, char *y, const int P)
 {
-    int64_t r = 0;
-    for (; r + 4 <= rows; r += 4)
-        tile4(p, b, x + r * stride, stride, y + r * p->columns, 4, P);
-    for (; r + 2 <= rows; r += 2)
-        tile4(p, b, x + r * stride, stride, y + r * p->columns, 2, P);
-    for (; r < rows; r++)
-        tile4(p, b, x + r * stride, stride, y + r * p->columns, 1, P);
+    for (int64_t o = 0; o < in->outers; o++) {
+        const char *x = in->x + o * in->outer_stride;
+        int64_t r = 0;
+        for (; r + 4 <= in->rows; r += 4, y += 4 * p->finish.row)
+            tile4(p, b, x + r * in->stride, in->stride, y, 4, P);
+        for (; r + 2 <= in->rows; r += 2, y += 2 * p->finish.row)
+            tile4(p, b, x + r * in->stride, in->stride, y, 2, P);
+        for (; r < in->rows; r++, y += p->finish.row)
+            tile4(p, b, x + r * in->stride, in->stride, y, 1, P);
+    }
 }
 
-TILE static void product4(const bli_product *p, const void *x, ptrdiff_t stride, int64_t rows, void *y)
+TILE static void product4(const bli_product *p, const bli_rows *in, void *y)
 {
     for (int i = 0; i < p->num_blocks; i++)
         switch (p->blocks[i].panels) {
         case 1:
-            rows4(p, &p->blocks[i], x, stride, rows, y, 1);
+            rows4(p, &p->blocks[i], in, y, 1);
             break;
         case 2:
-            rows4(p, &p->blocks[i], x, stride, rows, y, 2);
+            rows4(p, &p->blocks[i], in, y, 2);
             break;
         case 3:
-            rows4(p, &p->blocks[i], x, stride, rows, y, 3);
+            rows4(p, &p->blocks[i], in, y, 3);
             break;
         default:
-            rows4(p, &p->blocks[i], x, stride, rows, y, 4);
+            rows4(p, &p->blocks[i], in, y, 4);
             break;
         }
 }
@@ -157,9 +160,82 @@ static void reach(const int32_t *v, const int32_t *limit, int64_t n, uint32_t *x
     plain_reach(v + i, limit + i, n - i, x + i / 32);
 }
 
+/* ---- real numbers to bytes
+ * ------------------------------------------------------------------------------------------------------------ */
+
+/* What encode8 needs, in registers: bytes that are written could lie anywhere. */
+typedef struct encoder {
+    __m512 scale, offset, step, most;
+    vec low, high, add;
+} encoder;
+
+/* Codes less the zero point, not yet within their ends, but for those beyond 32 bits.  Rounding to the nearest, ties
+ * up, is the half of the floor of twice the value and 1 more. */
+FINISH vec rounded(const encoder *e, __m512 v, const bool plain, const bool divide, const int rounding)
+{
+    if (!plain)
+        v = _mm512_add_ps(_mm512_mul_ps(v, e->scale), e->offset);
+    v = divide ? _mm512_div_ps(v, e->step) : _mm512_mul_ps(v, e->step);
+    v = _mm512_maskz_min_ps(_mm512_cmp_ps_mask(v, v, _CMP_ORD_Q), v, e->most);
+    if (rounding == BL_RND_CONV)
+        return _mm512_cvt_roundps_epi32(v, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC);
+    if (rounding == BL_TRN)
+        return _mm512_cvt_roundps_epi32(v, _MM_FROUND_TO_NEG_INF | _MM_FROUND_NO_EXC);
+    const vec twice = _mm512_cvt_roundps_epi32(_mm512_add_ps(v, v), _MM_FROUND_TO_NEG_INF | _MM_FROUND_NO_EXC);
+    return _mm512_srai_epi32(vec_add(twice, _mm512_set1_epi32(1)), 1);
+}
+
+/* 32 elements within their ends, of 16 bits, in the order that _mm512_packs_epi32 makes. */
+FINISH vec ended(const encoder *e, vec a, vec b)
+{
+    const vec v = _mm512_min_epi16(_mm512_max_epi16(_mm512_packs_epi32(a, b), e->low), e->high);
+    return _mm512_add_epi16(v, e->add);
+}
+
+FINISH void encode8_as(const bli_encode *from, const float *x, int64_t n, int32_t bias, uint8_t *y, const bool plain,
+                       const bool divide, const int rounding)
+{
+    const vec order = _mm512_setr_epi32(0, 4, 8, 12, 1, 5, 9, 13, 2, 6, 10, 14, 3, 7, 11, 15);
+    const encoder e = {.scale = _mm512_set1_ps(from->scale),
+                       .offset = _mm512_set1_ps(from->offset),
+                       .step = _mm512_set1_ps(divide ? from->step : from->inverse),
+                       .most = _mm512_set1_ps(from->high + 1),
+                       .low = _mm512_set1_epi16((int16_t)from->low),
+                       .high = _mm512_set1_epi16((int16_t)from->high),
+                       .add = _mm512_set1_epi16((int16_t)(from->add - bias))};
+    for (int64_t i = 0; i < n; i += 64) {
+        const __mmask64 mask = n - i >= 64 ? ~(__mmask64)0 : ((__mmask64)1 << (n - i)) - 1;
+        vec v[4];
+#pragma GCC unroll 4
+        for (int k = 0; k < 4; k++) {
+            const __m512 at = _mm512_maskz_loadu_ps((__mmask16)(mask >> (16 * k)), x + i + 16 * k);
+            v[k] = rounded(&e, at, plain, divide, rounding);
+        }
+        const vec bytes = _mm512_packus_epi16(ended(&e, v[0], v[1]), ended(&e, v[2], v[3]));
+        _mm512_mask_storeu_epi8(y + i, mask, _mm512_permutexvar_epi32(order, bytes));
+    }
+}
+
+TILE static void encode8(const bli_encode *e, const float *x, int64_t n, int32_t bias, uint8_t *y)
+{
+    const bool divides = e->inverse == 0.0f;
+#define CASE(is_plain, is_divide, q)                                                                                   \
+    if (e->plain == is_plain && divides == is_divide && e->rounding == q) {                                            \
+        encode8_as(e, x, n, bias, y, is_plain, is_divide, q);                                                          \
+        return;                                                                                                        \
+    }
+#define CASES(q) CASE(true, true, q) CASE(true, false, q) CASE(false, true, q) CASE(false, false, q)
+    CASES(BL_TRN)
+    CASES(BL_RND)
+    CASES(BL_RND_CONV)
+#undef CASES
+#undef CASE
+}
+
 const bli_exec_kernels bli_exec_kernels_avx512 = {
     .name = "avx512",
     .lanes = LANES,
+    .finishes = true,
     .product4 = product4,
     .product8 = product8,
     .product16 = product16,
@@ -168,5 +244,6 @@ const bli_exec_kernels bli_exec_kernels_avx512 = {
     .bits1 = bits1,
     .bits2 = bits2,
     .reach32 = reach,
+    .encode8 = encode8,
     COMMON_LOOPS,
 };
