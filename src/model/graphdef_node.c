@@ -169,7 +169,7 @@ static bl_status find(bl_context *ctx, const bli_tf_node *n, const char *attr, B
     return (*v)->value_case == kind ? BL_OK : wrong(ctx, n, attr, kinds[(*v)->value_case], kinds[kind]);
 }
 
-/* A getter, and one that takes a default. */
+/* A getter, and one that takes a default.  Neither goes through the other: bool is a macro and would be expanded. */
 #define GETTER(name, Type, KIND, expression)                                                                           \
     bl_status bli_tf_get_##name(bl_context *ctx, const bli_tf_node *n, const char *attr, Type *out)                    \
     {                                                                                                                  \
@@ -179,7 +179,6 @@ static bl_status find(bl_context *ctx, const bli_tf_node *n, const char *attr, B
         return BL_OK;                                                                                                  \
     }
 #define GETTER_OR(name, Type, KIND, expression)                                                                        \
-    GETTER(name, Type, KIND, expression)                                                                               \
     bl_status bli_tf_##name##_or(bl_context *ctx, const bli_tf_node *n, const char *attr, Type other, Type *out)       \
     {                                                                                                                  \
         const bli_tf_value *v;                                                                                         \
@@ -188,9 +187,13 @@ static bl_status find(bl_context *ctx, const bli_tf_node *n, const char *attr, B
         return BL_OK;                                                                                                  \
     }
 
+GETTER(int, int64_t, I, v->i)
 GETTER_OR(int, int64_t, I, v->i)
+GETTER(float, float, F, v->f)
 GETTER_OR(float, float, F, v->f)
+GETTER(bool, bool, B, v->b != 0)
 GETTER_OR(bool, bool, B, v->b != 0)
+GETTER(type, int, TYPE, (int)v->type)
 GETTER_OR(type, int, TYPE, (int)v->type)
 GETTER(shape, const bli_tf_shape *, SHAPE, v->shape)
 GETTER(list, const BliTf__AttrValue__ListValue *, LIST, v->list)

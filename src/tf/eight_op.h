@@ -1,0 +1,31 @@
+/* eight_op.h: what the eight-bit operators share. */
+#ifndef BLI_TF_EIGHT_OP_H
+#define BLI_TF_EIGHT_OP_H
+
+#include "tf/eight.h"
+#include "tf/window.h"
+
+/* NULL: not a type of codes. */
+const bli_codes *bli_tf_codes(int dtype);
+BL_MUST_CHECK bl_status bli_tf_need_codes(const bli_tf_call *c, int input);
+/* The numbers of inputs low and high, once known. */
+BL_MUST_CHECK bl_status bli_tf_range_in(const bli_tf_call *c, int low, int high, float range[2]);
+/* Outputs `first` and the next are floats, scalars. */
+void bli_tf_range_infer(bli_tf_call *c, int first);
+void bli_tf_range_out(bli_tf_call *c, int first, const float range[2]);
+/* Stretching as the eight-bit kernels know it: same shape, one value, or a vector against the last dimensions. */
+BL_MUST_CHECK bl_status bli_tf_eight_spread(const bli_tf_call *c);
+
+/* ---- sums of products of bytes --------------------------------------------------------------------------------- */
+/* y[pixel][unit] = sum over the window and channels of (x - zero_x)(w - zero_w), modulo 2^32; outside of the picture x
+ * is zero_x.  A matrix is a picture of one column with a kernel of one pixel. */
+typedef struct bli_eight_conv {
+    bli_tf_window w;
+    int64_t units;
+    int32_t zero_x, zero_w;
+} bli_eight_conv;
+/* w [kernel height][width][channel][unit].  Constant filters are kept at the node's site in the kernels' form. */
+BL_MUST_CHECK bl_status bli_eight_conv_run(bli_tf_call *c, const bli_eight_conv *v, const uint8_t *x, const uint8_t *w,
+                                           bool constant, int32_t *y);
+
+#endif

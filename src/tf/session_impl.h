@@ -1,0 +1,65 @@
+/* session_impl.h: what the files of the session share. */
+#ifndef BLI_TF_SESSION_IMPL_H
+#define BLI_TF_SESSION_IMPL_H
+
+#include "tf/array.h"
+#include "tf/session.h"
+
+/* Output `port` of node `spot`. */
+typedef struct bli_tf_wire {
+    size_t spot;
+    int port;
+} bli_tf_wire;
+
+typedef struct bli_tf_join bli_tf_join;
+
+/* A node's place in a session. */
+typedef struct bli_tf_spot {
+    const bli_tf_node *node;
+    const bli_tf_op *op;
+    int num_in, num_out;
+    bli_tf_wire *in;
+    size_t *before; /* nodes of its control inputs */
+    size_t num_before;
+    bli_tf_array *out;
+    int *uses, *uses_planned; /* of each output: inputs that read it, and fetches */
+    bool needed, fed;         /* fed: all outputs that anybody wants */
+    bool constant;            /* computed with the schedule */
+    bool swallowed;           /* a join at a later node does its work */
+    bli_tf_join *join;        /* runs several nodes at once, of which this is the last */
+    void *kept;
+    int64_t runs;
+    int mark; /* of the search for an order */
+} bli_tf_spot;
+
+struct bli_tf_session {
+    bl_context *ctx;
+    const bli_tf_graph *g;
+    bli_tf_session_options options;
+    bli_arena *arena, *plan; /* the session's; the schedule's */
+    bli_tf_pool *pool;
+    bli_tf_index index;
+    bli_tf_spot *spots;
+    bli_tf_site site;
+
+    bool ready;
+    char *key; /* the names of feeds and fetches */
+    size_t *order, num_order;
+    bli_tf_wire *feeds, *fetches;
+    size_t num_feeds, num_fetches;
+    bli_tf_arg *args, *results; /* room for the widest node */
+};
+
+/* Makes or keeps the schedule for these names. */
+BL_MUST_CHECK bl_status bli_tf_schedule(bli_tf_session *s, const bli_tf_feed *feeds, size_t num_feeds,
+                                        const char *const *fetches, size_t num_fetches);
+void bli_tf_session_forget(bli_tf_session *s);
+/* Infers, allocates and runs one node. */
+BL_MUST_CHECK bl_status bli_tf_session_node(bli_tf_session *s, bli_tf_spot *p);
+
+/* ---- joins (join.c) -------------------------------------------------------------------------------------------- */
+/* Finds nodes that one kernel can do together. */
+BL_MUST_CHECK bl_status bli_tf_join_find(bli_tf_session *s);
+BL_MUST_CHECK bl_status bli_tf_join_run(bli_tf_session *s, bli_tf_spot *p);
+
+#endif
