@@ -6,6 +6,10 @@
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
+#if defined(__x86_64__)
+#include <cpuid.h>
+#include <sys/syscall.h>
+#endif
 
 static const char *const isa_names[BLI_ISA_COUNT] = {
     [BLI_ISA_GENERIC] = "generic",
@@ -49,6 +53,27 @@ bool bli_cpu_counts_bytes(void)
     return false;
 #endif
 }
+
+#if defined(__x86_64__)
+enum { REQUEST_PERMISSION = 0x1023, TILE_DATA = 18 }; /* ARCH_REQ_XCOMP_PERM, XFEATURE_XTILEDATA */
+enum { AMX_TILE = 1 << 24, AMX_INT8 = 1 << 25 };      /* leaf 7, EDX */
+
+bool bli_cpu_has_tiles(void)
+{
+    unsigned a, b, c, d;
+    const char *wish = getenv("BITLATHE_ISA");
+    if ((wish != NULL && strcmp(wish, "amx") != 0) || bli_cpu_isa() != BLI_ISA_AVX512 || !bli_cpu_counts_bytes())
+        return false;
+    if (!__get_cpuid_count(7, 0, &a, &b, &c, &d) || (d & AMX_TILE) == 0 || (d & AMX_INT8) == 0)
+        return false;
+    return syscall(SYS_arch_prctl, REQUEST_PERMISSION, TILE_DATA) == 0;
+}
+#else
+bool bli_cpu_has_tiles(void)
+{
+    return false;
+}
+#endif
 
 const char *bli_isa_name(bli_isa isa)
 {

@@ -7,10 +7,13 @@
 typedef enum bli_isa { BLI_ISA_GENERIC, BLI_ISA_AVX2, BLI_ISA_AVX512, BLI_ISA_COUNT } bli_isa;
 
 /* The widest of the above that the CPU and the operating system support and that environment variable BITLATHE_ISA
- * ("generic", "avx2", "avx512") does not forbid. */
+ * ("generic", "avx2", "avx512", "amx") does not forbid. */
 bli_isa bli_cpu_isa(void);
 /* Beyond AVX-512's base: products of bytes (VNNI) and counts of bits (VPOPCNTDQ). */
 bool bli_cpu_counts_bytes(void);
+/* Beyond that: tiles of products of bytes (AMX), which the process has to ask the operating system for; this does.  Not
+ * where BITLATHE_ISA names anything but "amx". */
+bool bli_cpu_has_tiles(void);
 const char *bli_isa_name(bli_isa isa);
 /* CPUs this process may run on. */
 int bli_cpu_count(void);

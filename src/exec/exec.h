@@ -59,7 +59,8 @@ struct bli_step {
     bli_chain chain;
     /* products */
     bli_product product;
-    bli_product_fn fn;
+    bli_product_fn fn, fn_many; /* from `many` rows of a run on; NULL: no other */
+    int64_t many;
     bool product_wide; /* sums of 64 bits */
     bool finishes;     /* the kernel does the chain too */
     int64_t m;         /* results of a row */
@@ -98,8 +99,8 @@ typedef struct bli_exec_plan {
 enum { BLI_SLACK = 64, BLI_TILE_LANES = 4096 };
 
 /* ---- plan.c ------------------------------------------------------------------------------------------------------ */
-BL_MUST_CHECK bl_status bli_exec_plan_create(bl_context *ctx, const bli_program *p, bli_isa isa, bool trace,
-                                             bli_exec_plan **out);
+BL_MUST_CHECK bl_status bli_exec_plan_create(bl_context *ctx, const bli_program *p, const bli_exec_kernels *kernels,
+                                             bool trace, bli_exec_plan **out);
 void bli_exec_plan_destroy(bli_exec_plan *plan);
 
 /* ---- places.c ---------------------------------------------------------------------------------------------------- */

@@ -1,13 +1,26 @@
 /* executor.c: the public door: workspaces for each thread, batches in chunks.
  *
- * A run hands chunks of samples to threads by number: thread t takes chunks t, t + threads, ...  A batch that is not
- * worth waking a thread for runs on the caller alone.  Nothing is allocated after creation.
+ * Each thread has its share of a batch, whose pieces a counter hands out: first to itself, at last to those that are
+ * done with theirs, so that all end together and most find in their cache what they found before.  A batch that is not
+ * worth waking a thread for runs on the caller alone, unless others came just before it, so that threads are still
+ * awake. Nothing is allocated after creation.
  */
+#include <stdatomic.h>
 #include <string.h>
+#include <time.h>
 
 #include "base/context.h"
 #include "base/team.h"
 #include "exec/exec.h"
+
+enum { MOST_THREADS = 64 };
+
+/* A thread's part of a batch: rows from next to end are nobody's yet. */
+typedef struct share {
+    _Alignas(BLI_ALIGN) atomic_llong next;
+    int64_t end;
+    bl_status status; /* of the thread whose share it is */
+} share;
 
 struct bl_executor {
     bl_context *ctx;
@@ -17,39 +30,38 @@ struct bl_executor {
     int threads;
     char *memory; /* of all threads */
     size_t each;  /* bytes of one's */
+    int64_t last; /* when a batch ended, in nanoseconds */
+    share shares[MOST_THREADS];
 };
 
 /* One batch, as every thread sees it. */
 typedef struct batch {
-    const bl_executor *e;
+    bl_executor *e;
     const float *const *real_in;
     const int64_t *const *code_in;
     void *const *real_out;
     int64_t *const *code_out;
     int64_t *const *wires;
-    int64_t rows, chunk;
-    bl_status status[64]; /* of threads, the first of which is reported */
+    int64_t rows, piece;
 } batch;
-
-enum { MOST_THREADS = 64 };
 
 /* ---- creation
  * --------------------------------------------------------------------------------------------------------- */
 
-static bl_status choose_isa(bl_context *ctx, const char *name, bli_isa *out)
+static bl_status choose_kernels(bl_context *ctx, const char *name, const bli_exec_kernels **out)
 {
-    *out = bli_cpu_isa();
-    if (name == NULL)
-        return BL_OK;
-    for (bli_isa i = BLI_ISA_GENERIC; i < BLI_ISA_COUNT; i++) {
-        if (strcmp(name, bli_isa_name(i)) != 0)
-            continue;
-        if (i > *out || strcmp(bli_exec_kernels_get(i)->name, name) != 0)
-            return bli_fail(ctx, BL_UNSUPPORTED, "instruction set '%s': this machine has not got it", name);
-        *out = i;
-        return BL_OK;
-    }
-    return bli_fail(ctx, BL_NOT_FOUND, "instruction set '%s': expected generic, avx2 or avx512", name);
+    bool known = true;
+    *out = NULL;
+    if (name == NULL) /* the widest */
+        for (int i = 0; bli_exec_kernels_at(i) != NULL; i++)
+            *out = bli_exec_kernels_at(i);
+    else
+        *out = bli_exec_kernels_named(name, &known);
+    if (!known)
+        return bli_fail(ctx, BL_NOT_FOUND, "instruction set '%s': expected generic, avx2, avx512 or amx", name);
+    if (*out == NULL)
+        return bli_fail(ctx, BL_UNSUPPORTED, "instruction set '%s': this machine has not got it", name);
+    return BL_OK;
 }
 
 static size_t rounded(size_t v)
@@ -88,12 +100,12 @@ static bl_status make_memory(bl_executor *e)
 
 static bl_status fill(bl_executor *e, const bl_executor_options *o)
 {
-    bli_isa isa;
-    BLI_TRY(choose_isa(e->ctx, o->isa, &isa));
+    const bli_exec_kernels *kernels;
+    BLI_TRY(choose_kernels(e->ctx, o->isa, &kernels));
     e->threads = o->threads > 0 ? o->threads : bl_context_threads(e->ctx);
     e->threads = e->threads < 1 ? bli_cpu_count() : e->threads;
     e->threads = e->threads > MOST_THREADS ? MOST_THREADS : e->threads;
-    BLI_TRY(bli_exec_plan_create(e->ctx, e->program, isa, o->trace, &e->plan));
+    BLI_TRY(bli_exec_plan_create(e->ctx, e->program, kernels, o->trace, &e->plan));
     if (e->threads > 1)
         BLI_TRY(bli_team_create(e->ctx, e->threads, &e->team));
     return make_memory(e);
@@ -106,7 +118,8 @@ bl_status bl_executor_create(bl_context *ctx, const bl_program *p, const bl_exec
     bl_executor *e = bli_alloc(ctx, sizeof *e);
     if (e == NULL)
         return BL_NO_MEMORY;
-    *e = (bl_executor){.ctx = ctx, .program = p};
+    e->ctx = ctx; /* the rest is 0 */
+    e->program = p;
     bl_status s = fill(e, o != NULL ? o : &defaults);
     if (s == BL_OK)
         *out = e;
@@ -195,10 +208,21 @@ static bl_status run_chunk(const batch *b, bli_run *r, int64_t first)
 /* ---- a batch
  * ------------------------------------------------------------------------------------------------------------ */
 
+static bl_status run_share(const batch *b, share *of, bli_run *r)
+{
+    for (;;) {
+        const int64_t first = atomic_fetch_add_explicit(&of->next, b->piece, memory_order_relaxed);
+        if (first >= of->end)
+            return BL_OK;
+        r->samples = of->end - first < b->piece ? of->end - first : b->piece;
+        BLI_TRY(run_chunk(b, r, first));
+    }
+}
+
 static void run_member(void *arg, int member, int members)
 {
     batch *b = arg;
-    const bl_executor *e = b->e;
+    bl_executor *e = b->e;
     const bli_exec_plan *plan = e->plan;
     char *memory = e->memory + (size_t)member * e->each;
     bli_run r = {.plan = plan,
@@ -206,30 +230,58 @@ static void run_member(void *arg, int member, int members)
                  .scratch = memory + rounded(plan->work_bytes),
                  .own = memory + rounded(plan->work_bytes) + rounded(scratch_of(plan))};
     bl_status s = BL_OK;
-    for (int64_t first = member * b->chunk; s == BL_OK && first < b->rows; first += members * b->chunk) {
-        r.samples = b->rows - first < b->chunk ? b->rows - first : b->chunk;
-        s = run_chunk(b, &r, first);
-    }
-    b->status[member] = s;
+    for (int k = 0; k < members && s == BL_OK; k++)
+        s = run_share(b, &e->shares[(member + k) % members], &r);
+    e->shares[member].status = s;
 }
 
-enum { WORTH_A_THREAD = 4000000 }; /* products and the like: some twenty microseconds */
+/* Products and the like: what some twenty microseconds take, and some four. */
+enum { WORTH_A_THREAD = 4000000, WORTH_AN_AWAKE_ONE = 600000, AWAKE = 30000, PIECES = 2, PIECE_UNIT = 16 };
+
+static int64_t nanoseconds(void)
+{
+    struct timespec t;
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return (int64_t)t.tv_sec * 1000000000 + t.tv_nsec;
+}
+
+/* Threads that wait sleep after some tens of microseconds. */
+static bool is_alone(bl_executor *e, const batch *b)
+{
+    const double cost = (double)b->rows * e->plan->cost;
+    if (e->threads == 1 || b->rows < 2 || cost < WORTH_AN_AWAKE_ONE)
+        return true;
+    return cost < WORTH_A_THREAD && nanoseconds() - e->last > AWAKE;
+}
+
+/* Whole units each, where there are as many. */
+static void share_out(bl_executor *e, batch *b, int threads)
+{
+    const int64_t unit = b->rows >= (int64_t)threads * PIECE_UNIT ? PIECE_UNIT : 1;
+    const int64_t each = ((b->rows + threads - 1) / threads + unit - 1) / unit * unit;
+    const int64_t piece = ((each + PIECES - 1) / PIECES + unit - 1) / unit * unit;
+    b->piece = threads == 1 || piece > e->plan->chunk ? e->plan->chunk : piece;
+    for (int t = 0; t < threads; t++) {
+        atomic_init(&e->shares[t].next, t * each);
+        e->shares[t].end = (t + 1) * each < b->rows ? (t + 1) * each : b->rows;
+    }
+}
 
 static bl_status run_batch(bl_executor *e, batch *b)
 {
     if (b->rows < 0)
         return bli_fail(e->ctx, BL_USAGE, "%lld rows", (long long)b->rows);
-    const int64_t share = (b->rows + e->threads - 1) / e->threads;
-    const bool alone = e->threads == 1 || b->rows < 2 || (double)b->rows * e->plan->cost < WORTH_A_THREAD;
+    const int threads = is_alone(e, b) ? 1 : e->threads;
     b->e = e;
-    b->chunk = alone || share > e->plan->chunk ? e->plan->chunk : share;
-    memset(b->status, 0, sizeof b->status);
-    if (alone)
+    share_out(e, b, threads);
+    if (threads == 1)
         run_member(b, 0, 1);
     else
         bli_team_run(e->team, run_member, b);
-    for (int t = 0; t < e->threads; t++)
-        BLI_TRY(b->status[t]);
+    if (e->threads > 1)
+        e->last = nanoseconds();
+    for (int t = 0; t < threads; t++)
+        BLI_TRY(e->shares[t].status);
     return BL_OK;
 }
 

@@ -91,7 +91,8 @@ static bl_status fill(bli_exec_plan *plan)
     return bli_places_arrange(plan);
 }
 
-bl_status bli_exec_plan_create(bl_context *ctx, const bli_program *p, bli_isa isa, bool trace, bli_exec_plan **out)
+bl_status bli_exec_plan_create(bl_context *ctx, const bli_program *p, const bli_exec_kernels *kernels, bool trace,
+                               bli_exec_plan **out)
 {
     *out = NULL;
     bli_arena *arena;
@@ -99,8 +100,7 @@ bl_status bli_exec_plan_create(bl_context *ctx, const bli_program *p, bli_isa is
     bli_exec_plan *plan = bli_arena_alloc(arena, sizeof *plan);
     bl_status s = plan != NULL ? BL_OK : BL_NO_MEMORY;
     if (s == BL_OK) {
-        *plan = (bli_exec_plan){
-            .program = p, .kernels = bli_exec_kernels_get(isa), .isa = isa, .trace = trace, .arena = arena};
+        *plan = (bli_exec_plan){.program = p, .kernels = kernels, .isa = kernels->isa, .trace = trace, .arena = arena};
         s = fill(plan);
     }
     if (s == BL_OK)

@@ -121,11 +121,10 @@ static void product_rows(const bli_step *s, const bli_run *r, const bli_rows *in
     const bli_exec_kernels *k = r->plan->kernels;
     const int64_t columns = s->product.columns, rows = in->rows * in->outers;
     char *lanes = r->scratch;
-    if (s->finishes) {
-        s->fn(&s->product, in, y);
+    const bli_product_fn fn = s->fn_many != NULL && in->rows >= s->many ? s->fn_many : s->fn;
+    fn(&s->product, in, s->finishes ? y : lanes);
+    if (s->finishes)
         return;
-    }
-    s->fn(&s->product, in, lanes);
     if (s->chain.wide && !s->product_wide) { /* behind the narrow sums */
         char *wide = lanes + (size_t)(rows * columns) * 4;
         k->load64[BLI_STORE_32](lanes, rows * columns, 0, (int64_t *)(void *)wide);
@@ -220,12 +219,28 @@ static bool halves_pay(const bli_packing *k)
     return pays;
 }
 
+enum { MANY_ROWS = 8, BUNDLE_FULL = 6, BUNDLE_REST = 4 };
+
+/* A tile takes as long for a few groups as for all that it has room for; starting and taking sums costs as much as the
+ * products of some groups. */
+static bool bundles_pay(const bli_packing *k)
+{
+    const bli_exec_kernels *t = k->plan->kernels;
+    if (t->tiles8 == NULL || k->store != BLI_STORE_8 || k->halves ||
+        (k->op->kind == BLI_PRIM_CONV && k->op->window.groups > 1))
+        return false;
+    const int64_t bundles = (k->groups + t->bundle - 1) / t->bundle;
+    return k->r.count * k->groups >= BUNDLE_FULL * k->r.count * bundles + BUNDLE_REST;
+}
+
 static void choose_kernel(const bli_packing *k, bli_step *step)
 {
     const bli_exec_kernels *t = k->plan->kernels;
     const bli_product_fn fns[] = {t->product8, t->product16, t->product32, t->product64,
                                   k->single ? t->bits1 : t->bits2};
     step->fn = k->halves ? t->product4 : fns[k->store];
+    step->fn_many = k->bundle > 1 ? t->tiles8 : NULL;
+    step->many = MANY_ROWS;
     step->product_wide = k->store == BLI_STORE_64;
 }
 
@@ -324,7 +339,6 @@ bl_status bli_step_product(bli_exec_plan *plan, int i, bli_step *step, int *last
     static const int each[] = {4, 2, 1, 1, 32};
     const bli_place *in = &plan->places[op->in[0]];
     bli_packing k = {.plan = plan, .op = op, .r = bli_runs_of(p, op), .store = in->store, .each = each[in->store]};
-    k.bundle = 1;
     k.single = in->store == BLI_STORE_BITS && no_zero(p, op);
     k.groups = (k.r.length + k.each - 1) / k.each;
     step->in[0] = in;
@@ -336,6 +350,7 @@ bl_status bli_step_product(bli_exec_plan *plan, int i, bli_step *step, int *last
     const int lanes = plan->kernels->lanes;
     step->product.columns = ((op->channels + lanes - 1) / lanes * lanes + 15) / 16 * 16;
     k.halves = halves_pay(&k);
+    k.bundle = bundles_pay(&k) ? plan->kernels->bundle : 1;
     choose_kernel(&k, step);
     BLI_TRY(plan_offsets(&k, step));
     BLI_TRY(bli_pack(&k, step));

@@ -13,6 +13,7 @@ static const struct {
              {"executor generic", bli_verify_executor},
              {"executor avx2", bli_verify_executor},
              {"executor avx512", bli_verify_executor},
+             {"executor amx", bli_verify_executor},
              {"c", bli_verify_c},
              {"hls", bli_verify_hls},
              {"verilog", bli_verify_verilog}};

@@ -230,6 +230,7 @@ static void the_environment_can_forbid_instruction_sets(void **state)
     assert_int_equal(bli_cpu_isa(), BLI_ISA_GENERIC);
     setenv("BITLATHE_ISA", "avx512", 1);
     assert_int_equal(bli_cpu_isa(), widest);
+    assert_false(bli_cpu_has_tiles());
     unsetenv("BITLATHE_ISA");
     assert_string_equal(bli_isa_name(BLI_ISA_AVX2), "avx2");
     assert_true(bli_cpu_count() >= 1);

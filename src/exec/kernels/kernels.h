@@ -115,10 +115,13 @@ typedef struct bli_decode {
 
 typedef struct bli_exec_kernels {
     const char *name;
+    bli_isa isa; /* what the rest of the library uses beside it */
     int lanes;
     int64_t pair_limit; /* 8-bit products need |x0 w0 + x1 w1| within this; 0: no limit */
     bool finishes;
     bli_product_fn product8, product16, product32, product64, bits1, bits2;
+    bli_product_fn tiles8;   /* product8 for many rows, of whole bundles; NULL: there is none */
+    int bundle;              /* groups of a bundle */
     bli_product_fn product4; /* bytes times constants of 4 bits; NULL: there is none */
     void (*const *stage32)(const bli_stage *s, int32_t *v, int64_t rows, int64_t width);
     void (*const *stage64)(const bli_stage *s, int64_t *v, int64_t rows, int64_t width);
@@ -147,7 +150,9 @@ typedef struct bli_exec_kernels {
     void (*taps8)(const uint8_t *x, int64_t step, int64_t taps, int64_t move, int64_t positions, int64_t n, uint8_t *y);
 } bli_exec_kernels;
 
-/* The table for an instruction set; avx2's where the CPU has AVX-512 without its products of bytes. */
-const bli_exec_kernels *bli_exec_kernels_get(bli_isa isa);
+/* The i-th of the tables that this machine has and BITLATHE_ISA does not forbid, the narrowest first; NULL: no more. */
+const bli_exec_kernels *bli_exec_kernels_at(int i);
+/* By its name; NULL where the machine has not got it.  *known: whether any has. */
+const bli_exec_kernels *bli_exec_kernels_named(const char *name, bool *known);
 
 #endif

@@ -84,6 +84,7 @@ PLAIN_PRODUCT(product64, int64_t, int64_t, int64_t, uint64_t, 1, (uint64_t)v[k] 
 
 const bli_exec_kernels bli_exec_kernels_avx2 = {
     .name = "avx2",
+    .isa = BLI_ISA_AVX2,
     .lanes = LANES,
     .pair_limit = INT16_MAX,
     .product8 = product8,

@@ -1,40 +1,14 @@
 /* exec.c: the executor's loops with AVX-512 and its products of bytes (VNNI) and counts of bits (VPOPCNTDQ). */
 #include <immintrin.h>
 
+#include "exec/kernels/avx512/tiles.h"
 #include "exec/kernels/loops.inc"
 
 #define TILE __attribute__((target("avx512vnni,avx512vpopcntdq")))
 enum { HIGH_1 = 12, HIGH_2 = 12 };
-enum { LANES = 16, WIDE_1 = 8, WIDE_2 = 8, WIDE_3 = 8, WIDE_4 = 6, CHAINS_1 = 6, CHAINS_2 = 4, CHAINS_4 = 3 };
+enum { WIDE_1 = 8, WIDE_2 = 8, WIDE_3 = 8, WIDE_4 = 6, CHAINS_1 = 6, CHAINS_2 = 4, CHAINS_4 = 3 };
 
-typedef __m512i vec;
-
-TILE static inline vec vec_zero(void)
-{
-    return _mm512_setzero_si512();
-}
-TILE static inline vec vec_load(const void *x)
-{
-    return _mm512_loadu_si512(x);
-}
-TILE static inline void vec_store(void *x, vec v)
-{
-    _mm512_storeu_si512(x, v);
-}
-TILE static inline vec vec_add(vec a, vec b)
-{
-    return _mm512_add_epi32(a, b);
-}
-TILE static inline vec vec_scale(vec a, int32_t factor)
-{
-    return _mm512_mullo_epi32(a, _mm512_set1_epi32(factor));
-}
-TILE static inline vec broadcast(const void *x)
-{
-    int32_t v;
-    memcpy(&v, x, sizeof v);
-    return _mm512_set1_epi32(v);
-}
+#include "exec/kernels/avx512/finish.inc"
 
 /* By their names and not by their intrinsics: gcc copies a sum to another register before each and back after it, which
  * takes half of the speed.  clang does not, and would load a constant anew for each asm. */
@@ -71,7 +45,6 @@ static inline __attribute__((always_inline)) TILE vec multiply(int kind, vec sum
     }
 }
 
-#include "exec/kernels/avx512/finish.inc"
 #include "exec/kernels/tiles.inc"
 
 /* ---- constants of 4 bits
@@ -232,18 +205,11 @@ TILE static void encode8(const bli_encode *e, const float *x, int64_t n, int32_t
 #undef CASE
 }
 
-const bli_exec_kernels bli_exec_kernels_avx512 = {
-    .name = "avx512",
-    .lanes = LANES,
-    .finishes = true,
-    .product4 = product4,
-    .product8 = product8,
-    .product16 = product16,
-    .product32 = product32,
-    .product64 = product64,
-    .bits1 = bits1,
-    .bits2 = bits2,
-    .reach32 = reach,
-    .encode8 = encode8,
-    COMMON_LOOPS,
-};
+#define TABLE                                                                                                          \
+    .isa = BLI_ISA_AVX512, .lanes = LANES, .finishes = true, .product4 = product4, .product8 = product8,               \
+    .product16 = product16, .product32 = product32, .product64 = product64, .bits1 = bits1, .bits2 = bits2,            \
+    .reach32 = reach, .encode8 = encode8, COMMON_LOOPS
+
+const bli_exec_kernels bli_exec_kernels_avx512 = {.name = "avx512", TABLE};
+/* And tiles of products, where rows are many. */
+const bli_exec_kernels bli_exec_kernels_amx = {.name = "amx", .bundle = BLI_TILE_GROUPS, .tiles8 = bli_tiles8, TABLE};

@@ -10,6 +10,7 @@ PLAIN_BITS(bits2, 2, plain_count(v &w[l]) - plain_count(v & w[PLAIN_LANES + l]))
 
 const bli_exec_kernels bli_exec_kernels_generic = {
     .name = "generic",
+    .isa = BLI_ISA_GENERIC,
     .lanes = PLAIN_LANES,
     .product8 = product8,
     .product16 = product16,
