@@ -52,6 +52,13 @@ void bli_text_template(bli_text *t, const char *text, const bli_text_key *keys, 
 /* Numbers between commas, in lines of at most 120 columns, indented. */
 void bli_text_numbers(bli_text *t, const int64_t *values, int64_t count);
 
+/* ---- reuse factors (reuse.c) ------------------------------------------------------------------------------------ */
+/* The reuse factor nearest to wanted that is valid for a product of so many inputs and outputs; of two equally near the
+ * smaller. */
+int64_t bli_reuse_nearest(int64_t inputs, int64_t outputs, int64_t wanted);
+/* The same, and where it is another the log says so, with the layer. */
+int64_t bli_reuse_of_layer(bl_context *ctx, const char *layer, int64_t inputs, int64_t outputs, int wanted);
+
 /* ---- project (project.c) --------------------------------------------------------------------------------------- */
 /* A folder that appears as a whole.  Files are written below a temporary folder beside the target; commit renames it.
  * A target that is there must be an empty folder, or one that an earlier commit made (file .bitlathe lists what is in

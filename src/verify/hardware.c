@@ -13,13 +13,30 @@
 
 /* ---- what the bench's words mean ----------------------------------------------------------------------------------
  */
-/* Bits of a hexadecimal number, the last digit lowest. */
-static int64_t code_in(const char *digits, size_t size, const bli_verilog_field *f, int64_t e)
+/* Bits of a hexadecimal number whose last digit is lowest, from bit `first` of all outputs on. */
+typedef struct number {
+    const char *digits;
+    size_t size;
+    int64_t first;
+} number;
+
+static number number_at(const char *digits, int64_t first)
+{
+    return (number){digits, strspn(digits, "0123456789abcdef"), first};
+}
+
+static bool holds(const number *n, const bli_verilog_field *f, int64_t e)
+{
+    int64_t bit = f->first + e * f->width - n->first;
+    return bit >= 0 && bit + f->width <= 4 * (int64_t)n->size;
+}
+
+static int64_t code_in(const number *n, const bli_verilog_field *f, int64_t e)
 {
     uint64_t code = 0;
     for (int i = 0; i < f->width; i++) {
-        int64_t bit = f->first + e * f->width + i, from = (int64_t)size - 1 - bit / 4;
-        char c = from >= 0 ? digits[from] : '0';
+        int64_t bit = f->first + e * f->width + i - n->first;
+        char c = n->digits[(int64_t)n->size - 1 - bit / 4];
         int value = c >= 'a' ? c - 'a' + 10 : c - '0';
         code |= (uint64_t)(value >> bit % 4 & 1) << i;
     }
@@ -28,37 +45,41 @@ static int64_t code_in(const char *digits, size_t size, const bli_verilog_field 
     return (int64_t)code;
 }
 
-static bl_status first_code(bli_verify *v, const char *name, int64_t sample, const char *expected, const char *found)
+static bl_status first_code(bli_verify *v, const char *name, int64_t sample, const number *expected,
+                            const number *found)
 {
     const bli_program *p = v->program;
     bli_verilog_field *fields = bli_arena_array(v->arena, (size_t)p->num_outputs + 1, sizeof *fields);
     if (!fields)
         return BL_NO_MEMORY;
     bli_verilog_fields(p, false, fields);
-    size_t size_expected = strspn(expected, "0123456789abcdef"), size_found = strspn(found, "0123456789abcdef");
     for (int i = 0; i < p->num_outputs; i++)
         for (int64_t e = 0; e < p->wires[fields[i].wire].count; e++) {
-            int64_t want = code_in(expected, size_expected, &fields[i], e);
-            int64_t have = code_in(found, size_found, &fields[i], e);
+            if (!holds(expected, &fields[i], e) || !holds(found, &fields[i], e))
+                continue;
+            int64_t want = code_in(expected, &fields[i], e), have = code_in(found, &fields[i], e);
             if (want != have)
                 return bli_verify_differs(v, name, sample, fields[i].wire, e, want, have);
         }
     return bli_fail(v->ctx, BL_MISMATCH, "%s: sample %" PRId64 ": expected %.200s, found %.200s", name, sample,
-                    expected, found);
+                    expected->digits, found->digits);
 }
 
-/* "DIFF core sample expected found"; anything else (the stream) is told as the bench told it. */
+/* "DIFF core sample expected found", or "DIFF bits sample first expected found" for a beat of an output; anything else
+ * (a stream of words) is told as the bench told it. */
 static bl_status explain(bli_verify *v, const char *name, const bli_simulation *sim, bl_status s)
 {
     const char *at = sim->difference;
-    if (s != BL_MISMATCH || strncmp(at, "DIFF core ", 10) != 0)
+    bool beat = strncmp(at, "DIFF bits ", 10) == 0;
+    if (s != BL_MISMATCH || (!beat && strncmp(at, "DIFF core ", 10) != 0))
         return bli_within(v->ctx, s, "%s", name);
     char *rest;
-    int64_t sample = strtoll(at + 10, &rest, 10);
+    int64_t sample = strtoll(at + 10, &rest, 10), first = beat ? strtoll(rest, &rest, 10) : 0;
     const char *expected = rest + strspn(rest, " "), *found = strchr(expected, ' ');
     if (!found)
         return bli_within(v->ctx, s, "%s", name);
-    return first_code(v, name, sample, expected, found + 1);
+    const number want = number_at(expected, first), have = number_at(found + 1, first);
+    return first_code(v, name, sample, &want, &have);
 }
 
 /* ---- projects -----------------------------------------------------------------------------------------------------
@@ -85,6 +106,8 @@ static bl_status make_project(bli_verify *v, project *p)
     p->name = text_of(p, "name", "net");
     bl_emit_options o = {.target = "verilog", .name = p->name, .strategy = text_of(p, "strategy", v->options.strategy)};
     o.part = text_of(p, "part", NULL);
+    o.io = text_of(p, "io", NULL);
+    o.reuse = p->manifest ? (int)json_integer_value(json_object_get(p->manifest, "reuse")) : 0;
     o.clock = p->manifest ? json_number_value(json_object_get(p->manifest, "clock_ns")) : 0;
     BLI_TRY(bli_verify_folder(v, "verilog", p->folder));
     BLI_TRY(bli_emit_with(v->ctx, v->program, p->folder, &o, &v->vectors));

@@ -204,7 +204,7 @@ static void reuse_factors_follow_the_rule(void **state)
                  {16, 64, 16, 16}, {16, 64, 31, 32}, {16, 64, 5000, 1024}, {7, 3, 2, 1},
                  {7, 3, 5, 7},     {7, 3, 4, 1},     {1, 1, 9, 1},         {7, 3, 21, 21}};
     for (size_t i = 0; i < BLI_COUNT(cases); i++)
-        assert_int_equal(bli_hls_reuse(cases[i].inputs, cases[i].outputs, cases[i].wanted), cases[i].used);
+        assert_int_equal(bli_reuse_nearest(cases[i].inputs, cases[i].outputs, cases[i].wanted), cases[i].used);
 }
 
 int main(void)

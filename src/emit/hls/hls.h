@@ -54,8 +54,6 @@ void bli_hls_core(bli_hls *h, const bli_group *g, const char *taps, const char *
 /* Writes what the core needs in front of the function: the adder graph of strategy da. */
 void bli_hls_core_functions(bli_hls *h, const bli_group *g);
 bool bli_hls_is_mac(const bli_group *g);
-/* The nearest reuse factor that is valid for so many inputs and outputs. */
-int64_t bli_hls_reuse(int64_t inputs, int64_t outputs, int64_t wanted);
 void bli_hls_da(bli_hls *h, const bli_group *g, const char *name); /* da.c */
 
 /* parallel.c, stream.c: functions of the groups, and the body of the top function. */

@@ -16,26 +16,6 @@ bool bli_hls_is_mac(const bli_group *g)
     return g->ops[0]->kind == BLI_PRIM_DENSE || g->ops[0]->kind == BLI_PRIM_CONV;
 }
 
-/* hls4ml's rule: the multipliers divide evenly over the weights, and over outputs or turns. */
-static bool is_valid(int64_t inputs, int64_t outputs, int64_t reuse)
-{
-    int64_t turns = inputs < reuse ? inputs : reuse, most = (inputs * outputs + turns - 1) / turns;
-    return (most % outputs == 0 || reuse >= inputs) && (reuse % inputs == 0 || reuse < inputs) &&
-           inputs * outputs % reuse == 0;
-}
-
-int64_t bli_hls_reuse(int64_t inputs, int64_t outputs, int64_t wanted)
-{
-    int64_t most = inputs * outputs;
-    for (int64_t away = 0; away < wanted || wanted + away <= most; away++) {
-        if (wanted - away >= 1 && wanted - away <= most && is_valid(inputs, outputs, wanted - away))
-            return wanted - away;
-        if (wanted + away <= most && is_valid(inputs, outputs, wanted + away))
-            return wanted + away;
-    }
-    return 1;
-}
-
 /* The tap that weight k of output c meets. */
 static void tap_index(const bli_hls *h, const bli_prim_op *op, const char *c, const char *k, char buf[200])
 {
@@ -63,14 +43,9 @@ static void put_latency(bli_hls *h, const bli_prim_op *op, const char *taps, con
 static void put_resource(bli_hls *h, const bli_group *g, const char *taps, const char *weight, int64_t m, int64_t k)
 {
     const bli_prim_op *op = g->ops[0];
-    int64_t reuse = bli_hls_reuse(k, m, h->job->options->reuse), block = m * k / reuse;
-    char at[200], name[96];
+    int64_t reuse = bli_reuse_of_layer(h->job->ctx, g->out->layer, k, m, h->job->options->reuse), block = m * k / reuse;
+    char at[200];
     bli_text *t = &h->code;
-    if (reuse != h->job->options->reuse)
-        bli_log(h->job->ctx, BL_LOG_INFO,
-                "layer '%s': reuse %d is not valid for %lld inputs and %lld outputs; %lld is used",
-                bli_text_safe(g->out->layer, name, sizeof name), h->job->options->reuse, (long long)k, (long long)m,
-                (long long)reuse);
     tap_index(h, op, "(n / k_count)", "(n % k_count)", at);
     bli_text_line(t, "const int k_count = %lld, reuse = %lld, multipliers = %lld;", (long long)k, (long long)reuse,
                   (long long)block);

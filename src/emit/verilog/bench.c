@@ -161,21 +161,21 @@ static void put_code(uint8_t *bits, const bli_verilog_field *f, int64_t e, int64
             bits[(first + i) / 4] |= (uint8_t)(1 << (first + i) % 4);
 }
 
-bl_status bli_verilog_vectors(const bli_verilog *v, const bli_verilog_field *fields, int num_fields, int64_t bits,
+bl_status bli_verilog_vectors(const bli_program *p, const bli_verilog_field *fields, int num_fields, int64_t bits,
                               int64_t *const *codes, int samples, bli_text *t)
 {
     size_t digits = (size_t)((bits + 3) / 4);
-    uint8_t *digit = bli_alloc(v->program->ctx, digits);
-    char *line = bli_alloc(v->program->ctx, digits + 1);
+    uint8_t *digit = bli_alloc(p->ctx, digits);
+    char *line = bli_alloc(p->ctx, digits + 1);
     if (!digit || !line) {
-        bli_free(v->program->ctx, digit);
-        bli_free(v->program->ctx, line);
+        bli_free(p->ctx, digit);
+        bli_free(p->ctx, line);
         return BL_NO_MEMORY;
     }
     for (int s = 0; s < samples; s++) {
         memset(digit, 0, digits);
         for (int i = 0; i < num_fields; i++) {
-            int64_t count = v->program->wires[fields[i].wire].count;
+            int64_t count = p->wires[fields[i].wire].count;
             for (int64_t e = 0; e < count; e++)
                 put_code(digit, &fields[i], e, codes[i][s * count + e]);
         }
@@ -183,7 +183,30 @@ bl_status bli_verilog_vectors(const bli_verilog *v, const bli_verilog_field *fie
             line[d] = "0123456789abcdef"[digit[digits - 1 - d]];
         bli_text_put(t, "%s\n", line);
     }
-    bli_free(v->program->ctx, digit);
-    bli_free(v->program->ctx, line);
+    bli_free(p->ctx, digit);
+    bli_free(p->ctx, line);
     return bli_text_status(t);
+}
+
+static bl_status add_file(const bli_emit_job *job, const char *path, const bli_verilog_field *fields, bool inputs,
+                          const bli_vectors *vectors)
+{
+    const bli_program *p = job->program;
+    int count = inputs ? p->num_inputs : p->num_outputs;
+    const bli_verilog_field *last = &fields[count - 1];
+    bli_text t;
+    bli_text_init(&t, job->ctx);
+    bl_status s = bli_verilog_vectors(p, fields, count, last->first + last->width * p->wires[last->wire].count,
+                                      inputs ? vectors->inputs : vectors->outputs, vectors->samples, &t);
+    if (s == BL_OK)
+        s = bli_project_text(job->project, path, &t);
+    bli_text_free(&t);
+    return s;
+}
+
+bl_status bli_verilog_vector_files(const bli_emit_job *job, const bli_vectors *vectors, const bli_verilog_field *x,
+                                   const bli_verilog_field *y)
+{
+    BLI_TRY(add_file(job, "tb/x.hex", x, true, vectors));
+    return add_file(job, "tb/y.hex", y, false, vectors);
 }

@@ -91,7 +91,7 @@ static void print_table(const bli_verilog *v, int table, bli_text *t)
     uint64_t in_mask = ((uint64_t)1 << in) - 1, out_mask = ((uint64_t)1 << out) - 1;
     bli_text_put(t, "\n");
     bli_text_line(t, "// y for x = %" PRId64 " .. %" PRId64, s->k, s->k + s->length - 1);
-    bli_text_open(t, "module %s_table_%d (", v->name, table);
+    bli_text_open(t, "module %s_table_%d (", v->unit, table);
     bli_text_line(t, "input wire [%d:0] x,", in - 1);
     bli_text_line(t, "output reg [%d:0] y", out - 1);
     bli_text_close(t, ");");
@@ -108,15 +108,30 @@ static void print_table(const bli_verilog *v, int table, bli_text *t)
     bli_text_close(t, "endmodule");
 }
 
-void bli_verilog_cells(const bli_verilog *v, bli_text *t)
+bool bli_verilog_has_adder3(const bli_verilog *v)
 {
-    const bli_text_key keys[] = {{"NAME", v->name}};
     bool three = false;
     for (int i = 0; i < v->net->count; i++)
         three = three || v->net->signals[i].kind == BLI_NET_ADD3;
+    return three;
+}
+
+void bli_verilog_adders(const char *name, bool three, bli_text *t)
+{
+    const bli_text_key keys[] = {{"NAME", name}};
     bli_text_template(t, adders, keys, BLI_COUNT(keys));
     if (three)
         bli_text_template(t, adder3, keys, BLI_COUNT(keys));
+}
+
+void bli_verilog_tables(const bli_verilog *v, bli_text *t)
+{
     for (int i = 0; i < v->num_tables; i++)
         print_table(v, i, t);
+}
+
+void bli_verilog_cells(const bli_verilog *v, bli_text *t)
+{
+    bli_verilog_adders(v->name, bli_verilog_has_adder3(v), t);
+    bli_verilog_tables(v, t);
 }

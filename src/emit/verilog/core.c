@@ -11,8 +11,7 @@
 static void print_head(const bli_verilog *v, bli_text *t)
 {
     char safe[256];
-    bli_text_line(t, "// %s_core: the network %s, unrolled.", v->name,
-                  bli_text_safe(v->program->name, safe, sizeof safe));
+    bli_text_line(t, "// %s: the network %s, unrolled.", v->module, bli_text_safe(v->program->name, safe, sizeof safe));
     bli_text_line(t, "// %d stages cut for %.3f ns on %s by a model; y comes %d clocks after x; one sample a clock.",
                   v->pipe.stages, (double)v->pipe.period / 1000, v->model->family, v->latency);
     bli_text_line(t, "// Emitted by bitlathe %s.", bl_version());
@@ -25,7 +24,7 @@ static void print_head(const bli_verilog *v, bli_text *t)
                       v->wires[v->y[i].wire], v->y[i].is_signed ? "two's complement" : "never negative");
     bli_text_put(t, "\n");
     bli_text_line(t, "/* verilator lint_off UNUSED */ // bits that rounding and wrapping cut off are read by no one");
-    bli_text_open(t, "module %s_core (", v->name);
+    bli_text_open(t, "module %s (", v->module);
     bli_text_line(t, "input wire clk,");
     bli_text_line(t, "input wire ce,");
     bli_text_line(t, "input wire [%" PRId64 ":0] x,", v->x_bits - 1);

@@ -101,6 +101,8 @@ bl_status bli_verilog_layout(const bli_emit_job *job, bli_net *net, bli_verilog 
     out->program = job->program;
     out->net = net;
     out->name = job->name;
+    snprintf(out->module, sizeof out->module, "%.63s_core", job->name);
+    snprintf(out->unit, sizeof out->unit, "%.63s", job->name);
     out->wires = bli_arena_array(net->arena, (size_t)job->program->num_wires + 1, sizeof *out->wires);
     if (!out->wires)
         return BL_NO_MEMORY;

@@ -11,38 +11,43 @@ enum { MOST_MANIFEST = 64 << 20, PATH_ROOM = 4096 };
 
 /* ---- writing ------------------------------------------------------------------------------------------------------
  */
-static json_t *wires_of(const bli_verilog *v)
+static json_t *wires_of(const bli_program *p, const char *const *names)
 {
     json_t *wires = json_object();
-    for (int i = 0; i < v->program->num_wires; i++) {
-        const char *layer = v->program->wires[i].layer;
+    for (int i = 0; i < p->num_wires; i++) {
+        const char *layer = p->wires[i].layer;
         char safe[256];
-        json_object_set_new(wires, v->wires[i], json_string(bli_text_safe(layer ? layer : "", safe, sizeof safe)));
+        json_object_set_new(wires, names[i], json_string(bli_text_safe(layer ? layer : "", safe, sizeof safe)));
     }
     return wires;
 }
 
-static json_t *make(const bli_verilog *v, const bl_emit_options *o)
+static json_t *make(const bli_emit_job *job, const bli_manifest_facts *facts)
 {
+    const bl_emit_options *o = job->options;
     json_t *m = json_object();
     json_object_set_new(m, "bitlathe", json_string(bl_version()));
     json_object_set_new(m, "target", json_string("verilog"));
-    json_object_set_new(m, "name", json_string(v->name));
+    json_object_set_new(m, "name", json_string(job->name));
     json_object_set_new(m, "strategy", json_string(o->strategy));
+    json_object_set_new(m, "reuse", json_integer(o->reuse));
+    json_object_set_new(m, "io", json_string(o->io));
     json_object_set_new(m, "part", json_string(o->part));
     json_object_set_new(m, "clock_ns", json_real(o->clock));
-    json_object_set_new(m, "stages", json_integer(v->pipe.stages));
-    json_object_set_new(m, "latency", json_integer(v->latency));
-    json_object_set_new(m, "x_bits", json_integer(v->x_bits));
-    json_object_set_new(m, "y_bits", json_integer(v->y_bits));
+    if (facts->stages > 0) {
+        json_object_set_new(m, "stages", json_integer(facts->stages));
+        json_object_set_new(m, "latency", json_integer(facts->latency));
+    }
+    json_object_set_new(m, "x_bits", json_integer(facts->x_bits));
+    json_object_set_new(m, "y_bits", json_integer(facts->y_bits));
     json_object_set_new(m, "samples", json_integer(o->samples));
-    json_object_set_new(m, "wires", wires_of(v));
+    json_object_set_new(m, "wires", wires_of(job->program, facts->wires));
     return m;
 }
 
-bl_status bli_manifest_write(const bli_verilog *v, const bli_emit_job *job)
+bl_status bli_manifest_write(const bli_emit_job *job, const bli_manifest_facts *facts)
 {
-    json_t *m = make(v, job->options);
+    json_t *m = make(job, facts);
     char *text = json_dumps(m, JSON_INDENT(2) | JSON_ENSURE_ASCII);
     json_decref(m);
     if (!text)

@@ -437,7 +437,7 @@ static void print_simple(const bli_verilog *v, int signal, const char *name, bli
         at_least(&a, s->k, e);
         bli_text_line(t, "assign %s = %s;", name, e);
     } else {
-        bli_text_line(t, "%s_table_%d %s__u (.x(%s), .y(%s));", v->name, v->table[signal], name, a.name, name);
+        bli_text_line(t, "%s_table_%d %s__u (.x(%s), .y(%s));", v->unit, v->table[signal], name, a.name, name);
     }
 }
 

@@ -2,7 +2,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "emit/verilog/verilog.h"
+#include "emit/verilog/flow.h"
 
 static bl_status add_text(const bli_emit_job *job, const bli_verilog *v, const char *folder, const char *suffix,
                           void (*print)(const bli_verilog *v, bli_text *t))
@@ -13,19 +13,6 @@ static bl_status add_text(const bli_emit_job *job, const bli_verilog *v, const c
     bli_text_init(&t, job->ctx);
     print(v, &t);
     bl_status s = bli_project_text(job->project, path, &t);
-    bli_text_free(&t);
-    return s;
-}
-
-static bl_status add_vectors(const bli_emit_job *job, const bli_verilog *v, const bli_vectors *vectors, bool inputs)
-{
-    bli_text t;
-    bli_text_init(&t, job->ctx);
-    bl_status s = bli_verilog_vectors(
-        v, inputs ? v->x : v->y, inputs ? v->program->num_inputs : v->program->num_outputs,
-        inputs ? v->x_bits : v->y_bits, inputs ? vectors->inputs : vectors->outputs, vectors->samples, &t);
-    if (s == BL_OK)
-        s = bli_project_text(job->project, inputs ? "tb/x.hex" : "tb/y.hex", &t);
     bli_text_free(&t);
     return s;
 }
@@ -42,38 +29,49 @@ static bl_status add_bench(const bli_emit_job *job, const bli_verilog *v)
     bl_status s = bli_project_text(job->project, path, &t);
     bli_text_free(&t);
     if (s == BL_OK)
-        s = add_vectors(job, v, &vectors, true);
-    if (s == BL_OK)
-        s = add_vectors(job, v, &vectors, false);
+        s = bli_verilog_vector_files(job, &vectors, v->x, v->y);
     bli_vectors_free(&vectors);
     return s;
 }
 
 static bl_status emit_net(const bli_emit_job *job, bli_net *net)
 {
-    bli_verilog v = {.model = bli_delay_model_of_part(job->options->part)};
-    if (!v.model)
-        return bli_fail(job->ctx, BL_USAGE,
-                        "part '%s' is of no family that delays are known of (expected one that begins with xcvu, xcku, "
-                        "xczu, xc7, ice40 or lfe5, or a family: xcup, xc7, ice40, ecp5)",
-                        job->options->part);
+    bli_verilog v = {0};
+    BLI_TRY(bli_verilog_model(job, &v.model));
     BLI_TRY(bli_pipeline_cut(net, v.model, (int64_t)(job->options->clock * 1000), &v.pipe));
     v.latency = v.pipe.stages + 1;
     BLI_TRY(bli_verilog_layout(job, net, &v));
     BLI_TRY(add_text(job, &v, "rtl", "_core.v", bli_verilog_core));
     BLI_TRY(add_text(job, &v, "rtl", "_cells.v", bli_verilog_cells));
     BLI_TRY(add_text(job, &v, "rtl", "_stream.v", bli_verilog_stream));
-    BLI_TRY(bli_manifest_write(&v, job));
+    const bli_manifest_facts facts = {v.wires, v.pipe.stages, v.latency, v.x_bits, v.y_bits};
+    BLI_TRY(bli_manifest_write(job, &facts));
     return add_bench(job, &v);
+}
+
+bl_status bli_verilog_model(const bli_emit_job *job, const bli_delay_model **out)
+{
+    *out = bli_delay_model_of_part(job->options->part);
+    if (*out)
+        return BL_OK;
+    return bli_fail(job->ctx, BL_USAGE,
+                    "part '%s' is of no family that delays are known of (expected one that begins with xcvu, xcku, "
+                    "xczu, xc7, ice40 or lfe5, or a family: xcup, xc7, ice40, ecp5)",
+                    job->options->part);
+}
+
+bli_net_options bli_verilog_net_options(const bli_emit_job *job)
+{
+    bli_net_options o = {.adder_graphs = strncmp(job->options->strategy, "da", 2) == 0, .extra_depth = -1, .effort = 2};
+    o.ternary = strcmp(job->options->strategy, "da3") == 0;
+    return o;
 }
 
 static bl_status emit_verilog(const bli_emit_job *job)
 {
-    if (strcmp(job->options->strategy, "resource") == 0)
-        return bli_fail(job->ctx, BL_UNSUPPORTED,
-                        "strategy resource: Verilog is unrolled only (take latency, da or da3; or target hls)");
-    bli_net_options o = {.adder_graphs = strncmp(job->options->strategy, "da", 2) == 0, .extra_depth = -1, .effort = 2};
-    o.ternary = strcmp(job->options->strategy, "da3") == 0;
+    if (strcmp(job->options->strategy, "resource") == 0 || strcmp(job->options->io, "stream") == 0)
+        return bli_flow_emit(job);
+    const bli_net_options o = bli_verilog_net_options(job);
     bli_net *net;
     BLI_TRY(bli_net_create(job->program, &o, &net));
     bl_status s = emit_net(job, net);
@@ -82,8 +80,8 @@ static bl_status emit_verilog(const bli_emit_job *job)
 }
 
 const bli_emit_backend bli_emit_verilog = {.name = "verilog",
-                                           .help =
-                                               "Verilog-2001: the network unrolled and pipelined, AXI-Stream, bench",
+                                           .help = "Verilog-2001: pipelined, in turns or as streams, with its bench",
                                            .strategies = true,
+                                           .io = true,
                                            .clock = true,
                                            .emit = emit_verilog};

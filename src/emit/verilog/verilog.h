@@ -24,7 +24,9 @@ typedef struct bli_verilog {
     bli_net *net;
     bli_pipeline pipe;
     const bli_delay_model *model;
-    const char *name;        /* of the project */
+    const char *name;        /* of the project: begins the names of cells */
+    char module[160];        /* of the module: NAME_core */
+    char unit[160];          /* begins the names of its tables: NAME */
     const char **wires;      /* identifiers, by wire */
     int *local;              /* by signal: its number among its wire's steps */
     const int *table_signal; /* by table: the first signal that reads it */
@@ -34,6 +36,10 @@ typedef struct bli_verilog {
     bli_verilog_field *x, *y; /* by input, output */
     int latency;              /* clocks from x to y */
 } bli_verilog;
+
+/* verilog.c: what the options say. */
+BL_MUST_CHECK bl_status bli_verilog_model(const bli_emit_job *job, const bli_delay_model **out);
+bli_net_options bli_verilog_net_options(const bli_emit_job *job);
 
 /* layout.c: fields, names and tables; memory from the net's arena. */
 BL_MUST_CHECK bl_status bli_verilog_layout(const bli_emit_job *job, bli_net *net, bli_verilog *out);
@@ -50,15 +56,26 @@ void bli_verilog_name(const bli_verilog *v, int signal, int stage, bli_verilog_t
 /* core.c, cells.c, stream.c, bench.c: one file each. */
 void bli_verilog_core(const bli_verilog *v, bli_text *t);
 void bli_verilog_cells(const bli_verilog *v, bli_text *t);
+bool bli_verilog_has_adder3(const bli_verilog *v);
+void bli_verilog_adders(const char *name, bool three, bli_text *t);
+void bli_verilog_tables(const bli_verilog *v, bli_text *t);
 void bli_verilog_stream(const bli_verilog *v, bli_text *t);
 void bli_verilog_bench(const bli_verilog *v, int samples, bli_text *t);
 /* One line of hexadecimal digits for each sample; codes[i]: samples x count of field i. */
-BL_MUST_CHECK bl_status bli_verilog_vectors(const bli_verilog *v, const bli_verilog_field *fields, int num_fields,
+BL_MUST_CHECK bl_status bli_verilog_vectors(const bli_program *p, const bli_verilog_field *fields, int num_fields,
                                             int64_t bits, int64_t *const *codes, int samples, bli_text *t);
+/* x.hex and y.hex. */
+BL_MUST_CHECK bl_status bli_verilog_vector_files(const bli_emit_job *job, const bli_vectors *vectors,
+                                                 const bli_verilog_field *x, const bli_verilog_field *y);
 /* operation.c: one signal as declaration and assignment. */
 void bli_verilog_signal(const bli_verilog *v, int signal, bli_text *t);
 
 /* manifest.c: bitlathe.json for synth and verify. */
-BL_MUST_CHECK bl_status bli_manifest_write(const bli_verilog *v, const bli_emit_job *job);
+typedef struct bli_manifest_facts {
+    const char *const *wires; /* identifiers */
+    int stages, latency;      /* 0: not one number */
+    int64_t x_bits, y_bits;
+} bli_manifest_facts;
+BL_MUST_CHECK bl_status bli_manifest_write(const bli_emit_job *job, const bli_manifest_facts *facts);
 
 #endif
