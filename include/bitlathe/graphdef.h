@@ -1,4 +1,4 @@
-/* graphdef.h: TensorFlow graphs (GraphDef) in files. */
+/* graphdef.h: TensorFlow graphs (GraphDef) in files, compared and summarized. */
 #ifndef BITLATHE_GRAPHDEF_H
 #define BITLATHE_GRAPHDEF_H
 
@@ -36,6 +36,40 @@ typedef struct bl_graphdef_node {
     const char *const *inputs; /* "name", "name:1", "^name" */
 } bl_graphdef_node;
 bool bl_graphdef_node_at(const bl_graphdef *g, size_t i, bl_graphdef_node *out); /* false: no such node */
+
+/* The first difference between two graphs as a sentence (freed with bl_text_free), or NULL when they are equal: nodes
+ * by name, their operators, devices, inputs ("x" is "x:0"; control inputs as a set) and attributes, tensors by value.
+ * The order of nodes, versions, function library and attributes that begin with '_' do not count.  float32 elements of
+ * tensors may be up to so many ulps apart. */
+BL_MUST_CHECK bl_status bl_graphdef_compare(const bl_graphdef *a, const bl_graphdef *b, int ulps, char **difference);
+
+/* What is in a graph.  Names are the graph's: the summary lives no longer than it. */
+typedef struct bl_graphdef_node_info {
+    const char *name, *op;
+    const char *type;          /* of its elements, attribute dtype: "float"; "INVALID" without one */
+    int dtype;                 /* the same as TensorFlow's number */
+    const char *shape, *sizes; /* attribute shape: "[?,299,3]", "None" without one; "-1,299,3" */
+} bl_graphdef_node_info;
+typedef struct bl_graphdef_count {
+    const char *name;
+    size_t count;
+} bl_graphdef_count;
+typedef struct bl_graphdef_bad_input {
+    const char *node, *input; /* an input that names no node */
+} bl_graphdef_bad_input;
+typedef struct bl_graphdef_summary_info {
+    size_t num_inputs, num_variables, num_outputs;
+    const bl_graphdef_node_info *inputs, *variables, *outputs; /* placeholders; nodes that no other reads */
+    uint64_t const_parameters, variable_parameters;            /* elements */
+    size_t control_edges;
+    size_t num_ops, num_devices, num_bad_inputs;
+    const bl_graphdef_count *ops, *devices; /* operators with those in function bodies, most first; devices by name */
+    const bl_graphdef_bad_input *bad_inputs;
+} bl_graphdef_summary_info;
+typedef struct bl_graphdef_summary bl_graphdef_summary;
+BL_MUST_CHECK bl_status bl_graphdef_summarize(const bl_graphdef *g, bl_graphdef_summary **out);
+const bl_graphdef_summary_info *bl_graphdef_summary_get(const bl_graphdef_summary *s);
+void bl_graphdef_summary_destroy(bl_graphdef_summary *s); /* NULL is fine */
 
 #if defined(__GNUC__)
 #pragma GCC visibility pop

@@ -91,4 +91,17 @@ extern const bli_num_kernels_f32 *const bli_num_kernels_f32_of[BLI_ISA_COUNT];
 extern const bli_num_kernels_f64 *const bli_num_kernels_f64_of[BLI_ISA_COUNT];
 extern bli_random_fill_fn *const bli_random_fill_of[BLI_ISA_COUNT];
 
+/* What bli_quantize_f32 does without draws where a format is a loop over codes, found once for many short calls. */
+typedef struct bli_code_loop {
+    bli_codes_f32 codes;
+    bl_rounding rounding;
+    bli_end end;
+} bli_code_loop;
+/* false: bli_quantize_f32 goes another way. */
+bool bli_code_loop_find(const bl_format *f, double scale, bli_code_loop *out);
+static inline void bli_code_loop_run(const bli_code_loop *l, bli_isa isa, const float *x, float *y, size_t n)
+{
+    bli_num_kernels_f32_of[isa]->codes[l->rounding][l->end](&l->codes, x, y, NULL, n);
+}
+
 #endif

@@ -154,6 +154,13 @@ static void wider_f64(const bl_format *f, double scale, int64_t zero, const bli_
 #include "num/channels_body.h"
 #include "num/mx_body.h"
 
+bool bli_code_loop_find(const bl_format *f, double scale, bli_code_loop *out)
+{
+    const plan_f32 p = plan_of_f32(f, scale, 0, NULL);
+    *out = (bli_code_loop){p.codes, p.f.rounding, p.end};
+    return p.path == CODES_f32 && !p.draw && !p.divide;
+}
+
 /* ---- public ------------------------------------------------------------------------------------------------- */
 static bl_status check_use(bl_context *ctx, const bl_format *f, const bl_grid *grid, bool f32)
 {

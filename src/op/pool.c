@@ -71,16 +71,6 @@ static bl_status parse(const bli_call *c, bli_pool *p)
     return bli_pool_parse(c->ctx, c->node, &c->in[0].shape, false, p);
 }
 
-/* 2 x 2 windows side by side, the pool of most networks. */
-static bool is_halving(const bli_pool *p)
-{
-    bool yes = true;
-    for (int d = 0; d < BLI_POOL_DIMS; d++)
-        yes = yes && p->kernel[d] == 2 && p->stride[d] == 2 && p->dilation[d] == 1 && p->before[d] == 0 &&
-              p->after[d] == 0 && p->out[d] == p->in[d] / 2;
-    return yes;
-}
-
 static size_t image_bytes(const bli_pool *p, const int64_t *size, bl_dtype type)
 {
     return (size_t)(size[0] * size[1] * p->channels) * bl_dtype_size(type);
@@ -91,7 +81,7 @@ static bl_status max_forward(const bli_call *c)
     bli_pool p;
     BLI_TRY(parse(c, &p));
     const bl_dtype type = c->out[0].type;
-    if (!is_halving(&p)) {
+    if (!bli_pool_is_halving(&p)) {
         BLI_REAL_CALL(type, max_pool, &p, c->in[0].data, c->out[0].data);
         return BL_OK;
     }
@@ -110,7 +100,7 @@ static bl_status max_backward(const bli_call *c)
     const bl_dtype type = c->out[0].type;
     if (!c->grad_in[0].data)
         return BL_OK;
-    if (!is_halving(&p)) {
+    if (!bli_pool_is_halving(&p)) {
         memset(c->grad_in[0].data, 0, (size_t)p.images * image_bytes(&p, p.in, type));
         BLI_REAL_CALL(type, max_pool_back, &p, c->in[0].data, c->out[0].data, c->grad_out[0].data, c->grad_in[0].data);
         return BL_OK;

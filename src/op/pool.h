@@ -32,6 +32,8 @@ static inline int64_t bli_pool_padded(const bli_pool *p, int d, int64_t o)
     return fit < p->kernel[d] ? fit : p->kernel[d];
 }
 
+/* 2 x 2 windows side by side, the pool of most networks. */
+bool bli_pool_is_halving(const bli_pool *p);
 /* From a node and its input shape; first says that channels are axis 1. */
 bl_status bli_pool_parse(bl_context *ctx, const bl_node *n, const bl_shape *x, bool first, bli_pool *out);
 

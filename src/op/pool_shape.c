@@ -95,3 +95,12 @@ bl_status bli_pool_parse(bl_context *ctx, const bl_node *n, const bl_shape *x, b
         BLI_TRY(out_size(ctx, p, d, bl_node_int(n, "ceil_mode", 0) != 0));
     return BL_OK;
 }
+
+bool bli_pool_is_halving(const bli_pool *p)
+{
+    bool yes = true;
+    for (int d = 0; d < BLI_POOL_DIMS; d++)
+        yes = yes && p->kernel[d] == 2 && p->stride[d] == 2 && p->dilation[d] == 1 && p->before[d] == 0 &&
+              p->after[d] == 0 && p->out[d] == p->in[d] / 2;
+    return yes;
+}

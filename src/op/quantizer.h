@@ -19,6 +19,7 @@
 #define BLI_QUANTIZER_H
 
 #include "bitlathe/format.h"
+#include "num/kernels.h"
 #include "op/op.h"
 
 typedef enum bli_granularity { BLI_PER_TENSOR, BLI_PER_CHANNEL, BLI_PER_ELEMENT } bli_granularity;
@@ -120,6 +121,8 @@ typedef struct bli_relu_quantize {
     double scale;
     float hi; /* gradient passes while 0 < z <= hi */
     bli_isa isa;
+    bool short_calls; /* loop is what the format does */
+    bli_code_loop loop;
 } bli_relu_quantize;
 bli_relu_quantize bli_relu_quantize_init(const bli_quant_spec *s, bli_isa isa);
 void bli_relu_quantize_f32(const bli_relu_quantize *r, const float *z, float *q, size_t n);
@@ -127,5 +130,8 @@ void bli_relu_quantize_backward_f32(const bli_relu_quantize *r, const float *z, 
 /* The same as the operator of a step, for a Quantize node that reads what the Relu reads.  No node has this operator:
  * plans put it in place of the two.  Its setup leaves state NULL where they must run apart; float32 only. */
 extern const bli_op bli_op_relu_quantize;
+/* The two, and a MaxPool of 2 x 2 windows side by side behind them, for a MaxPool node that reads what the Relu reads;
+ * it finds the Quantize in front of the MaxPool in the graph. */
+extern const bli_op bli_op_relu_quantize_pool;
 
 #endif

@@ -102,7 +102,7 @@ static int live_end(const bli_adder_graph *g, const bli_adder_term *t, int bits)
 
 int bli_adder_luts(const bli_adder_graph *g, const bli_adder_node *node)
 {
-    const int cells = bli_adder_cost(g, node), bits = bli_adder_bits(node->lo, node->hi);
+    const int cells = node->cost, bits = bli_adder_bits(node->lo, node->hi);
     if (node->num_terms < 2)
         return 0;
     if (node->num_terms == 3 || (g->ternary && node->constant != 0))

@@ -232,9 +232,26 @@ bl_status bli_adder_graph_copy(const bli_adder_graph *g, bli_adder_graph **out)
     return s;
 }
 
+static bl_status all_needed(const bli_adder_graph *g, bool *all)
+{
+    int32_t *map = bli_alloc_array(g->ctx, (size_t)g->num_nodes, sizeof *map);
+    if (map == NULL)
+        return BL_NO_MEMORY;
+    mark_needed(g, map);
+    *all = true;
+    for (int32_t v = g->num_inputs; v < g->num_nodes; v++)
+        *all = *all && map[v];
+    bli_free(g->ctx, map);
+    return BL_OK;
+}
+
 bl_status bli_adder_graph_clean(bli_adder_graph **g)
 {
     bli_adder_graph *clean;
+    bool all;
+    BLI_TRY(all_needed(*g, &all));
+    if (all)
+        return BL_OK;
     BLI_TRY(bli_adder_graph_copy(*g, &clean));
     bli_adder_graph_replace(g, clean);
     return BL_OK;

@@ -83,7 +83,8 @@ BL_MUST_CHECK bl_status bli_adder_graph_clean(bli_adder_graph **g);
  * bit.  A node whose operands never meet (or of one term without constant or sign) costs nothing. */
 int bli_adder_cost(const bli_adder_graph *g, const bli_adder_node *node);
 /* Of those cells the ones whose LUT has two operands to join; in the others one operand is a constant (a number's zeros
- * above its top, the graph's constant), and the LUT a wire or an inverter, which Yosys does not count. */
+ * above its top, the graph's constant), and the LUT a wire or an inverter, which Yosys does not count.  node->cost is
+ * set. */
 int bli_adder_luts(const bli_adder_graph *g, const bli_adder_node *node);
 /* The rules above, but for the terms' nodes. */
 bool bli_adder_is_legal(const bli_adder_graph *g, const bli_adder_node *node);

@@ -10,7 +10,7 @@
 
 /* Pairs of digits that may be looked at; about 4 million a second on one core of 2020. */
 #define WORK ((int64_t)40 << 20)
-enum { TRIES_MOST = 10, AGAIN_MOST = 3, AGAIN_PER_TRY = 1, MORE = 5 };
+enum { TRIES_MOST = 10, AGAIN_MOST = 3, AGAIN_PER_TRY = 1, MORE = 5, MARGIN = 100, UNSHARED_MOST = 1024 };
 
 typedef struct search {
     const bli_cmvm_columns *c;
@@ -22,12 +22,28 @@ typedef struct search {
 } search;
 
 /* ---- one try ---------------------------------------------------------------------------------------------------- */
+static int64_t price_of(const search *s, const bli_adder_graph *g)
+{
+    const bli_adder_summary sum = bli_adder_graph_summary(g);
+    return s->o->by_adders ? sum.adders : bli_cmvm_weight(sum.cost, sum.luts);
+}
+
+/* Finishing gains about as much everywhere: what is dearer by 1/MARGIN before it is not cheaper behind it. */
+static bool is_hopeless(const search *s, const bli_adder_graph *linear)
+{
+    if (s->best == NULL)
+        return false;
+    const int64_t known = price_of(s, s->linear);
+    return price_of(s, linear) > known + known / MARGIN;
+}
+
 /* Takes linear over. */
 static bl_status consider(search *s, bli_adder_graph *linear, const bli_cmvm_way *way)
 {
-    bli_adder_graph *g;
-    bl_status status = bli_cmvm_finish(s->c, linear, &s->goal, &g);
-    if (status != BL_OK || (s->best != NULL && !bli_cmvm_is_better(g, s->best, &s->goal))) {
+    bli_adder_graph *g = NULL;
+    const bool hopeless = is_hopeless(s, linear);
+    bl_status status = hopeless ? BL_OK : bli_cmvm_finish(s->c, linear, &s->goal, &g);
+    if (hopeless || status != BL_OK || (s->best != NULL && !bli_cmvm_is_better(g, s->best, &s->goal))) {
         bli_adder_graph_destroy(g);
         bli_adder_graph_destroy(linear);
         return status;
@@ -140,16 +156,23 @@ static void plan(search *s, int64_t pairs, int *again)
     *again = least_of(AGAIN_PER_TRY * tries, AGAIN_MOST * more, pairs / 16);
 }
 
-/* A graph without any sharing is what the search starts from, and what always exists. */
-static bl_status search_all(search *s)
+/* A graph without any sharing always exists; where there is much to share it is not the best. */
+static bl_status try_unshared(search *s)
 {
-    int again;
+    if (s->o->effort > 0 && s->best != NULL && s->c->pairs > UNSHARED_MOST)
+        return BL_OK;
     BLI_TRY(try_tree(s, &(bli_cmvm_way){.dc = -1, .least = INT32_MAX}, s->goal.limit));
     if (s->best == NULL)
         return bli_fail(s->c->ctx, BL_LIMIT, "adder graph: a sum passes 62 bits");
-    if (s->o->effort < 1)
-        return BL_OK;
-    BLI_TRY(try_tree(s, &(bli_cmvm_way){.dc = -1, .least = 2}, s->goal.limit));
+    return BL_OK;
+}
+
+static bl_status search_all(search *s)
+{
+    int again;
+    if (s->o->effort > 0)
+        BLI_TRY(try_tree(s, &(bli_cmvm_way){.dc = -1, .least = 2}, s->goal.limit));
+    BLI_TRY(try_unshared(s));
     if (s->o->effort < 2)
         return BL_OK;
     plan(s, s->c->pairs, &again);

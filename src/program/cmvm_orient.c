@@ -2,7 +2,8 @@
  *
  * A node may stand for minus its sum where a term of it is then not negated; its readers turn that term's sign.  Some
  * ways are cheaper: a negated output must be negated by whoever reads it, and a node whose lowest term is negated has a
- * longer chain.  Nodes are turned, alone or together with some below them, as long as that saves something.
+ * longer chain.  Nodes are turned, alone or together with some below them, as long as that saves something.  What each
+ * node costs as things are is kept; a trial ends as soon as it costs as much.
  */
 #include <string.h>
 
@@ -16,7 +17,11 @@ typedef struct orient {
     int32_t *first, *readers; /* readers of v: readers[first[v] .. first[v + 1]) */
     int32_t *outputs;         /* how many outputs read v as it is, and ... */
     int32_t *negated;         /* ... negated */
-    int32_t *stamp, now;      /* nodes counted already in this sum */
+    int32_t *stamp, now;      /* nodes around the trial at hand */
+    int *known;               /* what each node costs with the turns as they are */
+    int32_t *around;          /* the trial's nodes and their readers ... */
+    int *fresh;               /* ... and what they would cost */
+    bool any;                 /* something was turned */
 } orient;
 
 /* ---- cost ------------------------------------------------------------------------------------------------------- */
@@ -34,48 +39,70 @@ static bli_adder_node as_turned(const orient *o, int32_t v)
     return n;
 }
 
-static int cost_of(orient *o, int32_t v)
+static int cost_of(const orient *o, int32_t v)
 {
-    if (o->stamp[v] == o->now)
-        return 0;
+    bli_adder_node n = as_turned(o, v);
+    const bli_adder_node *m = &o->g->nodes[v];
+    const int negated = o->turned[v] ? o->outputs[v] : o->negated[v];
+    const int weight = negated > 0 ? NEGATION * negated * bli_adder_bits(-m->hi, -m->lo) : 0;
+    if (v < o->g->num_inputs)
+        return weight;
+    if (!bli_adder_is_legal(o->g, &n))
+        return ILLEGAL;
+    n.cost = bli_adder_cost(o->g, &n);
+    return weight + (int)bli_cmvm_weight(n.cost, bli_adder_luts(o->g, &n));
+}
+
+static void list_once(orient *o, int32_t v, int32_t *count)
+{
+    if (o->stamp[v] != o->now)
+        o->around[(*count)++] = v;
     o->stamp[v] = o->now;
-    const bli_adder_node n = as_turned(o, v), *m = &o->g->nodes[v];
-    const int negated = (o->turned[v] ? o->outputs[v] : o->negated[v]) * bli_adder_bits(-m->hi, -m->lo);
-    int weight = NEGATION * negated;
-    if (v >= o->g->num_inputs)
-        weight += bli_adder_is_legal(o->g, &n)
-                      ? (int)bli_cmvm_weight(bli_adder_cost(o->g, &n), bli_adder_luts(o->g, &n))
-                      : ILLEGAL;
-    return weight;
 }
 
-static int cost_around(orient *o, int32_t v)
+/* The path first: it is what may become illegal. */
+static int32_t list_around(orient *o, const int32_t *path, int count)
 {
-    int cost = cost_of(o, v);
-    for (int32_t k = o->first[v]; k < o->first[v + 1]; k++)
-        cost += cost_of(o, o->readers[k]);
-    return cost;
-}
-
-static int cost_of_path(orient *o, const int32_t *path, int count)
-{
-    int cost = 0;
+    int32_t num = 0;
     o->now++;
     for (int k = 0; k < count; k++)
-        cost += cost_around(o, path[k]);
-    return cost;
+        list_once(o, path[k], &num);
+    for (int k = 0; k < count; k++)
+        for (int32_t r = o->first[path[k]]; r < o->first[path[k] + 1]; r++)
+            list_once(o, o->readers[r], &num);
+    return num;
+}
+
+static bool is_cheaper(orient *o, int32_t num)
+{
+    int before = 0, after = 0;
+    for (int32_t k = 0; k < num; k++)
+        before += o->known[o->around[k]];
+    for (int32_t k = 0; k < num && after < before; k++) {
+        o->fresh[k] = cost_of(o, o->around[k]);
+        after += o->fresh[k];
+    }
+    return after < before;
+}
+
+static void turn(orient *o, const int32_t *path, int count)
+{
+    for (int k = 0; k < count; k++)
+        o->turned[path[k]] = !o->turned[path[k]];
 }
 
 static bool try_turn(orient *o, const int32_t *path, int count)
 {
-    const int before = cost_of_path(o, path, count);
-    for (int k = 0; k < count; k++)
-        o->turned[path[k]] = !o->turned[path[k]];
-    if (cost_of_path(o, path, count) < before)
-        return true;
-    for (int k = 0; k < count; k++)
-        o->turned[path[k]] = !o->turned[path[k]];
-    return false;
+    const int32_t num = list_around(o, path, count);
+    turn(o, path, count);
+    if (!is_cheaper(o, num)) {
+        turn(o, path, count);
+        return false;
+    }
+    for (int32_t k = 0; k < num; k++)
+        o->known[o->around[k]] = o->fresh[k];
+    o->any = true;
+    return true;
 }
 
 /* The path, or the path and one more operand, and so on down to most. */
@@ -155,11 +182,19 @@ static bl_status run(orient *o, bli_arena *arena, bli_adder_graph **out)
     o->outputs = bli_arena_array(arena, n, sizeof *o->outputs);
     o->negated = bli_arena_array(arena, n, sizeof *o->negated);
     o->stamp = bli_arena_array(arena, n, sizeof *o->stamp);
-    if (!o->turned || !o->first || !o->readers || !o->outputs || !o->negated || !o->stamp)
+    o->known = bli_arena_array(arena, n, sizeof *o->known);
+    o->around = bli_arena_array(arena, n, sizeof *o->around);
+    o->fresh = bli_arena_array(arena, n, sizeof *o->fresh);
+    if (!o->turned || !o->first || !o->readers || !o->outputs || !o->negated || !o->stamp || !o->known || !o->around ||
+        !o->fresh)
         return BL_NO_MEMORY;
     list_readers(o);
+    for (int32_t v = 0; v < o->g->num_nodes; v++)
+        o->known[v] = cost_of(o, v);
     for (int round = 0; round < ROUNDS && try_all(o); round++)
         ;
+    if (!o->any)
+        return BL_OK;
     BLI_TRY(bli_adder_graph_like(o->g, out));
     return rebuild(o, *out, o->stamp);
 }
@@ -172,7 +207,7 @@ bl_status bli_cmvm_orient(bli_adder_graph **g)
     BLI_TRY(bli_arena_create((*g)->ctx, &arena));
     bl_status s = run(&o, arena, &made);
     bli_arena_destroy(arena);
-    if (s == BL_OK)
+    if (s == BL_OK && made != NULL)
         bli_adder_graph_replace(g, made);
     else
         bli_adder_graph_destroy(made);

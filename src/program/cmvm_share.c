@@ -1,41 +1,46 @@
 /* cmvm_share.c: weighted common-sub-expression elimination by pairs.
  *
  * A pattern is (i <= j, d, same): node i beside (node j << d), with equal or opposite signs; its common shift and sign
- * are factored out.  All patterns of all rows are counted once; then the best is made a node, its occurrences become
- * one term each, and only counts of pairs that touch a changed term are brought up to date (the greedy scheme of
- * Hartley and of Boullis & Tisserand, weighted as da4ml's paper describes, arXiv:2507.04535).
+ * are factored out.  The best is made a node, its occurrences become one term each, again and again (the greedy scheme
+ * of Hartley and of Boullis & Tisserand, weighted as da4ml's paper describes, arXiv:2507.04535).
  *
- * Invariant: between steps count(pattern) is the number of term pairs that show it.  Occurrences may overlap (i = j) or
- * be barred by a row's depth limit; what a look finds missing is kept as the pattern's penalty.  Rows only ever use up
- * depth, and new pairs touch a new node, so that a penalty never has to be taken back.
+ * Counts are not kept up to date.  A pattern touches its later node from the step on that made it, when all pairs of
+ * that node are counted; after that digits only ever go, and rows only use up depth, so that a count can only fall.
+ * Patterns wait in buckets by the score they had when they were looked at last.  What comes out on top is counted
+ * again: is its score as high as its bucket, it is the best there is; if not, it goes where it belongs (the lazy
+ * greedy scheme of Minoux 1978).  So only patterns worth sharing are kept, and none is ever looked up.
  *
- * A cell is one node's digits in one row; a node's cells are contiguous and sorted by row.
- * Length: one data structure, the operations on it and the loop that drives them; apart they would share all of it.
+ * A node's digits stand twice: as cells, contiguous and sorted by row, to count a pattern, and as items of the rows, to
+ * find a new node's neighbours.
  */
 #include <string.h>
 
 #include "program/cmvm_impl.h"
+#include "program/cmvm_queue.h"
 
+typedef struct digits {
+    uint64_t plus, minus;
+} digits;
+
+/* A node's digits in one row. */
 typedef struct cell {
-    int32_t row, node;
-    uint64_t plus, minus; /* digits */
-    int32_t place;        /* in the row's list */
+    digits d;
+    int32_t row, place; /* of the item in the row's list */
 } cell;
 
+/* The same, in the row's list. */
+typedef struct item {
+    digits d;
+    int32_t node, cell;
+} item;
+
 typedef struct span {
-    int32_t first, count;
+    int32_t first, count; /* cells */
+    int32_t left;         /* digits */
 } span;
 
-typedef struct pattern {
-    uint64_t key;
-    int32_t count, penalty;
-    int32_t weight, malus; /* score = weight x uses - malus */
-    int32_t bucket;        /* -1: in none */
-    int32_t next, prev;    /* in its bucket; next also chains free patterns */
-} pattern;
-
 typedef struct row_state {
-    int32_t *cells;
+    item *items;
     int32_t count, room;
     uint64_t slack; /* 2^limit - sum of 2^depth */
 } row_state;
@@ -50,117 +55,42 @@ typedef struct share {
     size_t span_room;
     row_state *rows;
     int32_t num_rows;
-    pattern *patterns;
-    size_t num_patterns, pattern_room;
-    int32_t free_pattern;
-    int32_t *table; /* pattern + 1 */
-    size_t table_size, table_used;
-    int32_t *buckets; /* first pattern of a score */
-    size_t bucket_room;
-    int32_t top;        /* no bucket above has anything */
-    bool out_of_memory; /* the counting loops run to their end, the driver looks */
+    bli_cmvm_queue queue;
+    int reach;      /* greatest shift */
+    int32_t *tally; /* of a new node's pairs: [node][d + reach][same] */
+    size_t tally_room;
+    uint64_t *touched; /* places of tally that are not 0 */
+    size_t touched_room;
 } share;
 
 /* ---- growing ---------------------------------------------------------------------------------------------------- */
-static bool grow(share *s, void **block, size_t used, size_t need, size_t size, size_t *room)
+static bl_status grow(share *s, void **block, size_t used, size_t need, size_t size, size_t *room)
 {
     if (need <= *room)
-        return true;
+        return BL_OK;
     const size_t wanted = need > 2 * *room ? need : 2 * *room;
     void *bigger = bli_alloc_array(s->ctx, wanted, size);
-    if (bigger == NULL) {
-        s->out_of_memory = true;
-        return false;
-    }
+    if (bigger == NULL)
+        return BL_NO_MEMORY;
     if (used > 0)
         memcpy(bigger, *block, used * size);
     bli_free(s->ctx, *block);
     *block = bigger;
     *room = wanted;
-    return true;
+    return BL_OK;
 }
 #define GROWER(field, type, room_field)                                                                                \
-    static bool grow_##field(share *s, size_t used, size_t need)                                                       \
+    static bl_status grow_##field(share *s, size_t used, size_t need)                                                  \
     {                                                                                                                  \
         void *block = s->field;                                                                                        \
-        const bool ok = grow(s, &block, used, need, sizeof(type), &s->room_field);                                     \
+        const bl_status status = grow(s, &block, used, need, sizeof(type), &s->room_field);                            \
         s->field = block;                                                                                              \
-        return ok;                                                                                                     \
+        return status;                                                                                                 \
     }
 GROWER(cells, cell, cell_room)
 GROWER(spans, span, span_room)
-GROWER(patterns, pattern, pattern_room)
-GROWER(buckets, int32_t, bucket_room)
-
-/* ---- buckets: patterns by score --------------------------------------------------------------------------------- */
-enum { SCORE_MAX = (1 << 22) - 1 };
-
-static void unlink_pattern(share *s, int32_t p)
-{
-    pattern *x = &s->patterns[p];
-    if (x->bucket < 0)
-        return;
-    if (x->prev >= 0)
-        s->patterns[x->prev].next = x->next;
-    else
-        s->buckets[x->bucket] = x->next;
-    if (x->next >= 0)
-        s->patterns[x->next].prev = x->prev;
-    x->bucket = -1;
-}
-
-static uint32_t hash_key(uint64_t key)
-{
-    key *= 0x9e3779b97f4a7c15u;
-    return (uint32_t)(key >> 32);
-}
-
-/* In front, or behind the first one by the toss of the seed. */
-static void link_pattern(share *s, int32_t p, int32_t score)
-{
-    pattern *x = &s->patterns[p];
-    const int32_t first = s->buckets[score];
-    x->bucket = score;
-    if (s->way->seed != 0 && first >= 0 && (hash_key(x->key * s->way->seed) & 1)) {
-        x->prev = first;
-        x->next = s->patterns[first].next;
-        s->patterns[first].next = p;
-    } else {
-        x->prev = -1;
-        x->next = first;
-        s->buckets[score] = p;
-    }
-    if (x->next >= 0)
-        s->patterns[x->next].prev = p;
-    if (score > s->top)
-        s->top = score;
-}
-
-static int64_t score_of(const share *s, const pattern *x)
-{
-    const int32_t uses = x->count - x->penalty;
-    if (uses < s->way->least)
-        return -1;
-    return (int64_t)x->weight * (s->way->score == BLI_CMVM_GAIN ? uses - 1 : uses) - x->malus;
-}
-
-static void place(share *s, int32_t p)
-{
-    int64_t score = score_of(s, &s->patterns[p]);
-    if (score > SCORE_MAX)
-        score = SCORE_MAX;
-    if (score == s->patterns[p].bucket)
-        return;
-    unlink_pattern(s, p);
-    if (score < 0 || s->out_of_memory)
-        return;
-    const size_t old = s->bucket_room;
-    if (!grow_buckets(s, old, (size_t)score + 1))
-        return;
-    for (size_t b = old; b < s->bucket_room; b++)
-        s->buckets[b] = -1;
-    link_pattern(s, p, (int32_t)score);
-}
+GROWER(tally, int32_t, tally_room)
+GROWER(touched, uint64_t, touched_room)
 
 /* ---- patterns --------------------------------------------------------------------------------------------------- */
 /* node i: 28 bits, node j: 28 bits, d + 63: 7 bits, same: 1 bit. */
@@ -203,212 +133,161 @@ static int rough_cost(const bli_adder_node *a, const bli_adder_node *b, int d)
     return bits > 1 ? bits : 1;
 }
 
-static void weigh(const share *s, pattern *x)
+static int32_t weight_of(const share *s, uint64_t key)
 {
-    const pair k = key_split(x->key);
+    const pair k = key_split(key);
     const bli_adder_node *a = &s->g->nodes[k.i], *b = &s->g->nodes[k.j];
-    const int apart = a->depth > b->depth ? a->depth - b->depth : b->depth - a->depth;
     switch (s->way->score) {
     case BLI_CMVM_MC:
-        x->weight = 1;
-        break;
+        return 1;
     case BLI_CMVM_WIDE:
-        x->weight = bits_of(a) + bits_of(b);
-        break;
+        return bits_of(a) + bits_of(b);
     case BLI_CMVM_GAIN:
-        x->weight = rough_cost(a, b, k.d);
-        break;
+        return rough_cost(a, b, k.d);
     default:
-        x->weight = overlap(a, b, k.d);
-    }
-    x->malus = s->way->score == BLI_CMVM_WMCDC ? 256 * apart : 0;
-}
-
-static size_t find_slot(const share *s, uint64_t key)
-{
-    const size_t mask = s->table_size - 1;
-    size_t slot = hash_key(key) & mask;
-    while (s->table[slot] != 0 && s->patterns[s->table[slot] - 1].key != key)
-        slot = (slot + 1) & mask;
-    return slot;
-}
-
-static bool grow_table(share *s)
-{
-    if (2 * (s->table_used + 1) <= s->table_size)
-        return true;
-    const size_t old_size = s->table_size;
-    int32_t *old = s->table;
-    int32_t *bigger = bli_alloc_array(s->ctx, 2 * old_size, sizeof *bigger);
-    if (bigger == NULL) {
-        s->out_of_memory = true;
-        return false;
-    }
-    s->table = bigger;
-    s->table_size = 2 * old_size;
-    for (size_t k = 0; k < old_size; k++)
-        if (old[k] != 0)
-            s->table[find_slot(s, s->patterns[old[k] - 1].key)] = old[k];
-    bli_free(s->ctx, old);
-    return true;
-}
-
-/* Open addressing without tombstones: what hung on the slot moves up. */
-static void empty_slot(share *s, size_t slot)
-{
-    const size_t mask = s->table_size - 1;
-    size_t hole = slot;
-    for (size_t at = (slot + 1) & mask; s->table[at] != 0; at = (at + 1) & mask) {
-        const size_t home = hash_key(s->patterns[s->table[at] - 1].key) & mask;
-        if (((at - home) & mask) >= ((at - hole) & mask)) {
-            s->table[hole] = s->table[at];
-            hole = at;
-        }
-    }
-    s->table[hole] = 0;
-    s->table_used--;
-}
-
-static int32_t new_pattern(share *s, uint64_t key)
-{
-    int32_t p = s->free_pattern;
-    if (p >= 0) {
-        s->free_pattern = s->patterns[p].next;
-    } else {
-        if (!grow_patterns(s, s->num_patterns, s->num_patterns + 1))
-            return -1;
-        p = (int32_t)s->num_patterns++;
-    }
-    s->patterns[p] = (pattern){.key = key, .bucket = -1};
-    weigh(s, &s->patterns[p]);
-    return p;
-}
-
-static void count_up(share *s, uint64_t key)
-{
-    if (s->out_of_memory || !grow_table(s))
-        return;
-    const size_t slot = find_slot(s, key);
-    int32_t p = s->table[slot] - 1;
-    if (p < 0) {
-        p = new_pattern(s, key);
-        if (p < 0)
-            return;
-        s->table[slot] = p + 1;
-        s->table_used++;
-    }
-    s->patterns[p].count++;
-    if (s->patterns[p].count >= s->way->least)
-        place(s, p);
-}
-
-static void count_down(share *s, uint64_t key)
-{
-    const size_t slot = find_slot(s, key);
-    const int32_t p = s->table[slot] - 1;
-    if (p < 0)
-        return; /* only after memory ran out */
-    if (--s->patterns[p].count > 0) {
-        if (s->patterns[p].bucket >= 0)
-            place(s, p);
-        return;
-    }
-    unlink_pattern(s, p);
-    empty_slot(s, slot);
-    s->patterns[p].next = s->free_pattern;
-    s->free_pattern = p;
-}
-
-/* ---- terms ------------------------------------------------------------------------------------------------------ */
-static void count_bits(share *s, const cell *c, uint64_t digits, bool same, const bli_adder_term *t, bool up)
-{
-    for (; digits != 0; digits &= digits - 1) {
-        const int shift = __builtin_ctzll(digits);
-        int d = c->node < t->node ? t->shift - shift : shift - t->shift;
-        if (c->node == t->node && d < 0)
-            d = -d;
-        const uint64_t key =
-            c->node < t->node ? key_make(c->node, t->node, d, same) : key_make(t->node, c->node, d, same);
-        if (up)
-            count_up(s, key);
-        else
-            count_down(s, key);
+        return overlap(a, b, k.d);
     }
 }
 
-/* All pairs of term t, which is not in the row itself now, with the row's terms. */
-static void count_term(share *s, int32_t row, const bli_adder_term *t, bool up)
+static int64_t malus_of(const share *s, uint64_t key)
 {
-    const row_state *r = &s->rows[row];
-    for (int32_t k = 0; k < r->count; k++) {
-        const cell *c = &s->cells[r->cells[k]];
-        count_bits(s, c, t->negative ? c->minus : c->plus, true, t, up);
-        count_bits(s, c, t->negative ? c->plus : c->minus, false, t, up);
+    if (s->way->score != BLI_CMVM_WMCDC)
+        return 0;
+    const pair k = key_split(key);
+    const int a = s->g->nodes[k.i].depth, b = s->g->nodes[k.j].depth;
+    return 256 * (a > b ? a - b : b - a);
+}
+
+/* Below 0: not worth sharing. */
+static int32_t score_of(const share *s, uint64_t key, int32_t weight, int32_t uses)
+{
+    if (uses < s->way->least)
+        return -1;
+    const int64_t score = (int64_t)weight * (s->way->score == BLI_CMVM_GAIN ? uses - 1 : uses) - malus_of(s, key);
+    return score > BLI_CMVM_SCORE_MAX ? BLI_CMVM_SCORE_MAX : (int32_t)(score < -1 ? -1 : score);
+}
+
+static bl_status add_pattern(share *s, uint64_t key, int32_t uses)
+{
+    const int32_t weight = weight_of(s, key);
+    return bli_cmvm_queue_add(&s->queue, key, weight, score_of(s, key, weight, uses));
+}
+
+/* ---- a new node's pairs ----------------------------------------------------------------------------------------- */
+/* One of each pair of digits: d is the new node's shift less the other's. */
+static void tally_up(share *s, int32_t node, int d, bool same, size_t *num_touched)
+{
+    const size_t width = 2 * (2 * (size_t)s->reach + 1);
+    const size_t at = (size_t)node * width + 2 * (size_t)(d + s->reach) + same;
+    if (s->tally[at]++ == 0)
+        s->touched[(*num_touched)++] = at;
+}
+
+static void tally_digits(share *s, int32_t node, uint64_t others, int shift, bool same, size_t *num_touched)
+{
+    for (; others != 0; others &= others - 1)
+        tally_up(s, node, shift - __builtin_ctzll(others), same, num_touched);
+}
+
+/* Digits of the new node with those of another one in the same row. */
+static void tally_pair(share *s, const digits *mine, const item *other, size_t *num_touched)
+{
+    for (uint64_t left = mine->plus | mine->minus; left != 0; left &= left - 1) {
+        const int shift = __builtin_ctzll(left);
+        const bool minus = mine->minus >> shift & 1;
+        tally_digits(s, other->node, minus ? other->d.minus : other->d.plus, shift, true, num_touched);
+        tally_digits(s, other->node, minus ? other->d.plus : other->d.minus, shift, false, num_touched);
     }
 }
 
-static void leave_row(share *s, const cell *c)
+/* Digits of the new node with its own lower ones. */
+static void tally_own(share *s, int32_t node, const digits *mine, size_t *num_touched)
 {
-    row_state *r = &s->rows[c->row];
-    const int32_t last = r->cells[--r->count];
-    r->cells[c->place] = last;
-    s->cells[last].place = c->place;
+    for (uint64_t left = mine->plus | mine->minus; left != 0; left &= left - 1) {
+        const int shift = __builtin_ctzll(left);
+        const uint64_t below = ((uint64_t)1 << shift) - 1;
+        const bool minus = mine->minus >> shift & 1;
+        tally_digits(s, node, below & (minus ? mine->minus : mine->plus), shift, true, num_touched);
+        tally_digits(s, node, below & (minus ? mine->plus : mine->minus), shift, false, num_touched);
+    }
 }
 
-static bool enter_row(share *s, int32_t number)
+/* Where an old node comes in newly its number may be the lower one. */
+static uint64_t key_at(const share *s, int32_t v, uint64_t at)
+{
+    const uint64_t width = 2 * (2 * (uint64_t)s->reach + 1);
+    const int32_t other = (int32_t)(at / width);
+    const int d = (int)(at % width / 2) - s->reach;
+    return other <= v ? key_make(other, v, d, at & 1) : key_make(v, other, -d, at & 1);
+}
+
+static bl_status add_patterns(share *s, int32_t v, size_t num_touched)
+{
+    for (size_t k = 0; k < num_touched; k++) {
+        const size_t at = s->touched[k];
+        const int32_t uses = s->tally[at];
+        s->tally[at] = 0;
+        if (uses >= s->way->least)
+            BLI_TRY(add_pattern(s, key_at(s, v, at), uses));
+    }
+    return BL_OK;
+}
+
+static bl_status enter_row(share *s, int32_t v, int32_t number)
 {
     cell *c = &s->cells[number];
     row_state *r = &s->rows[c->row];
     if (r->count == r->room) {
-        const int32_t room = r->room < 8 ? 16 : 2 * r->room;
-        int32_t *bigger = bli_alloc_array(s->ctx, (size_t)room, sizeof *bigger);
-        if (bigger == NULL) {
-            s->out_of_memory = true;
-            return false;
-        }
-        if (r->count > 0)
-            memcpy(bigger, r->cells, (size_t)r->count * sizeof *bigger);
-        bli_free(s->ctx, r->cells);
-        r->cells = bigger;
-        r->room = room;
+        void *block = r->items;
+        size_t room = (size_t)r->room;
+        BLI_TRY(grow(s, &block, room, room + 8, sizeof(item), &room));
+        r->items = block;
+        r->room = (int32_t)room;
     }
     c->place = r->count;
-    r->cells[r->count++] = number;
-    return true;
+    r->items[r->count++] = (item){c->d, v, number};
+    return BL_OK;
 }
 
-static void take_term(share *s, cell *c, int shift, bool negative)
+/* Few bits are set: faster than a table where the machine's own instruction may not be used. */
+static int count_bits(uint64_t bits)
 {
-    const uint64_t bit = (uint64_t)1 << shift;
-    c->plus &= ~bit;
-    c->minus &= ~bit;
-    if ((c->plus | c->minus) == 0)
-        leave_row(s, c);
-    count_term(s, c->row, &(bli_adder_term){c->node, (int16_t)shift, negative}, false);
+    int count = 0;
+    for (; bits != 0; bits &= bits - 1)
+        count++;
+    return count;
 }
 
-static void put_term(share *s, int32_t number, int shift, bool negative)
+/* Enters the rows of v's cells; its pairs with what is there become patterns. */
+static bl_status introduce(share *s, int32_t v)
 {
-    cell *c = &s->cells[number];
-    const bool fresh = (c->plus | c->minus) == 0;
-    count_term(s, c->row, &(bli_adder_term){c->node, (int16_t)shift, negative}, true);
-    if (fresh && !enter_row(s, number))
-        return;
-    if (negative)
-        c->minus |= (uint64_t)1 << shift;
-    else
-        c->plus |= (uint64_t)1 << shift;
+    span *p = &s->spans[v];
+    const size_t width = 2 * (2 * (size_t)s->reach + 1), need = ((size_t)s->g->num_nodes + 1) * width;
+    size_t num_touched = 0;
+    BLI_TRY(grow_tally(s, s->tally_room, need));
+    BLI_TRY(grow_touched(s, 0, s->tally_room));
+    p->left = 0;
+    for (int32_t k = p->first; k < p->first + p->count; k++) {
+        const cell *c = &s->cells[k];
+        const row_state *r = &s->rows[c->row];
+        for (int32_t i = 0; i < r->count; i++)
+            tally_pair(s, &c->d, &r->items[i], &num_touched);
+        tally_own(s, v, &c->d, &num_touched);
+        p->left += count_bits(c->d.plus | c->d.minus);
+        BLI_TRY(enter_row(s, v, k));
+    }
+    return add_patterns(s, v, num_touched);
 }
 
-/* ---- one step --------------------------------------------------------------------------------------------------- */
-/* A pattern's occurrences in one row: shifts of the lower one, and of those the ones where i has a minus. */
+/* ---- a pattern's occurrences ------------------------------------------------------------------------------------ */
+/* In one row: shifts of the lower one, and of those the ones where i has a minus. */
 typedef struct hits {
     uint64_t at, minus;
 } hits;
 
-static uint64_t aligned(uint64_t digits, int d)
+static uint64_t aligned(uint64_t bits, int d)
 {
-    return d >= 0 ? digits >> d : digits << -d;
+    return d >= 0 ? bits >> d : bits << -d;
 }
 
 /* Every second of a chain of overlapping ones. */
@@ -439,47 +318,52 @@ static uint64_t depth_price(const share *s, const pair *k)
     return x > y ? x - y : y - x;
 }
 
+/* What a row's depth allows of its occurrences. */
+static uint64_t allowed(const share *s, int32_t row, uint64_t at, uint64_t price)
+{
+    const uint64_t slack = s->rows[row].slack;
+    return price == 0 || slack / 64 >= price ? at : lowest(at, slack / price);
+}
+
 static hits hits_in(const share *s, const pair *k, const cell *a, const cell *b, uint64_t price)
 {
-    const uint64_t plus = a->plus & aligned(k->same ? b->plus : b->minus, k->d);
-    const uint64_t minus = a->minus & aligned(k->same ? b->minus : b->plus, k->d);
+    const uint64_t plus = a->d.plus & aligned(k->same ? b->d.plus : b->d.minus, k->d);
+    const uint64_t minus = a->d.minus & aligned(k->same ? b->d.minus : b->d.plus, k->d);
     hits h = {plus | minus, minus};
     if (k->i == k->j)
         h.at = without_overlap(h.at, k->d);
-    const uint64_t slack = s->rows[a->row].slack;
-    if (price > 0)
-        h.at = lowest(h.at, slack / price);
+    if (h.at != 0)
+        h.at = allowed(s, a->row, h.at, price);
     return h;
 }
 
-/* Calls back for each row that has both nodes. */
-typedef void (*row_fn)(share *s, const pair *k, int32_t a, int32_t b, uint64_t price, void *arg);
-
-static void each_common_row(share *s, const pair *k, row_fn fn, void *arg)
+/* hits_in summed up over all rows; this loop is where the time goes, and its branches are hard to foretell. */
+static int32_t count_uses(const share *s, const pair *k)
 {
     const span a = s->spans[k->i], b = s->spans[k->j];
     const uint64_t price = depth_price(s, k);
-    for (int32_t x = a.first, y = b.first; x < a.first + a.count && y < b.first + b.count;) {
-        const int32_t row_a = s->cells[x].row, row_b = s->cells[y].row;
-        if (row_a == row_b)
-            fn(s, k, x, y, price, arg);
-        x += row_a <= row_b;
-        y += row_b <= row_a;
+    const cell *x = s->cells + a.first, *y = s->cells + b.first;
+    const cell *const x_end = x + a.count, *const y_end = y + b.count;
+    const int left = k->d < 0 ? -k->d : 0, right = k->d > 0 ? k->d : 0;
+    int32_t uses = 0;
+    while (x < x_end && y < y_end) {
+        const int32_t row_x = x->row, row_y = y->row;
+        const uint64_t plus = k->same ? y->d.plus : y->d.minus, minus = k->same ? y->d.minus : y->d.plus;
+        uint64_t at = (x->d.plus & plus << left >> right) | (x->d.minus & minus << left >> right);
+        at &= 0 - (uint64_t)(row_x == row_y);
+        if (at != 0) {
+            if (k->i == k->j)
+                at = without_overlap(at, k->d);
+            at = allowed(s, row_x, at, price);
+            uses += count_bits(at);
+        }
+        x += row_x <= row_y;
+        y += row_y <= row_x;
     }
+    return uses;
 }
 
-typedef struct tally {
-    int32_t uses, rows;
-} tally;
-
-static void tally_row(share *s, const pair *k, int32_t a, int32_t b, uint64_t price, void *arg)
-{
-    tally *t = arg;
-    const int n = __builtin_popcountll(hits_in(s, k, &s->cells[a], &s->cells[b], price).at);
-    t->uses += n;
-    t->rows += n > 0;
-}
-
+/* ---- one step --------------------------------------------------------------------------------------------------- */
 /* The node of a pattern.  turned: it stands for minus (i, j << d), as its first term must not be negated. */
 static bl_status pattern_node(share *s, const pair *k, int32_t *node, bool *turned)
 {
@@ -494,78 +378,130 @@ static bl_status pattern_node(share *s, const pair *k, int32_t *node, bool *turn
     return bli_adder_graph_add(s->g, &n, node);
 }
 
-typedef struct making {
-    int32_t node;
-    bool turned;
-} making;
-
-static void replace_row(share *s, const pair *k, int32_t a, int32_t b, uint64_t price, void *arg)
+static void take_digits(share *s, int32_t v, cell *c, uint64_t bits)
 {
-    const making *m = arg;
-    const hits h = hits_in(s, k, &s->cells[a], &s->cells[b], price);
-    if (h.at == 0 || s->out_of_memory)
-        return;
-    const int32_t fresh = (int32_t)s->num_cells++;
-    s->cells[fresh] = (cell){.row = s->cells[a].row, .node = m->node};
-    s->spans[m->node].count++;
-    for (uint64_t left = h.at; left != 0; left &= left - 1) {
-        const int shift = __builtin_ctzll(left);
-        const bool minus = h.minus >> shift & 1;
-        take_term(s, &s->cells[a], shift, minus);
-        take_term(s, &s->cells[b], shift + k->d, minus == k->same);
-        put_term(s, fresh, k->d < 0 ? shift + k->d : shift, minus != m->turned);
-        s->rows[s->cells[a].row].slack -= price;
-    }
+    c->d.plus &= ~bits;
+    c->d.minus &= ~bits;
+    s->rows[c->row].items[c->place].d = c->d;
+    s->spans[v].left -= count_bits(bits);
 }
 
-/* The best pattern's node is made, or the pattern's penalty corrected; *done when there is nothing left. */
+/* The pattern's occurrences in one row become digits of its node, in the fresh cell. */
+static void replace(share *s, const pair *k, cell *a, cell *b, const hits *h, bool turned, cell *fresh)
+{
+    const uint64_t minus = turned ? h->at & ~h->minus : h->at & h->minus, plus = h->at & ~minus;
+    const int up = k->d < 0 ? k->d : 0; /* the node begins at the lower of the two */
+    take_digits(s, k->i, a, h->at);
+    take_digits(s, k->j, b, aligned(h->at, -k->d));
+    fresh->row = a->row;
+    fresh->d = (digits){aligned(plus, -up), aligned(minus, -up)};
+}
+
+static bl_status replace_all(share *s, const pair *k, int32_t v, bool turned)
+{
+    BLI_TRY(grow_spans(s, s->span_room, (size_t)v + 1));
+    BLI_TRY(grow_cells(s, s->num_cells, s->num_cells + (size_t)s->spans[k->i].count));
+    const span a = s->spans[k->i], b = s->spans[k->j];
+    const uint64_t price = depth_price(s, k);
+    s->spans[v] = (span){.first = (int32_t)s->num_cells};
+    for (int32_t x = a.first, y = b.first; x < a.first + a.count && y < b.first + b.count;) {
+        const int32_t row_x = s->cells[x].row, row_y = s->cells[y].row;
+        if (row_x == row_y) {
+            const hits h = hits_in(s, k, &s->cells[x], &s->cells[y], price);
+            if (h.at != 0) {
+                replace(s, k, &s->cells[x], &s->cells[y], &h, turned, &s->cells[s->num_cells++]);
+                s->spans[v].count++;
+                s->rows[row_x].slack -= price * (uint64_t)count_bits(h.at);
+            }
+        }
+        x += row_x <= row_y;
+        y += row_y <= row_x;
+    }
+    return BL_OK;
+}
+
+static void leave_row(share *s, const cell *c)
+{
+    row_state *r = &s->rows[c->row];
+    const item last = r->items[--r->count];
+    r->items[c->place] = last;
+    s->cells[last.cell].place = c->place;
+}
+
+/* Without empty cells. */
+static void close_ranks(share *s, int32_t v)
+{
+    span *p = &s->spans[v];
+    const int32_t end = p->first + p->count;
+    int32_t to = p->first;
+    for (int32_t k = p->first; k < end; k++) {
+        const cell c = s->cells[k];
+        if ((c.d.plus | c.d.minus) == 0) {
+            leave_row(s, &c);
+            continue;
+        }
+        s->cells[to] = c;
+        s->rows[c.row].items[c.place].cell = to++;
+    }
+    p->count = to - p->first;
+}
+
+/* No pattern has more uses than one of its nodes has digits. */
+static int32_t uses_at_most(const share *s, const pair *k)
+{
+    const int32_t i = s->spans[k->i].left, j = s->spans[k->j].left;
+    return i < j ? i : j;
+}
+
+static bl_status make_shared(share *s, const pair *k)
+{
+    int32_t v;
+    bool turned;
+    BLI_TRY(pattern_node(s, k, &v, &turned));
+    if ((size_t)v < s->span_room && s->spans[v].count > 0) /* one of the rows' own nodes: leave it be */
+        return BL_OK;
+    BLI_TRY(replace_all(s, k, v, turned));
+    close_ranks(s, k->i);
+    if (k->i != k->j)
+        close_ranks(s, k->j);
+    return introduce(s, v);
+}
+
+/* The best pattern's node is made, or the pattern goes where it belongs; *done when there is nothing left. */
 static bl_status step(share *s, bool *done)
 {
-    while (s->top >= 0 && s->buckets[s->top] < 0)
-        s->top--;
-    *done = s->top < 0;
+    bli_cmvm_pattern x;
+    *done = !bli_cmvm_queue_take(&s->queue, &x);
     if (*done)
         return BL_OK;
-    const int32_t p = s->buckets[s->top];
-    const pair k = key_split(s->patterns[p].key);
-    tally t = {0, 0};
-    each_common_row(s, &k, tally_row, &t);
-    if (t.uses < s->patterns[p].count - s->patterns[p].penalty) {
-        s->patterns[p].penalty = s->patterns[p].count - t.uses;
-        place(s, p);
-        return BL_OK;
-    }
-    making m;
-    BLI_TRY(pattern_node(s, &k, &m.node, &m.turned));
-    if ((size_t)m.node < s->span_room && s->spans[m.node].count > 0) { /* one of the rows' own nodes: leave it be */
-        s->patterns[p].penalty = s->patterns[p].count;
-        place(s, p);
-        return BL_OK;
-    }
-    if (!grow_spans(s, s->span_room, (size_t)m.node + 1) || !grow_cells(s, s->num_cells, s->num_cells + (size_t)t.rows))
-        return BL_NO_MEMORY;
-    s->spans[m.node] = (span){(int32_t)s->num_cells, 0};
-    each_common_row(s, &k, replace_row, &m);
-    return BL_OK;
+    const pair k = key_split(x.key);
+    int32_t score = score_of(s, x.key, x.weight, uses_at_most(s, &k));
+    if (score >= x.score)
+        score = score_of(s, x.key, x.weight, count_uses(s, &k));
+    if (score < x.score)
+        return bli_cmvm_queue_add(&s->queue, x.key, x.weight, score);
+    return make_shared(s, &k);
 }
 
 /* ---- in and out ------------------------------------------------------------------------------------------------- */
 /* Cells of the given rows, by node and then by row (a counting sort on nodes, as rows come in order). */
-static bl_status make_cells(share *s, const bli_cmvm_row *rows)
+static bl_status make_room(share *s, const bli_cmvm_row *rows)
 {
     size_t total = 0;
     for (int32_t r = 0; r < s->num_rows; r++)
         total += (size_t)rows[r].count;
     if (total > INT32_MAX / 4)
         return bli_fail(s->ctx, BL_LIMIT, "adder graph: %zu digits", total);
-    if (!grow_spans(s, 0, (size_t)s->g->num_nodes + 1) || !grow_cells(s, 0, total + 1))
-        return BL_NO_MEMORY;
+    BLI_TRY(grow_spans(s, 0, (size_t)s->g->num_nodes + 1));
+    BLI_TRY(grow_cells(s, 0, total + 1));
     for (int32_t r = 0; r < s->num_rows; r++)
-        for (int32_t t = 0; t < rows[r].count; t++)
+        for (int32_t t = 0; t < rows[r].count; t++) {
             s->spans[rows[r].terms[t].node].count++;
+            s->reach = rows[r].terms[t].shift > s->reach ? rows[r].terms[t].shift : s->reach;
+        }
     for (int32_t v = 0, first = 0; v < s->g->num_nodes; v++) {
         const int32_t count = s->spans[v].count;
-        s->spans[v] = (span){first, 0};
+        s->spans[v] = (span){first, 0, 0};
         first += count;
     }
     s->num_cells = total;
@@ -579,8 +515,9 @@ static void put_row(share *s, int32_t r, const bli_cmvm_row *row)
         const bli_adder_term *x = &row->terms[t];
         span *p = &s->spans[x->node];
         if (p->count == 0 || s->cells[p->first + p->count - 1].row != r)
-            s->cells[p->first + p->count++] = (cell){.row = r, .node = x->node};
-        put_term(s, p->first + p->count - 1, x->shift, x->negative);
+            s->cells[p->first + p->count++] = (cell){.row = r};
+        digits *d = &s->cells[p->first + p->count - 1].d;
+        *(x->negative ? &d->minus : &d->plus) |= (uint64_t)1 << x->shift;
         used += (uint64_t)1 << s->g->nodes[x->node].depth;
     }
     const uint64_t all = (uint64_t)1 << row->limit;
@@ -589,15 +526,17 @@ static void put_row(share *s, int32_t r, const bli_cmvm_row *row)
 
 static bl_status start(share *s, const bli_cmvm_row *rows)
 {
-    s->table_size = 1024;
-    s->table = bli_alloc_array(s->ctx, s->table_size, sizeof *s->table);
+    const int32_t count = s->g->num_nodes;
     s->rows = bli_alloc_array(s->ctx, (size_t)s->num_rows, sizeof *s->rows);
-    if (s->table == NULL || s->rows == NULL)
+    if (s->rows == NULL)
         return BL_NO_MEMORY;
-    BLI_TRY(make_cells(s, rows));
+    BLI_TRY(make_room(s, rows));
     for (int32_t r = 0; r < s->num_rows; r++)
         put_row(s, r, &rows[r]);
-    return s->out_of_memory ? BL_NO_MEMORY : BL_OK;
+    for (int32_t v = 0; v < count; v++)
+        if (s->spans[v].count > 0)
+            BLI_TRY(introduce(s, v));
+    return BL_OK;
 }
 
 /* A row never has more terms than it came with. */
@@ -606,10 +545,10 @@ static void hand_back(const share *s, bli_cmvm_row *rows)
     for (int32_t r = 0; r < s->num_rows; r++) {
         rows[r].count = 0;
         for (int32_t k = 0; k < s->rows[r].count; k++) {
-            const cell *c = &s->cells[s->rows[r].cells[k]];
-            for (uint64_t left = c->plus | c->minus; left != 0; left &= left - 1) {
+            const item *x = &s->rows[r].items[k];
+            for (uint64_t left = x->d.plus | x->d.minus; left != 0; left &= left - 1) {
                 const int shift = __builtin_ctzll(left);
-                rows[r].terms[rows[r].count++] = (bli_adder_term){c->node, (int16_t)shift, c->minus >> shift & 1};
+                rows[r].terms[rows[r].count++] = (bli_adder_term){x->node, (int16_t)shift, x->d.minus >> shift & 1};
             }
         }
     }
@@ -618,24 +557,24 @@ static void hand_back(const share *s, bli_cmvm_row *rows)
 static void finish(share *s)
 {
     for (int32_t r = 0; s->rows != NULL && r < s->num_rows; r++)
-        bli_free(s->ctx, s->rows[r].cells);
+        bli_free(s->ctx, s->rows[r].items);
     bli_free(s->ctx, s->rows);
     bli_free(s->ctx, s->cells);
     bli_free(s->ctx, s->spans);
-    bli_free(s->ctx, s->patterns);
-    bli_free(s->ctx, s->table);
-    bli_free(s->ctx, s->buckets);
+    bli_cmvm_queue_free(&s->queue);
+    bli_free(s->ctx, s->tally);
+    bli_free(s->ctx, s->touched);
 }
 
 bl_status bli_cmvm_share(bli_adder_graph *g, bli_cmvm_row *rows, int32_t num_rows, const bli_cmvm_way *way)
 {
-    share s = {.ctx = g->ctx, .g = g, .way = way, .num_rows = num_rows, .free_pattern = -1, .top = -1};
+    if (way->least == INT32_MAX)
+        return BL_OK;
+    share s = {.ctx = g->ctx, .g = g, .way = way, .num_rows = num_rows};
+    bli_cmvm_queue_start(&s.queue, g->ctx, way->seed);
     bl_status status = start(&s, rows);
-    for (bool done = false; status == BL_OK && !done;) {
+    for (bool done = false; status == BL_OK && !done;)
         status = step(&s, &done);
-        if (s.out_of_memory)
-            status = BL_NO_MEMORY;
-    }
     if (status == BL_OK)
         hand_back(&s, rows);
     finish(&s);

@@ -14,11 +14,17 @@
 typedef struct partial {
     bli_adder_term term;
     int64_t lo, hi;
-    int depth;
+    int depth, top; /* one past its highest bit, shift included */
 } partial;
 
 typedef enum order { SHALLOW, LOW, CHEAP, ORDERS } order;
-enum { CHEAP_MOST = 48 }; /* looking at all pairs is cubic in the terms */
+enum { CHEAP_MOST = 48, PRICES = CHEAP_MOST + 1, UNKNOWN = -1 };
+
+/* Partial sums of the state that one adder joins. */
+typedef struct choice {
+    int32_t at[BLI_ADDER_TERMS];
+    int count;
+} choice;
 
 typedef struct state {
     partial *at;
@@ -26,13 +32,10 @@ typedef struct state {
     bool ternary;
     uint64_t used, all; /* sum of 2^depth, 2^limit */
     int64_t cost;
+    int32_t (*price)[PRICES]; /* of pairs, for CHEAP; UNKNOWN: not looked at since one of them came */
+    choice *made;             /* this play's choices in order */
+    int32_t num_made;
 } state;
-
-/* Partial sums of the state that one adder joins. */
-typedef struct choice {
-    int32_t at[BLI_ADDER_TERMS];
-    int count;
-} choice;
 
 /* ---- one addition ----------------------------------------------------------------------------------------------- */
 static const partial *operand(const state *s, const choice *c, int k)
@@ -66,19 +69,24 @@ static bool wants_turn(const state *s, const choice *c)
     return has_plus(s, c, turn) ? turn : !turn;
 }
 
-/* The node, and ±(it << shift) as the term that stands for the sum. */
-static void arrange(const state *s, const choice *c, bli_adder_node *n, bli_adder_term *out)
+/* The term ±(node << shift) that stands for the sum, but for the node. */
+static bli_adder_term frame_of(const state *s, const choice *c)
 {
-    const bool turn = wants_turn(s, c);
-    *n = (bli_adder_node){0};
-    *out = (bli_adder_term){-1, INT16_MAX, turn};
+    bli_adder_term t = {-1, INT16_MAX, wants_turn(s, c)};
     for (int k = 0; k < c->count; k++)
-        if (operand(s, c, k)->term.shift < out->shift)
-            out->shift = operand(s, c, k)->term.shift;
+        if (operand(s, c, k)->term.shift < t.shift)
+            t.shift = operand(s, c, k)->term.shift;
+    return t;
+}
+
+/* The node. */
+static void arrange(const state *s, const choice *c, const bli_adder_term *frame, bli_adder_node *n)
+{
+    *n = (bli_adder_node){0};
     for (int k = 0; k < c->count; k++) {
         bli_adder_term t = operand(s, c, k)->term;
-        t.shift = (int16_t)(t.shift - out->shift);
-        t.negative = t.negative != turn;
+        t.shift = (int16_t)(t.shift - frame->shift);
+        t.negative = t.negative != frame->negative;
         if (t.node >= 0)
             n->term[n->num_terms++] = t;
         else
@@ -106,17 +114,15 @@ static bool is_concatenation(const state *s, const choice *c)
         return false;
     const int low = operand(s, c, 0)->term.shift <= operand(s, c, 1)->term.shift ? 0 : 1;
     const partial *a = operand(s, c, low), *b = operand(s, c, 1 - low);
-    return a->lo >= 0 && bli_adder_bits(0, a->hi) + a->term.shift <= b->term.shift;
+    return a->lo >= 0 && a->top <= b->term.shift;
 }
 
 /* What the sum would be, by intervals; false when it does not fit. */
 static bool imagine(const state *s, const choice *c, partial *sum, int *cost)
 {
-    bli_adder_node n;
     int first = 64, second = 64;
     bool first_negative = false;
-    *sum = (partial){.depth = 0};
-    arrange(s, c, &n, &sum->term);
+    *sum = (partial){.term = frame_of(s, c)};
     for (int k = 0; k < c->count; k++) {
         const partial *x = operand(s, c, k);
         bli_adder_term t = x->term;
@@ -134,7 +140,9 @@ static bool imagine(const state *s, const choice *c, partial *sum, int *cost)
             second = t.shift;
         }
     }
-    *cost = bli_adder_bits(sum->lo, sum->hi) - (first_negative ? first : second);
+    const int bits = bli_adder_bits(sum->lo, sum->hi);
+    sum->top = bits + sum->term.shift;
+    *cost = bits - (first_negative ? first : second);
     if (is_concatenation(s, c)) {
         *cost = 0;
         sum->depth--;
@@ -159,17 +167,11 @@ static bool fits(const state *s, const choice *c)
     return least <= before || s->used + (least - before) <= s->all;
 }
 
-static int top_of(const partial *p)
-{
-    return bli_adder_bits(p->lo, p->hi) + p->term.shift;
-}
-
 static bool is_before(const partial *a, const partial *b, order o)
 {
     if (o == SHALLOW && a->depth != b->depth)
         return a->depth < b->depth;
-    const int top_a = top_of(a), top_b = top_of(b);
-    return top_a != top_b ? top_a < top_b : a->depth < b->depth;
+    return a->top != b->top ? a->top < b->top : a->depth < b->depth;
 }
 
 static bool is_taken(const choice *c, int32_t k)
@@ -197,22 +199,24 @@ static bool take_first(const state *s, order o, choice *c)
     return best >= 0;
 }
 
-static int price(const state *s, const choice *c)
+static int32_t price(const state *s, const choice *c)
 {
     partial sum;
     int cost;
-    return fits(s, c) && imagine(s, c, &sum, &cost) ? 64 * cost + sum.depth : INT32_MAX;
+    return imagine(s, c, &sum, &cost) ? 64 * (cost > 0 ? cost : 0) + sum.depth : INT32_MAX;
 }
 
 static bool take_cheap_pair(const state *s, choice *c)
 {
-    int best = INT32_MAX;
+    int32_t best = INT32_MAX;
     choice try = {.count = 2};
     for (try.at[0] = 0; try.at[0] < s->count; try.at[0]++)
         for (try.at[1] = try.at[0] + 1; try.at[1] < s->count; try.at[1]++) {
-            const int cost = price(s, &try);
-            if (cost < best) {
-                best = cost;
+            int32_t *known = &s->price[try.at[0]][try.at[1]];
+            if (*known == UNKNOWN)
+                *known = price(s, &try);
+            if (*known < best && fits(s, &try)) {
+                best = *known;
                 *c = try;
             }
         }
@@ -221,12 +225,12 @@ static bool take_cheap_pair(const state *s, choice *c)
 
 static bool take_cheap_third(const state *s, choice *c)
 {
-    int best = INT32_MAX;
+    int32_t best = INT32_MAX;
     choice try = {.at = {c->at[0], c->at[1]}, .count = 3};
     for (try.at[2] = 0; try.at[2] < s->count; try.at[2]++) {
         if (is_taken(c, try.at[2]))
             continue;
-        const int cost = price(s, &try);
+        const int32_t cost = fits(s, &try) ? price(s, &try) : INT32_MAX;
         if (cost < best) {
             best = cost;
             c->at[2] = try.at[2];
@@ -274,18 +278,24 @@ static void load(const bli_adder_graph *g, const bli_cmvm_row *row, state *s)
     s->all = (uint64_t)1 << row->limit;
     for (int32_t t = 0; t < row->count; t++) {
         const bli_adder_node *n = &g->nodes[row->terms[t].node];
-        s->at[t] = (partial){row->terms[t], n->lo, n->hi, n->depth};
+        s->at[t] = (partial){row->terms[t], n->lo, n->hi, n->depth, bli_adder_bits(n->lo, n->hi) + row->terms[t].shift};
     }
     if (row->constant != 0) {
         const int zeros = __builtin_ctzll((uint64_t)row->constant);
         const int64_t odd = row->constant / ((int64_t)1 << zeros);
-        s->at[s->count++] = (partial){{-1, (int16_t)zeros, false}, odd, odd, 0};
+        s->at[s->count++] = (partial){{-1, (int16_t)zeros, false}, odd, odd, 0, bli_adder_bits(odd, odd) + zeros};
     }
     s->used = 0;
     for (int32_t t = 0; t < s->count; t++)
         s->used += weight(&s->at[t]);
     if (s->used > s->all)
         s->all = UINT64_MAX; /* cannot be met, so it does not bind */
+}
+
+static void forget_prices(state *s, int32_t at)
+{
+    for (int32_t k = 0; k < s->count; k++)
+        s->price[k][at] = s->price[at][k] = UNKNOWN;
 }
 
 /* The sum takes the first one's place; the last ones move into the others'. */
@@ -304,56 +314,85 @@ static void join(state *s, const choice *c, const partial *sum)
     }
 }
 
-static int64_t play(const bli_adder_graph *g, const bli_cmvm_row *row, order o, state *s, int *depth)
+static void join_cheap(state *s, const choice *c, const partial *sum)
 {
-    for (load(g, row, s); s->count > 1;) {
+    join(s, c, sum);
+    for (int k = 0; k < c->count; k++)
+        if (c->at[k] < s->count)
+            forget_prices(s, c->at[k]);
+}
+
+/* The row's cost in this order, INT64_MAX when it is not below least or does not fit. */
+static int64_t play(const bli_adder_graph *g, const bli_cmvm_row *row, order o, int64_t least, state *s, int *depth)
+{
+    load(g, row, s);
+    s->num_made = 0;
+    for (int32_t k = 0; o == CHEAP && k < s->count; k++)
+        forget_prices(s, k);
+    while (s->count > 1) {
         const choice c = pick(s, o);
         partial sum;
         int cost;
         if (!imagine(s, &c, &sum, &cost))
             return INT64_MAX;
         s->cost += cost > 0 ? cost : 0;
-        join(s, &c, &sum);
+        if (s->cost >= least)
+            return INT64_MAX;
+        (o == CHEAP ? join_cheap : join)(s, &c, &sum);
+        s->made[s->num_made++] = c;
     }
     const partial *y = &s->at[0];
     *depth = s->count == 0 ? 0 : y->depth;
     return s->cost + (s->count == 1 && y->term.negative ? bli_adder_bits(-y->hi, -y->lo) : 0);
 }
 
-static bl_status build(bli_adder_graph *g, const bli_cmvm_row *row, order o, state *s, bli_adder_term *out)
+/* The choices made before are made again, with nodes. */
+static bl_status build(bli_adder_graph *g, const bli_cmvm_row *row, const choice *made, state *s, bli_adder_term *out)
 {
-    for (load(g, row, s); s->count > 1;) {
-        const choice c = pick(s, o);
+    load(g, row, s);
+    for (int32_t k = 0; s->count > 1; k++) {
         partial sum;
         bli_adder_node n;
         int cost;
-        if (!imagine(s, &c, &sum, &cost))
+        if (!imagine(s, &made[k], &sum, &cost))
             return bli_fail(g->ctx, BL_LIMIT, "adder graph: a sum passes 62 bits");
-        arrange(s, &c, &n, &sum.term);
+        arrange(s, &made[k], &sum.term, &n);
         BLI_TRY(bli_adder_graph_add(g, &n, &sum.term.node));
-        join(s, &c, &sum);
+        join(s, &made[k], &sum);
     }
     *out = s->count == 1 ? s->at[0].term : (bli_adder_term){.node = -1};
     return BL_OK;
 }
 
+/* The choices of the cheapest order into best; false where a sum does not fit. */
+static bool play_all(const bli_adder_graph *g, const bli_cmvm_row *row, state *s, choice *best)
+{
+    int deepest = row->limit, depth = 0;
+    int64_t least = INT64_MAX;
+    const int32_t terms = row->count + (row->constant != 0);
+    for (order o = SHALLOW; o < (terms > 2 ? ORDERS : LOW); o++) {
+        const int64_t cost = o == CHEAP && row->count > CHEAP_MOST ? INT64_MAX : play(g, row, o, least, s, &depth);
+        if (cost >= least || (o != SHALLOW && depth > deepest))
+            continue;
+        least = cost;
+        deepest = o == SHALLOW && depth > deepest ? depth : deepest;
+        memcpy(best, s->made, (size_t)s->num_made * sizeof *best);
+    }
+    return least < INT64_MAX;
+}
+
 bl_status bli_cmvm_sum(bli_adder_graph *g, const bli_cmvm_row *row, bool ternary, bli_adder_term *out)
 {
-    state s = {.at = bli_alloc_array(g->ctx, (size_t)row->count + 1, sizeof *s.at), .ternary = ternary};
-    if (s.at == NULL)
-        return BL_NO_MEMORY;
-    order best = SHALLOW;
-    int deepest = 0, depth = 0;
-    int64_t least = play(g, row, SHALLOW, &s, &deepest);
-    deepest = row->limit > deepest ? row->limit : deepest;
-    for (order o = LOW; row->count > 2 && o < ORDERS; o++) {
-        const int64_t cost = o == CHEAP && row->count > CHEAP_MOST ? INT64_MAX : play(g, row, o, &s, &depth);
-        if (cost < least && depth <= deepest) {
-            least = cost;
-            best = o;
-        }
-    }
-    bl_status status = build(g, row, best, &s, out);
+    const size_t room = (size_t)row->count + 1;
+    int32_t price[PRICES][PRICES];
+    choice *made = bli_alloc_array(g->ctx, 2 * room, sizeof *made);
+    state s = {.at = bli_alloc_array(g->ctx, room, sizeof *s.at), .ternary = ternary, .price = price, .made = made};
+    bl_status status = s.at == NULL || made == NULL ? BL_NO_MEMORY : BL_OK;
+    if (status == BL_OK && !play_all(g, row, &s, made + room))
+        status = bli_fail(g->ctx, BL_LIMIT, "adder graph: a sum passes 62 bits");
+    if (status == BL_OK)
+        status = build(g, row, made + room, &s, out);
     bli_free(g->ctx, s.at);
+    bli_free(g->ctx, made);
     return status;
 }

@@ -213,40 +213,41 @@ static void keep_better(bli_adder_graph **g, bli_adder_graph *by, const bli_cmvm
         bli_adder_graph_destroy(by);
 }
 
-static bl_status regroup(bli_adder_graph **g, const bli_cmvm_goal *goal)
+/* g regrouped and oriented, or a copy of it oriented where that is better. */
+static bl_status regroup(const bli_adder_graph *g, const bli_cmvm_goal *goal, bli_adder_graph **out)
 {
-    bli_adder_graph *regrouped;
-    BLI_TRY(bli_cmvm_regroup(*g, &regrouped));
-    keep_better(g, regrouped, goal);
-    return bli_cmvm_orient(g);
+    BLI_TRY(bli_cmvm_regroup(g, out));
+    if (!bli_cmvm_is_better(*out, g, goal)) {
+        bli_adder_graph_replace(out, NULL);
+        BLI_TRY(bli_adder_graph_copy(g, out));
+    }
+    bl_status s = bli_cmvm_orient(out);
+    if (s != BL_OK)
+        bli_adder_graph_replace(out, NULL);
+    return s;
 }
 
 /* Constants among the operands of sums. */
-static bl_status finish_as_operands(const bli_cmvm_columns *c, const bli_cmvm_goal *goal, bli_adder_graph **g)
+static bl_status finish_as_operands(const bli_cmvm_columns *c, const bli_adder_graph *linear, const bli_cmvm_goal *goal,
+                                    bli_adder_graph **out)
 {
-    BLI_TRY(bli_cmvm_append_constants(*g, c->constant));
-    return regroup(g, goal);
+    bli_adder_graph *whole;
+    BLI_TRY(bli_adder_graph_copy(linear, &whole));
+    bl_status s = bli_cmvm_append_constants(whole, c->constant);
+    if (s == BL_OK)
+        s = regroup(whole, goal, out);
+    bli_adder_graph_destroy(whole);
+    return s;
 }
 
 /* Constants in free places of chains. */
-static bl_status finish_folded(const bli_cmvm_columns *c, const bli_cmvm_goal *goal, bli_adder_graph **g)
+static bl_status finish_folded(const bli_cmvm_columns *c, const bli_adder_graph *linear, const bli_cmvm_goal *goal,
+                               bli_adder_graph **out)
 {
-    bli_adder_graph *folded;
-    BLI_TRY(regroup(g, goal));
-    BLI_TRY(bli_cmvm_fold_constants(*g, c->constant, goal->limit, &folded));
-    bli_adder_graph_replace(g, folded);
-    return BL_OK;
-}
-
-typedef bl_status (*finish_fn)(const bli_cmvm_columns *c, const bli_cmvm_goal *goal, bli_adder_graph **g);
-
-static bl_status finish_by(finish_fn fn, const bli_cmvm_columns *c, const bli_adder_graph *linear,
-                           const bli_cmvm_goal *goal, bli_adder_graph **out)
-{
-    BLI_TRY(bli_adder_graph_copy(linear, out));
-    bl_status s = fn(c, goal, out);
-    if (s != BL_OK)
-        bli_adder_graph_replace(out, NULL);
+    bli_adder_graph *bare;
+    BLI_TRY(regroup(linear, goal, &bare));
+    bl_status s = bli_cmvm_fold_constants(bare, c->constant, goal->limit, out);
+    bli_adder_graph_destroy(bare);
     return s;
 }
 
@@ -255,12 +256,13 @@ bl_status bli_cmvm_finish(const bli_cmvm_columns *c, const bli_adder_graph *line
 {
     bool any = false;
     bli_adder_graph *other;
+    *out = NULL;
     for (int32_t j = 0; j < c->outputs; j++)
         any = any || c->constant[j] != 0;
-    BLI_TRY(finish_by(finish_as_operands, c, linear, goal, out));
+    BLI_TRY(finish_as_operands(c, linear, goal, out));
     if (!any || linear->ternary)
         return BL_OK;
-    bl_status s = finish_by(finish_folded, c, linear, goal, &other);
+    bl_status s = finish_folded(c, linear, goal, &other);
     if (s == BL_OK)
         keep_better(out, other, goal);
     else

@@ -127,45 +127,66 @@ static bool is_node(const bl_node *n, const char *type, const char *domain)
     return strcmp(n->type, type) == 0 && strcmp(n->domain, domain) == 0;
 }
 
-/* A Relu whose only use is a Quantize that can do its work gets no step: the Quantize will read the Relu's input. */
-static bl_status fuse_relu(bli_plan *p, const bl_node *n, bool *fused)
+/* What runs as one with its only user: the user's type, and the operator of both. */
+static const struct {
+    const bli_op *op; /* of the first; NULL: Relu */
+    const char *user, *domain;
+    const bli_op *both;
+} fusions[] = {
+    {NULL, "Quantize", BLI_DOMAIN_OWN, &bli_op_relu_quantize},
+    {&bli_op_relu_quantize, "MaxPool", BLI_DOMAIN_LAST, &bli_op_relu_quantize_pool},
+};
+
+static const bli_op *fused_operator(const bl_node *n, const bli_op *op, const bl_node *user)
 {
-    if (p->opt.all_global || p->real != BL_F32 || !is_node(n, "Relu", BLI_DOMAIN_ONNX) ||
+    for (size_t i = 0; i < BLI_COUNT(fusions); i++)
+        if (is_node(user, fusions[i].user, fusions[i].domain) &&
+            (fusions[i].op ? op == fusions[i].op : is_node(n, "Relu", BLI_DOMAIN_ONNX)))
+            return fusions[i].both;
+    return NULL;
+}
+
+/* A node whose only user can do its work gets no step: the user will read the node's input. */
+static bl_status fuse(bli_plan *p, const bl_node *n, const bli_op *op, bool *fused)
+{
+    if (p->opt.all_global || p->real != BL_F32 || n->num_inputs < 1 || n->inputs[0] < 0 ||
         !p->values[n->inputs[0]].batched || bli_graph_num_uses(p->graph, n->outputs[0]) != 1 ||
         bli_graph_is_output(p->graph, n->outputs[0]))
         return BL_OK;
     const int user = bli_graph_first_user(p->graph, n->outputs[0]);
-    const bl_node *quantize = bl_graph_node(p->graph, user);
-    if (!is_node(quantize, "Quantize", BLI_DOMAIN_OWN))
-        return BL_OK;
-    for (int i = 1; i < quantize->num_inputs; i++)
-        if (quantize->inputs[i] >= 0)
+    const bl_node *next = bl_graph_node(p->graph, user);
+    const bli_op *both = fused_operator(n, op, next);
+    for (int i = 1; both && i < next->num_inputs; i++)
+        if (next->inputs[i] >= 0)
             return BL_OK;
+    if (!both)
+        return BL_OK;
     bl_node *run = bli_arena_alloc(p->arena, sizeof *run);
-    int *inputs = bli_arena_array(p->arena, (size_t)quantize->num_inputs, sizeof *inputs);
+    int *inputs = bli_arena_array(p->arena, (size_t)next->num_inputs, sizeof *inputs);
     if (!run || !inputs)
         return BL_NO_MEMORY;
-    memcpy(inputs, quantize->inputs, (size_t)quantize->num_inputs * sizeof *inputs);
+    memcpy(inputs, next->inputs, (size_t)next->num_inputs * sizeof *inputs);
     inputs[0] = n->inputs[0];
-    *run = *quantize;
+    *run = *next;
     run->inputs = inputs;
     const void *state = NULL;
-    BLI_TRY(bli_within(p->ctx, bli_op_relu_quantize.setup(p->ctx, p->graph, run, p->arena, &state), "node '%s'",
-                       run->name));
-    p->fused[user] = state ? run : NULL;
+    BLI_TRY(bli_within(p->ctx, both->setup(p->ctx, p->graph, run, p->arena, &state), "node '%s'", run->name));
+    if (state)
+        p->fused[user] = (bli_fusion){run, both};
     *fused = state != NULL;
     return BL_OK;
 }
 
 static bl_status add_node(bli_plan *p, int node)
 {
-    const bl_node *n = p->fused[node] ? p->fused[node] : bl_graph_node(p->graph, node);
-    const bli_op *op = p->fused[node] ? &bli_op_relu_quantize : bli_op_find(n->type, n->domain);
+    const bli_fusion *f = &p->fused[node];
+    const bl_node *n = f->run ? f->run : bl_graph_node(p->graph, node);
+    const bli_op *op = f->run ? f->op : bli_op_find(n->type, n->domain);
     if (!op)
         return bli_fail(p->ctx, BL_UNSUPPORTED, "node '%s': operator '%s' of domain '%s' cannot be run", n->name,
                         n->type, n->domain);
     bool batched = false, grad = false, fused = false;
-    BLI_TRY(fuse_relu(p, n, &fused));
+    BLI_TRY(fuse(p, n, op, &fused));
     for (int i = 0; !fused && i < n->num_inputs; i++) {
         if (n->inputs[i] < 0)
             continue;

@@ -5,8 +5,8 @@
  *              copy in the carrier type; "whole" nodes run once a step;
  *   - batched: rows x elements.  Its storage is *global* (all rows of the batch, one buffer) or *local* (the rows of
  * one slice, in a thread's own arena, so that a slice passes through the network without leaving the cache). Views
- * share the storage of their root.  The value between two nodes that run as one step (a Relu and its Quantize) has no
- * storage, unless all values are to be kept.  Storages that are never alive together share bytes: lifetimes are
+ * share the storage of their root.  Values between nodes that run as one step (a Relu, its Quantize, a MaxPool) have
+ * no storage, unless all values are to be kept.  Storages that are never alive together share bytes: lifetimes are
  * intervals of a time line that the owner of the plan lays out (forward steps, loss, backward steps).
  *
  * Building: bli_plan_create analyses; the owner may lengthen lifetimes, add storages and mark them global; then
@@ -48,6 +48,12 @@ typedef struct bli_pstep {
     const int *wide_steps; /* see bli_call; NULL where float64 holds every sum */
 } bli_pstep;
 
+/* How a node runs whose predecessors are fused into it and have no step; run NULL: as itself. */
+typedef struct bli_fusion {
+    const bl_node *run;
+    const bli_op *op;
+} bli_fusion;
+
 typedef struct bli_plan_options {
     bool training;
     int64_t rows; /* most rows of one batch */
@@ -65,7 +71,7 @@ typedef struct bli_plan {
     bli_arena *arena;
     int num_values, num_whole_steps, num_steps, num_storages, max_storages;
     bli_pvalue *values;
-    const bl_node **fused; /* per node: how a node runs whose predecessor is fused into it and has no step; else NULL */
+    bli_fusion *fused;      /* per node */
     bli_pstep *whole_steps; /* in order */
     bli_pstep *steps;       /* batched, in order */
     bli_storage *storages;

@@ -49,21 +49,30 @@ bli_relu_quantize bli_relu_quantize_init(const bli_quant_spec *s, bli_isa isa)
         (f->overflow != BL_SAT && f->overflow != BL_SAT_SYM))
         return r;
     r.ok = true;
+    r.short_calls = bli_code_loop_find(f, s->scale, &r.loop);
     r.hi = greatest_passing(f, s->scale);
     return r;
+}
+
+static void quantize(const bli_relu_quantize *r, const float *z, float *q, size_t n)
+{
+    if (r->short_calls)
+        bli_code_loop_run(&r->loop, r->isa, z, q, n);
+    else
+        bli_quantize_f32(&r->format, r->scale, 0, NULL, 0, z, q, n, r->isa);
 }
 
 void bli_relu_quantize_f32(const bli_relu_quantize *r, const float *z, float *q, size_t n)
 {
     if (!r->format.is_signed) {
-        bli_quantize_f32(&r->format, r->scale, 0, NULL, 0, z, q, n, r->isa);
+        quantize(r, z, q, n);
         return;
     }
     const bli_loops *loops = bli_loops_get(r->isa, BL_F32);
     for (size_t at = 0; at < n; at += PIECE) {
         size_t m = n - at < PIECE ? n - at : PIECE;
         loops->relu(z + at, q + at, m);
-        bli_quantize_f32(&r->format, r->scale, 0, NULL, 0, q + at, q + at, m, r->isa);
+        quantize(r, q + at, q + at, m);
     }
 }
 
