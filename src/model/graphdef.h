@@ -28,6 +28,11 @@ BL_MUST_CHECK char *bli_tf_text(bli_tf_store *s, const char *fmt, ...) BL_PRINTF
 /* With a NUL behind it; text NULL: zeros, to be filled in. */
 BL_MUST_CHECK char *bli_tf_text_copy(bli_tf_store *s, const char *text, size_t size);
 
+/* Lets go of every large block (tensors' contents, long lists) that these graphs do not need: what else was made in the
+ * store, views of tensors too, must not be used afterwards.  Small things stay until the end. */
+typedef struct bli_tf_graph bli_tf_graph;
+void bli_tf_store_sweep(bli_tf_store *s, const bli_tf_graph *const *graphs, size_t count);
+
 /* ---- element types --------------------------------------------------------------------------------------------- */
 
 /* Short words for the types that code names; all of them are in graphdef.proto. */
@@ -170,7 +175,7 @@ BL_MUST_CHECK char *bli_tf_ref_node(bli_tf_store *s, const char *input); /* the 
 
 /* ---- graphs ---------------------------------------------------------------------------------------------------- */
 
-typedef struct bli_tf_graph {
+struct bli_tf_graph {
     bli_tf_store *store;
     bli_tf_node **nodes; /* in the file's order */
     size_t num_nodes, room;
@@ -179,7 +184,7 @@ typedef struct bli_tf_graph {
     const BliTf__GraphDebugInfo *debug_info;
     int32_t version;               /* of old files */
     const BliTf__GraphDef *source; /* for unknown fields; NULL: none */
-} bli_tf_graph;
+};
 
 BL_MUST_CHECK bli_tf_graph *bli_tf_graph_make(bli_tf_store *s);
 BL_MUST_CHECK bli_tf_graph *bli_tf_graph_like(const bli_tf_graph *g); /* all but the nodes */

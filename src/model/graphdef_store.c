@@ -3,16 +3,23 @@
  * Small things lie in an arena.  A large one is a block of its own, so that it can be let go before the others.
  */
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
-#include "model/graphdef.h"
+#include "model/graphdef_sweep.h"
 
 enum { LARGE = 1 << 16 };
+
+typedef struct block {
+    char *at;
+    size_t size;
+    bool reached;
+} block;
 
 struct bli_tf_store {
     bl_context *ctx;
     bli_arena *arena;
-    void **blocks;
+    block *blocks;
     size_t num_blocks, room;
 };
 
@@ -36,7 +43,7 @@ void bli_tf_store_destroy(bli_tf_store *s)
     if (!s)
         return;
     for (size_t i = 0; i < s->num_blocks; i++)
-        bli_free(s->ctx, s->blocks[i]);
+        bli_free(s->ctx, s->blocks[i].at);
     bli_free(s->ctx, s->blocks);
     bli_arena_destroy(s->arena);
     bli_free(s->ctx, s);
@@ -52,7 +59,7 @@ static bool make_room(bli_tf_store *s)
     if (s->num_blocks < s->room)
         return true;
     size_t room = s->room ? 2 * s->room : 64;
-    void **blocks = bli_alloc_array(s->ctx, room, sizeof *blocks);
+    block *blocks = bli_alloc_array(s->ctx, room, sizeof *blocks);
     if (!blocks)
         return false;
     if (s->num_blocks)
@@ -71,7 +78,7 @@ void *bli_tf_alloc(bli_tf_store *s, size_t size)
         return NULL;
     void *p = bli_alloc(s->ctx, size);
     if (p)
-        s->blocks[s->num_blocks++] = p;
+        s->blocks[s->num_blocks++] = (block){p, size, false};
     return p;
 }
 
@@ -102,6 +109,48 @@ char *bli_tf_text(bli_tf_store *s, const char *fmt, ...)
     vsnprintf(text, (size_t)length + 1, fmt, args);
     va_end(args);
     return text;
+}
+
+/* ---- letting go ------------------------------------------------------------------------------------------------ */
+
+static int by_place(const void *a, const void *b)
+{
+    const block *x = a, *y = b;
+    return x->at < y->at ? -1 : x->at > y->at;
+}
+
+void bli_tf_sweep_begin(bli_tf_store *s)
+{
+    if (s->num_blocks)
+        qsort(s->blocks, s->num_blocks, sizeof *s->blocks, by_place);
+    for (size_t i = 0; i < s->num_blocks; i++)
+        s->blocks[i].reached = false;
+}
+
+void bli_tf_sweep_reach(bli_tf_store *s, const void *ptr)
+{
+    size_t low = 0, high = s->num_blocks; /* the last block that begins at ptr or before is low - 1 */
+    while (low < high) {
+        size_t middle = low + (high - low) / 2;
+        if (s->blocks[middle].at <= (const char *)ptr)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    if (low > 0 && (const char *)ptr < s->blocks[low - 1].at + s->blocks[low - 1].size)
+        s->blocks[low - 1].reached = true;
+}
+
+void bli_tf_sweep_end(bli_tf_store *s)
+{
+    size_t kept = 0;
+    for (size_t i = 0; i < s->num_blocks; i++) {
+        if (s->blocks[i].reached)
+            s->blocks[kept++] = s->blocks[i];
+        else
+            bli_free(s->ctx, s->blocks[i].at);
+    }
+    s->num_blocks = kept;
 }
 
 /* ---- element types --------------------------------------------------------------------------------------------- */

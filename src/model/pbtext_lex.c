@@ -90,16 +90,12 @@ static bli_token_kind take_number(bli_lexer *l)
 
 static bli_token_kind take_string(bli_lexer *l)
 {
-    int quote = peek(l, 0);
-    for (l->at++; peek(l, 0) >= 0 && peek(l, 0) != '\n'; l->at++) {
-        if (peek(l, 0) == quote) {
-            l->at++;
-            return BLI_TOKEN_STRING;
-        }
-        if (peek(l, 0) == '\\' && peek(l, 1) >= 0)
-            l->at++;
-    }
-    return BLI_TOKEN_BAD;
+    const char *end = l->text + l->size, *c = l->text + l->at, quote = *c++;
+    while (c < end && *c != quote && *c != '\n')
+        c += *c == '\\' && c + 1 < end ? 2 : 1;
+    bool closed = c < end && *c == quote;
+    l->at = (size_t)(c - l->text) + closed;
+    return closed ? BLI_TOKEN_STRING : BLI_TOKEN_BAD;
 }
 
 void bli_lexer_next(bli_lexer *l)
@@ -218,17 +214,17 @@ static bool take_escape(escapes *e)
     static const char named[] = "a\ab\bf\fn\nr\rt\tv\v\\\\''\"\"??";
     unsigned code;
     char c = *e->at;
+    if (c >= '0' && c <= '7') {
+        (void)take_code(e, 8, 3, &code);
+        give(e, code & 0xff);
+        return code < 256;
+    }
     for (size_t i = 0; i + 1 < sizeof named; i += 2)
         if (named[i] == c) {
             e->at++;
             give(e, (unsigned char)named[i + 1]);
             return true;
         }
-    if (c >= '0' && c <= '7') {
-        bool there = take_code(e, 8, 3, &code);
-        give(e, code & 0xff);
-        return there && code < 256;
-    }
     e->at++;
     if (c == 'u' || c == 'U')
         return take_character(e, c == 'u' ? 4 : 8);

@@ -26,20 +26,21 @@ static void put_indent(bli_wire_sink *sink, int level)
 
 /* ---- scalars --------------------------------------------------------------------------------------------------- */
 
-/* The character's escape into e, or itself; how many bytes. */
+/* The character's escape into e, or itself; how many bytes.  Weights are bytes of any kind: most are octal. */
 static size_t escape(uint8_t c, char e[4])
 {
     static const char named[] = "\nn\rr\tt\"\"\'\'\\\\";
-    for (size_t i = 0; i + 1 < sizeof named; i += 2)
+    bool plain = c >= 0x20 && c < 0x7f;
+    e[0] = (char)c;
+    if (plain && c != '"' && c != '\'' && c != '\\')
+        return 1;
+    e[0] = '\\';
+    for (size_t i = 0; c < 0x7f && i + 1 < sizeof named; i += 2)
         if ((uint8_t)named[i] == c) {
-            e[0] = '\\', e[1] = named[i + 1];
+            e[1] = named[i + 1];
             return 2;
         }
-    if (c >= 0x20 && c < 0x7f) {
-        e[0] = (char)c;
-        return 1;
-    }
-    e[0] = '\\', e[1] = (char)('0' + (c >> 6)), e[2] = (char)('0' + (c >> 3 & 7)), e[3] = (char)('0' + (c & 7));
+    e[1] = (char)('0' + (c >> 6)), e[2] = (char)('0' + (c >> 3 & 7)), e[3] = (char)('0' + (c & 7));
     return 4;
 }
 

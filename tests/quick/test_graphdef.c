@@ -458,6 +458,43 @@ static void every_allocation_may_fail(void **state)
     assert_true(fail_each_allocation(build_write_read, NULL) > 5);
 }
 
+/* ---- memory ---------------------------------------------------------------------------------------------------- */
+
+static void a_sweep_keeps_what_a_graph_needs_and_no_more(void **state)
+{
+    (void)state;
+    counting_allocator counter = {0};
+    bl_allocator allocator = counting_allocator_of(&counter);
+    const int64_t large = 1 << 18;
+    bl_context *ctx;
+    bli_tf_store *s;
+    void *content;
+    char *data;
+    size_t size;
+    assert_int_equal(bl_context_create(&allocator, &ctx), BL_OK);
+    assert_ok(ctx, bli_tf_store_create(ctx, &s));
+    bli_tf_graph *g = bli_tf_graph_make(s), *read;
+    bli_tf_node *n = bli_tf_node_make(s, "a", "Const");
+    assert_ok(ctx, bli_tf_graph_add(g, n));
+    assert_ok(ctx, bli_tf_node_set(s, n, "value", bli_tf_value_tensor(s, BLI_DT_UINT8, 1, &large, NULL, &content)));
+    memset(content, 7, (size_t)large);
+    assert_ok(ctx, bli_tf_graph_encode(g, &data, &size));
+    assert_ok(ctx, bli_tf_graph_decode(s, data, size, &read));
+    size_t both = counter.live_bytes;
+    bli_tf_store_sweep(s, (const bli_tf_graph *const *)&read, 1);
+    assert_true(counter.live_bytes <= both - (size_t)large);
+    assert_true(counter.live_bytes > (size_t)large);
+    bli_free(ctx, data);
+    assert_ok(ctx, bli_tf_graph_encode(read, &data, &size));
+    assert_int_equal(data[size - 1], 7);
+    bli_free(ctx, data);
+    bli_tf_store_sweep(s, NULL, 0);
+    assert_true(counter.live_bytes < (size_t)large);
+    bli_tf_store_destroy(s);
+    bl_context_destroy(ctx);
+    assert_int_equal(counter.live_blocks, 0);
+}
+
 /* ---- names ----------------------------------------------------------------------------------------------------- */
 
 static void inputs_come_apart(void **state)
@@ -505,6 +542,7 @@ int main(void)
         cmocka_unit_test(bad_files_are_refused_by_name),
         cmocka_unit_test(links_to_no_node_are_found),
         cmocka_unit_test(every_allocation_may_fail),
+        cmocka_unit_test(a_sweep_keeps_what_a_graph_needs_and_no_more),
         cmocka_unit_test(inputs_come_apart),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
