@@ -24,6 +24,9 @@ typedef struct cli_options {
     bool place;
     int seeds, limit;
     const char *name, *reuse, *io, *clock, *part, *samples;
+    const char *in_graph, *inputs, *input_shapes, *outputs;
+    bool print_structure;
+    int ulps;
     const char *sets[CLI_MAX_SETS];
     int num_sets;
 } cli_options;
@@ -57,7 +60,8 @@ struct cli_command {
     bl_status (*run)(cli *c);
 };
 
-extern const cli_command cli_train, cli_eval, cli_run, cli_inspect, cli_emit, cli_synth, cli_verify, cli_list, cli_help;
+extern const cli_command cli_train, cli_eval, cli_run, cli_inspect, cli_emit, cli_synth, cli_verify, cli_list, cli_help,
+    cli_summarize_graph, cli_compare_graphs, cli_to_qonnx;
 extern const cli_option cli_common[];
 int cli_command_count(void);
 const cli_command *cli_command_at(int i);

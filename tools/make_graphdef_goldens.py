@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""make_graphdef_goldens: small TensorFlow graphs as TensorFlow itself writes them, deterministic binary and text, into
+"""make_graphdef_goldens: small TensorFlow graphs as TensorFlow itself writes and computes them, binary and text, into
 tests/golden/graphdef, fuzz/corpus/graphdef and fuzz/corpus/graphdef_text.  Needs a Python with TensorFlow (2.21 made the
 files that are there), which tests do not:  PYTHON tools/make_graphdef_goldens.py"""
 import os
@@ -136,6 +136,51 @@ def saved_model():
     return m
 
 
+def layers():
+    """Layers of every kind that becomes a layer of ours, each from the same input: the graph, and what TensorFlow computes."""
+    r = np.random.RandomState(5)
+
+    def weights(*shape):
+        return tf.constant(r.randint(-8, 9, shape).astype(np.float32) / 8)
+
+    graph, ops, raw = tf.Graph(), {}, tf.raw_ops
+    with graph.as_default():
+        x = tf.compat.v1.placeholder(tf.float32, [None, 9, 7, 4], name="x")
+        w, deep, vectors = weights(3, 2, 4, 5), weights(3, 3, 4, 2), [weights(4) for _ in range(3)]
+        ops["same"] = raw.Conv2D(input=x, filter=w, strides=[1, 2, 2, 1], padding="SAME")
+        ops["dilated"] = raw.Conv2D(input=x, filter=w, strides=[1, 1, 1, 1], padding="VALID", dilations=[1, 2, 3, 1])
+        ops["explicit"] = raw.Conv2D(input=x, filter=w, strides=[1, 1, 2, 1], padding="EXPLICIT",
+                                     explicit_paddings=[0, 0, 2, 1, 0, 3, 0, 0])
+        ops["depthwise"] = raw.DepthwiseConv2dNative(input=x, filter=deep, strides=[1, 2, 2, 1], padding="SAME")
+        ops["average"] = raw.AvgPool(value=x, ksize=[1, 3, 3, 1], strides=[1, 2, 2, 1], padding="SAME")
+        ops["greatest"] = raw.MaxPool(input=x, ksize=[1, 2, 3, 1], strides=[1, 2, 1, 1], padding="VALID")
+        ops["padded"] = raw.Pad(input=x, paddings=[[0, 0], [1, 2], [0, 3], [0, 0]])
+        ops["padded_ones"] = raw.PadV2(input=x, paddings=[[0, 0], [1, 0], [2, 0], [0, 0]], constant_values=1.0)
+        ops["mean"] = raw.Mean(input=x, axis=[1, 2])
+        ops["mean_kept"] = raw.Mean(input=x, axis=[-1], keep_dims=True)
+        ops["sum"], ops["max"] = raw.Sum(input=x, axis=[2]), raw.Max(input=x, axis=[1])
+        ops["joined"] = raw.ConcatV2(values=[x, raw.Relu(features=x), raw.Relu6(features=x * 9.0)], axis=-1)
+        ops["joined_old"] = raw.Concat(concat_dim=2, values=[x, x])
+        ops["norm"] = raw.FusedBatchNormV3(x=x, scale=vectors[0], offset=vectors[1], mean=vectors[2],
+                                           variance=tf.abs(vectors[0]) + 0.5, epsilon=0.01, is_training=False)[0]
+        ops["by_hand"] = x * raw.Rsqrt(x=raw.Square(x=vectors[0]) + 0.25) + raw.Neg(x=vectors[1])
+        ops["biased"] = raw.BiasAdd(value=x, bias=vectors[1])
+        ops["leaky"] = raw.LeakyRelu(features=x, alpha=0.125)
+        ops["curves"] = raw.Tanh(x=x) + raw.Sigmoid(x=x) - raw.Softplus(features=x) * raw.Elu(features=x)
+        ops["between"] = raw.Maximum(x=raw.Minimum(x=x, y=0.5), y=raw.Floor(x=x) / 4.0)
+        ops["turned"] = raw.Transpose(x=x, perm=[0, 3, 1, 2])
+        flat = raw.Reshape(tensor=x, shape=[-1, 252])
+        ops["dense"] = raw.MatMul(a=flat, b=weights(3, 252), transpose_b=True)
+        ops["chances"] = raw.Softmax(logits=raw.Reshape(tensor=x, shape=[-1, 63, 4]))
+        ops["narrow"] = raw.Squeeze(input=raw.Sum(input=x, axis=[1], keep_dims=True), axis=[1])
+        ops["wide"] = raw.ExpandDims(input=x, axis=2)
+        ops = {f"y_{k}": tf.identity(v, name=f"y_{k}") for k, v in ops.items()}
+    rows = r.randint(-16, 17, (3, 9, 7, 4)).astype(np.float32) / 8
+    with tf.compat.v1.Session(graph=graph) as session:
+        values = session.run(ops, {x: rows})
+    return graph.as_graph_def(), {"x": rows, **values}
+
+
 def main():
     golden, seeds, text_seeds = (ROOT / p for p in
                                  ("tests/golden/graphdef", "fuzz/corpus/graphdef", "fuzz/corpus/graphdef_text"))
@@ -149,6 +194,9 @@ def main():
         if make is not saved_model:
             for folder in (golden, text_seeds):
                 (folder / f"{make.__name__}.pbtxt").write_text(text_format.MessageToString(message))
+    graph, results = layers()
+    (golden / "layers.pb").write_bytes(graph.SerializeToString(deterministic=True))
+    np.savez_compressed(golden / "layers.npz", **results)
 
 
 main()

@@ -2,7 +2,7 @@
 #ifndef BITLATHE_GRAPHDEF_H
 #define BITLATHE_GRAPHDEF_H
 
-#include "bitlathe/base.h"
+#include "bitlathe/graph.h"
 
 #ifdef __cplusplus
 extern "C" {
@@ -70,6 +70,15 @@ typedef struct bl_graphdef_summary bl_graphdef_summary;
 BL_MUST_CHECK bl_status bl_graphdef_summarize(const bl_graphdef *g, bl_graphdef_summary **out);
 const bl_graphdef_summary_info *bl_graphdef_summary_get(const bl_graphdef_summary *s);
 void bl_graphdef_summary_destroy(bl_graphdef_summary *s); /* NULL is fine */
+
+/* Which part of a graph: names of nodes with commas between, shapes of the inputs with ':' between ("1,28,28,1:1,10").
+ * NULL or "": all placeholders, the shapes that they have, what no node reads. */
+typedef struct bl_graphdef_cut {
+    const char *inputs, *shapes, *outputs;
+} bl_graphdef_cut;
+/* The part as a graph of ours, values under the nodes' names, constant parts evaluated.  Dimension 0 of every input is
+ * the batch.  An operator that has no counterpart is BL_UNSUPPORTED and named. */
+BL_MUST_CHECK bl_status bl_graphdef_to_graph(const bl_graphdef *g, const bl_graphdef_cut *cut, bl_graph **out);
 
 #if defined(__GNUC__)
 #pragma GCC visibility pop
