@@ -19,7 +19,7 @@ typedef struct bl_executor bl_executor;
 
 typedef struct bl_executor_options {
     int threads;     /* 0: the context's */
-    const char *isa; /* "generic", "avx2", "avx512", "amx"; NULL: the widest here.  One not here is BL_UNSUPPORTED */
+    const char *isa; /* "generic", "avx2", "avx512", "amx", "neon", "dotprod"; NULL: the widest here */
     bool trace;      /* keep every wire, for bl_executor_trace: slower */
 } bl_executor_options;
 

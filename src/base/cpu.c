@@ -9,6 +9,8 @@
 #if defined(__x86_64__)
 #include <cpuid.h>
 #include <sys/syscall.h>
+#elif defined(__aarch64__)
+#include <sys/auxv.h>
 #endif
 
 static const char *const isa_names[BLI_ISA_COUNT] = {
@@ -70,6 +72,36 @@ bool bli_cpu_has_tiles(void)
 }
 #else
 bool bli_cpu_has_tiles(void)
+{
+    return false;
+}
+#endif
+
+#if defined(__aarch64__)
+enum { HAS_DOTPROD = 1 << 20 }; /* HWCAP_ASIMDDP */
+
+static bool wished(const char *name)
+{
+    const char *wish = getenv("BITLATHE_ISA");
+    return wish == NULL || strcmp(wish, name) == 0;
+}
+
+bool bli_cpu_has_neon(void)
+{
+    return wished("neon") || wished("dotprod");
+}
+
+bool bli_cpu_has_dotprod(void)
+{
+    return wished("dotprod") && (getauxval(AT_HWCAP) & HAS_DOTPROD) != 0;
+}
+#else
+bool bli_cpu_has_neon(void)
+{
+    return false;
+}
+
+bool bli_cpu_has_dotprod(void)
 {
     return false;
 }

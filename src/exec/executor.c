@@ -58,7 +58,8 @@ static bl_status choose_kernels(bl_context *ctx, const char *name, const bli_exe
     else
         *out = bli_exec_kernels_named(name, &known);
     if (!known)
-        return bli_fail(ctx, BL_NOT_FOUND, "instruction set '%s': expected generic, avx2, avx512 or amx", name);
+        return bli_fail(ctx, BL_NOT_FOUND, "instruction set '%s': expected generic, avx2, avx512, amx, neon or dotprod",
+                        name);
     if (*out == NULL)
         return bli_fail(ctx, BL_UNSUPPORTED, "instruction set '%s': this machine has not got it", name);
     return BL_OK;

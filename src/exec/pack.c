@@ -200,7 +200,7 @@ static int64_t start_of(const bli_packing *k, const bli_place *in, int64_t m)
     int64_t ones;
     const uint64_t sum = constants_of(k, m, &ones), bias = k->op->bias != NULL ? (uint64_t)k->op->bias[m] : 0;
     if (k->store == BLI_STORE_8)
-        return (int64_t)(bias + (uint64_t)in->bias * sum);
+        return (int64_t)(bias + (uint64_t)(in->bias + k->plan->kernels->code_shift) * sum);
     if (k->store != BLI_STORE_BITS)
         return (int64_t)bias;
     const uint64_t between = (uint64_t)in->one - (uint64_t)in->zero;

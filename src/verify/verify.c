@@ -14,6 +14,8 @@ static const struct {
              {"executor avx2", bli_verify_executor},
              {"executor avx512", bli_verify_executor},
              {"executor amx", bli_verify_executor},
+             {"executor neon", bli_verify_executor},
+             {"executor dotprod", bli_verify_executor},
              {"c", bli_verify_c},
              {"hls", bli_verify_hls},
              {"verilog", bli_verify_verilog}};

@@ -15,6 +15,14 @@
 
 static bl_context *ctx;
 
+/* Under an emulator, a part of the programs: TEST_PART=10, every tenth. */
+static uint64_t part(void)
+{
+    const char *v = getenv("TEST_PART");
+    const int n = v != NULL ? atoi(v) : 1;
+    return n > 0 ? (uint64_t)n : 1;
+}
+
 static int set_up(void **state)
 {
     (void)state;
@@ -207,7 +215,7 @@ static void random_programs_give_the_interpreters_bits(void **state)
 {
     (void)state;
     static const int64_t sizes[] = {0, 1, 3, 7};
-    for (uint64_t seed = 0; seed < 400; seed++) {
+    for (uint64_t seed = 0; seed < 400; seed += part()) {
         bli_program *p = random_program(ctx, seed);
         check_program(p, seed, sizes, 4);
         bli_program_destroy(p);
@@ -449,7 +457,7 @@ static void wide_layers_give_the_interpreters_bits(void **state)
     (void)state;
     static const int64_t sizes[] = {1, 2, 13, 30};
     static const int64_t many[] = {101, 200};
-    for (uint64_t seed = 0; seed < 60; seed++) {
+    for (uint64_t seed = 0; seed < 60; seed += part()) {
         bli_program *p = wide_program(seed);
         const bool small = p->wires[0].count < 40;
         check_program(p, seed, small ? many : sizes, small ? 2 : 4);

@@ -6,6 +6,18 @@
 extern const bli_exec_kernels bli_exec_kernels_generic;
 #if defined(__x86_64__)
 extern const bli_exec_kernels bli_exec_kernels_avx2, bli_exec_kernels_avx512, bli_exec_kernels_amx;
+#elif defined(__aarch64__)
+extern const bli_exec_kernels bli_exec_kernels_neon, bli_exec_kernels_dotprod;
+#endif
+#if defined(__x86_64__)
+#define X86(table) &(table)
+#else
+#define X86(table) NULL
+#endif
+#if defined(__aarch64__)
+#define ARM(table) &(table)
+#else
+#define ARM(table) NULL
 #endif
 
 static bool always(void)
@@ -20,15 +32,11 @@ static const struct {
     bool (*there)(void);
 } sets[] = {
     {"generic", &bli_exec_kernels_generic, BLI_ISA_GENERIC, always},
-#if defined(__x86_64__)
-    {"avx2", &bli_exec_kernels_avx2, BLI_ISA_AVX2, always},
-    {"avx512", &bli_exec_kernels_avx512, BLI_ISA_AVX512, bli_cpu_counts_bytes},
-    {"amx", &bli_exec_kernels_amx, BLI_ISA_AVX512, bli_cpu_has_tiles},
-#else
-    {"avx2", NULL, BLI_ISA_AVX2, always},
-    {"avx512", NULL, BLI_ISA_AVX512, always},
-    {"amx", NULL, BLI_ISA_AVX512, always},
-#endif
+    {"avx2", X86(bli_exec_kernels_avx2), BLI_ISA_AVX2, always},
+    {"avx512", X86(bli_exec_kernels_avx512), BLI_ISA_AVX512, bli_cpu_counts_bytes},
+    {"amx", X86(bli_exec_kernels_amx), BLI_ISA_AVX512, bli_cpu_has_tiles},
+    {"neon", ARM(bli_exec_kernels_neon), BLI_ISA_GENERIC, bli_cpu_has_neon},
+    {"dotprod", ARM(bli_exec_kernels_dotprod), BLI_ISA_GENERIC, bli_cpu_has_dotprod},
 };
 
 static bool is_here(size_t k)

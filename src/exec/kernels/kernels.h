@@ -117,6 +117,7 @@ typedef struct bli_exec_kernels {
     const char *name;
     bli_isa isa; /* what the rest of the library uses beside it */
     int lanes;
+    int code_shift;     /* of bytes: products are of codes as stored, less this */
     int64_t pair_limit; /* 8-bit products need |x0 w0 + x1 w1| within this; 0: no limit */
     bool finishes;
     bli_product_fn product8, product16, product32, product64, bits1, bits2;

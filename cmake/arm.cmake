@@ -1,0 +1,10 @@
+# arm.cmake: files under neon/ (which every 64-bit ARM has) and dotprod/, in and out of BITLATHE_SOURCES.
+set(BITLATHE_ARM ${BITLATHE_SOURCES})
+list(FILTER BITLATHE_ARM INCLUDE REGEX "/(neon|dotprod)/[^/]*$")
+set(BITLATHE_DOTPROD ${BITLATHE_ARM})
+list(FILTER BITLATHE_DOTPROD INCLUDE REGEX "/dotprod/[^/]*$")
+if(CMAKE_SYSTEM_PROCESSOR MATCHES "aarch64|arm64")
+  set_source_files_properties(${BITLATHE_DOTPROD} PROPERTIES COMPILE_OPTIONS "-march=armv8.2-a+dotprod")
+elseif(BITLATHE_ARM)
+  list(REMOVE_ITEM BITLATHE_SOURCES ${BITLATHE_ARM})
+endif()
