@@ -74,26 +74,30 @@ double bli_stream_normal(const bli_stream *s, uint64_t index)
     return radius * cos(two_pi * (double)u[1] * 0x1p-32);
 }
 
-/* A number below n, each equally likely: draws that fall into the incomplete last run of n are thrown away. */
-static uint32_t below(const bli_stream *s, uint64_t *next, uint32_t n)
-{
-    uint32_t excess = (uint32_t)(0x100000000u % n); /* 2^32 mod n */
-    for (;;) {
-        uint32_t bits = bli_stream_u32(s, (*next)++);
-        if (bits <= UINT32_MAX - excess)
-            return bits % n;
-    }
-}
+enum { DRAWS = 64 };
 
+/* Fisher and Yates.  The number below i that a draw stands for is equally likely as any other: draws that fall into the
+ * incomplete last run of i are thrown away.  Draws are made many at a time, so that the places where they (almost
+ * always) lead are on their way from memory when they are needed. */
 void bli_stream_permutation(const bli_stream *s, uint32_t *order, uint32_t n)
 {
+    uint32_t draw[DRAWS];
     uint64_t next = 0;
     for (uint32_t i = 0; i < n; i++)
         order[i] = i;
-    for (uint32_t i = n; i > 1; i--) {
-        uint32_t j = below(s, &next, i);
-        uint32_t kept = order[i - 1];
-        order[i - 1] = order[j];
-        order[j] = kept;
+    for (uint32_t i = n; i > 1;) {
+        const uint32_t count = i - 1 < DRAWS ? i - 1 : DRAWS;
+        bli_stream_fill(s, next, draw, count);
+        next += count;
+        for (uint32_t k = 0; k < count; k++)
+            __builtin_prefetch(&order[draw[k] % (i - k)], 1);
+        for (uint32_t k = 0; k < count; k++) {
+            const uint32_t excess = (0 - i) % i; /* 2^32 mod i */
+            if (draw[k] > UINT32_MAX - excess)
+                continue;
+            const uint32_t j = draw[k] % i, kept = order[--i];
+            order[i] = order[j];
+            order[j] = kept;
+        }
     }
 }

@@ -134,22 +134,49 @@ static double population(const bli_call *c)
     return n;
 }
 
+/* Of all channels, in scratch. */
 typedef struct stats {
-    double mean, variance, inverse; /* 1 / sqrt(variance + epsilon) */
+    double *mean, *variance, *inverse; /* inverse: 1 / sqrt(variance + epsilon) */
 } stats;
 
-static stats channel_stats(const bli_call *c, size_t j)
+/* A vector of the call as doubles, or the fallback where it is absent. */
+static void load(const bli_call *c, int k, double fallback, double *to)
 {
-    stats s;
-    if (c->training) {
-        const double n = population(c), mean = n > 0 ? c->reduced[j] / n : 0;
-        s.mean = mean;
-        s.variance = n > 0 ? fmax(c->reduced[channels(c) + j] / n - mean * mean, 0) : 0;
-    } else {
-        s.mean = bli_call_real(c, MEAN, j, 0);
-        s.variance = bli_call_real(c, VARIANCE, j, 1);
+    const size_t n = channels(c);
+    const float *narrow = c->in[k].data;
+    for (size_t j = 0; !narrow && j < n; j++)
+        to[j] = fallback;
+    for (size_t j = 0; narrow && c->in[k].type == BL_F32 && j < n; j++)
+        to[j] = (double)narrow[j];
+    if (narrow && c->in[k].type == BL_F64)
+        memcpy(to, c->in[k].data, n * sizeof *to);
+}
+
+static void batch_stats(const bli_call *c, const stats *s)
+{
+    const size_t n = channels(c);
+    const double m = population(c), *sum = c->reduced, *squares = sum + n;
+    for (size_t j = 0; j < n; j++) {
+        const double mean = m > 0 ? sum[j] / m : 0, variance = m > 0 ? squares[j] / m - mean * mean : 0;
+        s->mean[j] = mean;
+        s->variance[j] = variance > 0 ? variance : 0;
     }
-    s.inverse = 1 / sqrt(s.variance + epsilon_of(c->node));
+}
+
+/* Into three vectors from `memory` on. */
+static stats stats_of(const bli_call *c, double *memory)
+{
+    const size_t n = channels(c);
+    const stats s = {memory, memory + n, memory + 2 * n};
+    const double epsilon = epsilon_of(c->node);
+    if (c->training) {
+        batch_stats(c, &s);
+    } else {
+        load(c, MEAN, 0, s.mean);
+        load(c, VARIANCE, 1, s.variance);
+    }
+    for (size_t j = 0; j < n; j++)
+        s.inverse[j] = 1 / sqrt(s.variance[j] + epsilon);
     return s;
 }
 
@@ -170,37 +197,41 @@ bl_status bli_batchnorm_affine(bl_context *ctx, const bl_node *n, const bl_tenso
 }
 
 /* ---- kernels ------------------------------------------------------------------------------------------------ */
-/* Scratch is three vectors of the carrier, each repeated to a period. */
+/* Scratch is three vectors of the carrier, each repeated to a period, and behind them doubles: what those vectors hold,
+ * two parameters, the statistics. */
 static size_t period(size_t n)
 {
     return n == 0 || n >= PERIOD ? n : PERIOD / n * n;
 }
 
+enum { DOUBLES = 3 + 2 + 3 };
+
 static size_t scratch(const bli_call *c)
 {
-    return 3 * period(channels(c)) * sizeof(double);
+    return (3 * period(channels(c)) + DOUBLES * channels(c)) * sizeof(double);
 }
 
 typedef struct vectors {
     size_t size; /* bytes of an element */
     char *v[3];
+    double *exact[3], *param[2], *stats;
 } vectors;
 
 static vectors vectors_of(const bli_call *c)
 {
-    const size_t size = bl_dtype_size(c->in[X].type), step = period(channels(c)) * size;
+    const size_t size = bl_dtype_size(c->in[X].type), step = period(channels(c)) * size, n = channels(c);
     char *base = c->scratch;
-    return (vectors){size, {base, base + step, base + 2 * step}};
+    double *d = (double *)c->scratch + 3 * period(n);
+    return (vectors){
+        size, {base, base + step, base + 2 * step}, {d, d + n, d + 2 * n}, {d + 3 * n, d + 4 * n}, d + 5 * n};
 }
 
-static void put(const bli_call *c, vectors *v, int k, size_t j, double x)
-{
-    bli_store(c->in[X].type, &x, 1, 1, v->v[k] + j * v->size);
-}
-
-static void repeat(const bli_call *c, vectors *v, int count)
+/* Brings the first `count` vectors into the carrier and repeats them. */
+static void finish(const bli_call *c, const vectors *v, int count)
 {
     const size_t n = channels(c) * v->size, all = period(channels(c)) * v->size;
+    for (int k = 0; k < count; k++)
+        bli_store(c->in[X].type, v->exact[k], channels(c), 1, v->v[k]);
     for (int k = 0; k < count; k++)
         for (size_t at = n; at < all; at += n)
             memcpy(v->v[k] + at, v->v[k], n);
@@ -219,14 +250,17 @@ static bl_status forward(const bli_call *c)
     BLI_TRY(refuse_channels_first(c));
     BLI_TRY(formats_of(c->ctx, c->node, &f));
     const bl_dtype carrier = c->in[X].type;
-    vectors v = vectors_of(c);
-    for (size_t j = 0; j < channels(c); j++) {
-        const stats s = channel_stats(c, j);
-        const double scale = on_grid(&f.scale, carrier, bli_call_real(c, GAMMA, j, 1) * s.inverse);
-        put(c, &v, 0, j, scale);
-        put(c, &v, 1, j, on_grid(&f.offset, carrier, bli_call_real(c, BETA, j, 0) - s.mean * scale));
+    const vectors v = vectors_of(c);
+    const stats s = stats_of(c, v.stats);
+    const size_t n = channels(c);
+    load(c, GAMMA, 1, v.param[0]);
+    load(c, BETA, 0, v.param[1]);
+    for (size_t j = 0; j < n; j++) {
+        const double scale = on_grid(&f.scale, carrier, v.param[0][j] * s.inverse[j]);
+        v.exact[0][j] = scale;
+        v.exact[1][j] = on_grid(&f.offset, carrier, v.param[1][j] - s.mean[j] * scale);
     }
-    repeat(c, &v, 2);
+    finish(c, &v, 2);
     bli_loops_get(c->isa, c->in[X].type)
         ->affine(c->in[X].data, v.v[0], v.v[1], period(channels(c)), c->out[0].data, bli_count(&c->in[X]));
     return BL_OK;
@@ -238,50 +272,60 @@ static bl_status forward(const bli_call *c)
  * multiplies x or the mean; what goes through the variance is as without. */
 static void backward_x(const bli_call *c, const bl_format *scale_format)
 {
-    vectors v = vectors_of(c);
+    const vectors v = vectors_of(c);
+    const stats s = stats_of(c, v.stats);
     const size_t n = channels(c);
     const double m = population(c);
+    load(c, GAMMA, 1, v.param[0]);
     for (size_t j = 0; j < n; j++) {
-        const stats s = channel_stats(c, j);
-        const double exact = bli_call_real(c, GAMMA, j, 1) * s.inverse;
+        const double exact = v.param[0][j] * s.inverse[j];
         const double a = on_grid(scale_format, c->in[X].type, exact);
         double b = 0, d = 0;
         if (c->training) {
-            const double sum = c->reduced[2 * n + j], dot = (c->reduced[3 * n + j] - s.mean * sum) * s.inverse;
-            b = -exact * s.inverse * dot / m;
-            d = -a * sum / m - b * s.mean;
+            const double sum = c->reduced[2 * n + j];
+            const double dot = (c->reduced[3 * n + j] - s.mean[j] * sum) * s.inverse[j];
+            b = -exact * s.inverse[j] * dot / m;
+            d = -a * sum / m - b * s.mean[j];
         }
-        put(c, &v, 0, j, a);
-        put(c, &v, 1, j, b);
-        put(c, &v, 2, j, d);
+        v.exact[0][j] = a;
+        v.exact[1][j] = b;
+        v.exact[2][j] = d;
     }
-    repeat(c, &v, 3);
+    finish(c, &v, 3);
     bli_loops_get(c->isa, c->in[X].type)
         ->affine2(c->grad_out[0].data, c->in[X].data, v.v[0], v.v[1], v.v[2], period(n), c->grad_in[X].data,
                   bli_count(&c->in[X]));
+}
+
+static void store_gradient(const bli_call *c, int k, const double *x)
+{
+    if (c->grad_in[k].data && x)
+        bli_store(c->in[X].type, x, channels(c), 1, c->grad_in[k].data);
+    else if (c->grad_in[k].data)
+        memset(c->grad_in[k].data, 0, channels(c) * bl_dtype_size(c->in[X].type));
 }
 
 /* In training the sums of all rows are there already; the slice that holds row 0 gives them, the others give zero. */
 static void backward_gamma_beta(const bli_call *c)
 {
     const size_t n = channels(c);
-    const bool whole = c->training && c->first_row == 0 && c->in[X].shape.dim[0] > 0;
-    double *own = c->scratch;
-    if (!c->training) {
-        memset(own, 0, 2 * n * sizeof *own);
-        (void)reduce_backward(c, own);
+    const vectors v = vectors_of(c);
+    double *sums = v.exact[0], *dots = v.exact[1]; /* one after the other */
+    if (c->training && (c->first_row != 0 || c->in[X].shape.dim[0] == 0)) {
+        store_gradient(c, GAMMA, NULL);
+        store_gradient(c, BETA, NULL);
+        return;
     }
-    const double *sums = c->training ? c->reduced + 2 * n : own;
-    for (size_t j = 0; j < n; j++) {
-        const stats s = channel_stats(c, j);
-        const double factor = whole || !c->training ? 1 : 0;
-        const size_t at = j * bl_dtype_size(c->in[X].type);
-        if (c->grad_in[GAMMA].data)
-            bli_store(c->in[X].type, &(double){(sums[n + j] - s.mean * sums[j]) * s.inverse}, 1, factor,
-                      (char *)c->grad_in[GAMMA].data + at);
-        if (c->grad_in[BETA].data)
-            bli_store(c->in[X].type, &sums[j], 1, factor, (char *)c->grad_in[BETA].data + at);
-    }
+    memset(sums, 0, 2 * n * sizeof *sums);
+    if (c->training)
+        memcpy(sums, c->reduced + 2 * n, 2 * n * sizeof *sums);
+    else
+        (void)reduce_backward(c, sums);
+    const stats s = stats_of(c, v.stats);
+    for (size_t j = 0; j < n; j++)
+        dots[j] = (dots[j] - s.mean[j] * sums[j]) * s.inverse[j];
+    store_gradient(c, GAMMA, dots);
+    store_gradient(c, BETA, sums);
 }
 
 static bl_status backward(const bli_call *c)
@@ -303,15 +347,18 @@ static bl_status update_state(const bli_call *c)
     const double keep = bl_node_float(c->node, "momentum", (double)0.9f), m = population(c);
     if (!c->training || m < 1)
         return BL_OK;
-    const size_t size = bl_dtype_size(c->in[X].type);
-    for (size_t j = 0; j < channels(c); j++) {
-        const stats s = channel_stats(c, j);
-        const double variance = m > 1 ? s.variance * m / (m - 1) : s.variance;
-        const double mean_new = bli_call_real(c, MEAN, j, 0) * keep + s.mean * (1 - keep);
-        const double variance_new = bli_call_real(c, VARIANCE, j, 1) * keep + variance * (1 - keep);
-        bli_store(c->in[X].type, &mean_new, 1, 1, (char *)c->in[MEAN].data + j * size);
-        bli_store(c->in[X].type, &variance_new, 1, 1, (char *)c->in[VARIANCE].data + j * size);
+    const vectors v = vectors_of(c);
+    const stats s = stats_of(c, v.stats);
+    const size_t n = channels(c);
+    load(c, MEAN, 0, v.param[0]);
+    load(c, VARIANCE, 1, v.param[1]);
+    for (size_t j = 0; j < n; j++) {
+        const double variance = m > 1 ? s.variance[j] * m / (m - 1) : s.variance[j];
+        v.exact[0][j] = v.param[0][j] * keep + s.mean[j] * (1 - keep);
+        v.exact[1][j] = v.param[1][j] * keep + variance * (1 - keep);
     }
+    bli_store(c->in[X].type, v.exact[0], n, 1, c->in[MEAN].data);
+    bli_store(c->in[X].type, v.exact[1], n, 1, c->in[VARIANCE].data);
     return BL_OK;
 }
 

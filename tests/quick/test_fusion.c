@@ -92,6 +92,7 @@ static void run(const bl_graph *g, bool apart, result *r)
     for (int s = 0; s < p->num_storages; s++) /* no byte is shared: the input is read backward too */
         p->storages[s].last = 100;
     assert_ok(ctx, bli_plan_layout(p));
+    memset(grad, 0xff, sizeof grad); /* NaN, until something is written */
     const bl_tensor x = bli_plan_tensor(p, bl_graph_input(g, 0), &at);
     const int out = bl_graph_output(g, 0);
     bl_tensor y = bli_plan_tensor(p, out, &at);
@@ -106,6 +107,7 @@ static void run(const bl_graph *g, bool apart, result *r)
         c.grad_in[0].data = grad[i];
         c.grad_out[0] = c.out[0];
         c.grad_out[0].data = grad[i + 1];
+        memset(p->scratch[0], 0xff, p->scratch_bytes);
         assert_ok(ctx, p->steps[i].op->backward(&c));
     }
     y = bli_plan_tensor(p, out, &at);

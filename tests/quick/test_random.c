@@ -79,6 +79,40 @@ static void units_and_normals_have_their_moments(void **state)
     assert_true(fabs(square / N - 1) < 5 * sqrt(2.0 / N));
 }
 
+/* Fisher and Yates, one draw after the other. */
+static void plain_permutation(const bli_stream *s, uint32_t *order, uint32_t n)
+{
+    uint64_t next = 0;
+    for (uint32_t i = 0; i < n; i++)
+        order[i] = i;
+    for (uint32_t i = n; i > 1; i--) {
+        uint32_t draw;
+        do
+            draw = bli_stream_u32(s, next++);
+        while (draw > UINT32_MAX - (uint32_t)(0x100000000u % i));
+        const uint32_t j = draw % i, kept = order[i - 1];
+        order[i - 1] = order[j];
+        order[j] = kept;
+    }
+}
+
+/* Of two million places some hundred draws are thrown away. */
+static void permutations_take_draws_in_order(void **state)
+{
+    (void)state;
+    static const uint32_t sizes[] = {0, 1, 2, 3, 63, 64, 65, 66, 128, 129, 1000, 2000000};
+    for (size_t k = 0; k < BLI_COUNT(sizes); k++) {
+        const size_t n = sizes[k];
+        uint32_t *fast = calloc(2 * n + 1, sizeof *fast), *plain = fast + n;
+        assert_non_null(fast);
+        const bli_stream s = bli_stream_make(3, k, "permutation");
+        bli_stream_permutation(&s, fast, sizes[k]);
+        plain_permutation(&s, plain, sizes[k]);
+        assert_memory_equal(fast, plain, n * sizeof *fast);
+        free(fast);
+    }
+}
+
 static void permutations_are_permutations_and_even(void **state)
 {
     (void)state;
@@ -105,6 +139,7 @@ int main(void)
         cmocka_unit_test(filling_equals_asking_one_by_one),
         cmocka_unit_test(seed_step_and_name_each_change_the_stream),
         cmocka_unit_test(units_and_normals_have_their_moments),
+        cmocka_unit_test(permutations_take_draws_in_order),
         cmocka_unit_test(permutations_are_permutations_and_even),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
