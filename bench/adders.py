@@ -531,7 +531,7 @@ def matrices(quick):
     return rows
 
 
-WAYS = [('plain', []), ('least depth', ['--extra-depth', '0']),
+WAYS = [('plain', []), ('fewest adders', ['--by-adders']), ('least depth', ['--extra-depth', '0']),
         ('one level more', ['--extra-depth', '1', '--effort', '3']), ('ternary', ['--ternary'])]
 
 
@@ -551,7 +551,7 @@ def main():
     p.add_argument('--net', action='store_true', help='the network only')
     p.add_argument('--quick', action='store_true', help='no 64x64 of 8 bits')
     p.add_argument('--only', nargs='+', help='matrices whose name begins so')
-    p.add_argument('--ways', nargs='+', default=[w for w, _ in WAYS], help='plain, least depth, one level more, ternary')
+    p.add_argument('--ways', nargs='+', default=[w for w, _ in WAYS], help='plain, fewest adders, least depth, one level more, ternary')
     p.add_argument('--peers', nargs='*', default=list(PEERS))
     a = p.parse_args()
     os.makedirs(os.path.dirname(OUT), exist_ok=True)

@@ -3,16 +3,18 @@
  *
  * Usage: bench_adders [--matrix FILE.npy] [--inputs FILE.npy] [--constants FILE.npy] [--dump FILE] [--ternary]
  * [--by-adders]
- *                     [--effort N] [--extra-depth N] [--input-bits N] [--unsigned]
+ *                     [--effort N] [--extra-depth N] [--input-bits N] [--unsigned] [--large]
  *
  * --matrix: int64, [inputs, outputs]; without it, matrices of our own.  --inputs: int64, [inputs, 2], ranges.
- * --constants: int64, [outputs].  --dump writes the graph as text for bench/adders.py.
+ * --constants: int64, [outputs].  --large: layers of Fashion-MNIST's networks instead.  --dump writes the graph as text
+ * for bench/adders.py.
  *
  * This program looks inside the library on purpose: adder graphs have no public name.
  */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <time.h>
 
 #include "base/random.h"
@@ -23,7 +25,7 @@ typedef struct arguments {
     const char *matrix, *inputs, *constants, *dump;
     bli_cmvm_options options;
     int input_bits;
-    bool is_unsigned;
+    bool is_unsigned, large;
 } arguments;
 
 static double now(void)
@@ -72,12 +74,19 @@ static bli_adder_graph *solve(bl_context *ctx, const arguments *a, const task *t
     return g;
 }
 
+/* The most that was ever in memory. */
+static long mebibytes(void)
+{
+    struct rusage r;
+    return getrusage(RUSAGE_SELF, &r) == 0 ? r.ru_maxrss / 1024 : 0;
+}
+
 static void report(const char *name, const bli_adder_graph *g, double seconds)
 {
     const bli_adder_summary s = bli_adder_graph_summary(g);
     printf("{\"matrix\": \"%s\", \"inputs\": %d, \"outputs\": %d, \"adders\": %d, \"cost\": %lld, \"depth\": %d, "
-           "\"ms\": %.1f}\n",
-           name, g->num_inputs, g->num_outputs, s.adders, (long long)s.cost, s.depth, 1e3 * seconds);
+           "\"ms\": %.1f, \"mib\": %ld}\n",
+           name, g->num_inputs, g->num_outputs, s.adders, (long long)s.cost, s.depth, 1e3 * seconds, mebibytes());
     fflush(stdout);
 }
 
@@ -186,6 +195,8 @@ static arguments parse(int argc, char **argv)
             a.options.by_adders = true;
         else if (strcmp(argv[k], "--unsigned") == 0)
             a.is_unsigned = true;
+        else if (strcmp(argv[k], "--large") == 0)
+            a.large = true;
         else if (strcmp(argv[k], "--matrix") == 0)
             a.matrix = next;
         else if (strcmp(argv[k], "--inputs") == 0)
@@ -201,7 +212,7 @@ static arguments parse(int argc, char **argv)
         else if (strcmp(argv[k], "--input-bits") == 0)
             a.input_bits = atoi(next);
         k += strcmp(argv[k], "--ternary") != 0 && strcmp(argv[k], "--by-adders") != 0 &&
-             strcmp(argv[k], "--unsigned") != 0;
+             strcmp(argv[k], "--unsigned") != 0 && strcmp(argv[k], "--large") != 0;
     }
     return a;
 }
@@ -214,6 +225,12 @@ int main(int argc, char **argv)
         return 1;
     if (a.matrix != NULL) {
         bench_file(ctx, &a);
+    } else if (a.large) { /* the most memory is the largest's, so the largest comes last */
+        bench_random(ctx, &a, 144, 24, 6);
+        bench_random(ctx, &a, 216, 42, 6);
+        bench_random(ctx, &a, 784, 64, 3);
+        bench_random(ctx, &a, 784, 64, 6);
+        bench_random(ctx, &a, 784, 512, 1);
     } else {
         for (int32_t n = 8; n <= 64; n *= 2)
             bench_random(ctx, &a, n, n, 8);

@@ -38,6 +38,17 @@ typedef struct bl_wire_cost {
 } bl_wire_cost;
 bool bl_program_wire_cost(const bl_program *p, int i, bl_wire_cost *out); /* false: no such wire */
 
+/* What the products of wire i with constants cost without multipliers, as the adder graph that the strategy da
+ * (ternary: da3) of emit makes of them: adders; cells of carry chains, and of these the ones whose LUT joins two
+ * operands; levels of adders.  An unrolled convolution has the graph once for each of `places`.  All 0 for other wires.
+ * A search, seconds for large layers. */
+typedef struct bl_wire_adders {
+    int64_t places;
+    int adders, depth;
+    int64_t cells, luts;
+} bl_wire_adders;
+BL_MUST_CHECK bl_status bl_program_wire_adders(const bl_program *p, int i, bool ternary, bl_wire_adders *out);
+
 #if defined(__GNUC__)
 #pragma GCC visibility pop
 #endif

@@ -1,8 +1,8 @@
-/* cost.c: the multiplications and effective bit operations of a program's wires. */
+/* cost.c: the multiplications, effective bit operations and adders of a program's wires. */
 #include <string.h>
 
 #include "bitlathe/lower.h"
-#include "program/program.h"
+#include "program/cmvm_op.h"
 
 /* Bits of a weight's magnitude without its trailing zeros: what a multiplier by it costs. */
 static int weight_bits(int64_t w)
@@ -64,4 +64,33 @@ bool bl_program_wire_cost(const bl_program *p, int i, bl_wire_cost *out)
     else if (op->kind == BLI_PRIM_DOT)
         count_pairs(x, &p->wires[op->in[1]], w->count * last, out);
     return true;
+}
+
+static bl_status count_adders(const bl_program *p, const bli_prim_op *op, bool ternary, bli_arena *arena,
+                              bl_wire_adders *out)
+{
+    const bli_cmvm_options options = {.extra_depth = -1, .ternary = ternary, .effort = 2};
+    bli_cmvm_problem problem;
+    bli_adder_graph *g;
+    BLI_TRY(bli_cmvm_op_problem(p, op, arena, &problem));
+    BLI_TRY(bli_cmvm_solve(p->ctx, &problem, &options, &g));
+    const bli_adder_summary s = bli_adder_graph_summary(g);
+    *out = (bl_wire_adders){p->wires[op->out].count / op->channels, s.adders, s.depth, s.cost, s.luts};
+    bli_adder_graph_destroy(g);
+    return BL_OK;
+}
+
+bl_status bl_program_wire_adders(const bl_program *p, int i, bool ternary, bl_wire_adders *out)
+{
+    *out = (bl_wire_adders){0};
+    if (i < 0 || i >= p->num_wires)
+        return bli_fail(p->ctx, BL_BAD_VALUE, "wire %d of %d", i, p->num_wires);
+    const bli_prim_op *op = &p->ops[p->wires[i].producer];
+    if ((op->kind != BLI_PRIM_DENSE && op->kind != BLI_PRIM_CONV) || op->channels == 0)
+        return BL_OK;
+    bli_arena *arena;
+    BLI_TRY(bli_arena_create(p->ctx, &arena));
+    bl_status s = count_adders(p, op, ternary, arena, out);
+    bli_arena_destroy(arena);
+    return bli_within(p->ctx, s, "wire '%s'", p->wires[i].name);
 }

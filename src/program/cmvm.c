@@ -1,16 +1,24 @@
 /* cmvm.c: tries ways and keeps the graph of the lowest counted cost.
  *
  * Every spanning tree is tried with the usual score, the best one then with the other scores and other ties, and then
- * the best graph is shared again in part.  How many ways depends on how large the problem is: work is counted in pairs
- * of digits, so that large layers end in seconds, and the same call does the same everywhere.
+ * the best graph is shared again in part, over and over.  How many ways depends on how large the problem is: work is
+ * counted in pairs of digits, so that large layers end in seconds, and the same call does the same everywhere.
  */
 #include <string.h>
 
 #include "program/cmvm_try.h"
 
-/* Pairs of digits that may be looked at; about 4 million a second on one core of 2020. */
-#define WORK ((int64_t)40 << 20)
-enum { TRIES_MOST = 10, AGAIN_MOST = 3, AGAIN_PER_TRY = 1, MORE = 5, MARGIN = 100, UNSHARED_MOST = 1024 };
+/* Pairs of digits that may be looked at; about 20 million a second on one core of 2020. */
+#define WORK ((int64_t)32 << 20)
+enum {
+    TRIES_LEAST = 6,
+    TRIES_MORE = 3,
+    AGAIN_LEAST = 3,
+    AGAIN_FROM = 4096,
+    MORE = 5,
+    MARGIN = 100,
+    UNSHARED_MOST = 1024
+};
 
 typedef struct search {
     const bli_cmvm_columns *c;
@@ -76,6 +84,12 @@ static bl_status try_tree(search *s, const bli_cmvm_way *way, int limit)
     return status;
 }
 
+/* Bits decide what adders cost; where only their number counts, sums of wide operands are rather shared again. */
+static bli_cmvm_score usual(const search *s)
+{
+    return s->o->by_adders ? BLI_CMVM_WIDE : BLI_CMVM_WMC;
+}
+
 /* ---- the search ------------------------------------------------------------------------------------------------- */
 static bool same_tree(const search *s, const bli_cmvm_tree *a, const bli_cmvm_tree *b)
 {
@@ -93,7 +107,7 @@ static bl_status try_other_trees(search *s)
         bli_cmvm_tree tree;
         status = grow(s, dc, &tree);
         if (status == BL_OK && !same_tree(s, &tree, &last))
-            status = try_way(s, &tree, &(bli_cmvm_way){.dc = dc, .least = 2}, s->goal.limit);
+            status = try_way(s, &tree, &(bli_cmvm_way){.dc = dc, .score = usual(s), .least = 2}, s->goal.limit);
         bli_cmvm_tree_free(s->c->ctx, &last);
         last = tree;
     }
@@ -101,15 +115,13 @@ static bl_status try_other_trees(search *s)
     return status;
 }
 
+/* The last score is for little depth, and rarely the best even there. */
 static bl_status try_scores(search *s)
 {
-    const int dc = s->best_way.dc, flat = s->c->depth < s->goal.limit ? s->c->depth : s->goal.limit;
-    for (bli_cmvm_score score = BLI_CMVM_WIDE; score < BLI_CMVM_SCORES && s->left > 0; score++)
-        BLI_TRY(try_tree(s, &(bli_cmvm_way){.dc = dc, .score = score, .least = 2}, s->goal.limit));
-    if (flat < s->goal.limit && s->left > 0)
-        BLI_TRY(try_tree(s, &(bli_cmvm_way){.dc = dc, .score = s->best_way.score, .least = 2}, flat));
-    for (int least = 3; s->o->ternary && least <= 4 && s->left > 0; least++)
-        BLI_TRY(try_tree(s, &(bli_cmvm_way){.dc = dc, .score = s->best_way.score, .least = least}, s->goal.limit));
+    const int dc = s->best_way.dc, end = s->o->effort > 2 ? BLI_CMVM_SCORES : BLI_CMVM_WMCDC;
+    for (bli_cmvm_score score = BLI_CMVM_WMC; (int)score < end && s->left > 0; score++)
+        if (score != usual(s))
+            BLI_TRY(try_tree(s, &(bli_cmvm_way){.dc = dc, .score = score, .least = 2}, s->goal.limit));
     return BL_OK;
 }
 
@@ -148,12 +160,15 @@ static int least_of(int64_t a, int64_t b, int64_t c)
     return (int)(least < c ? least : c);
 }
 
-/* Few for what is tiny, as all ways give the same there; few for what is large, as each takes long. */
+/* Few for what is tiny, as all ways give the same there; few for what is huge, as each takes long.  Between them the
+ * more is shared again the larger it is, as there is more to find. */
 static void plan(search *s, int64_t pairs, int *again)
 {
     const int64_t more = s->o->effort > 2 ? MORE : 1, tries = more * WORK / (pairs + 1);
-    s->left = least_of(tries, TRIES_MOST * more, 2 + pairs / 8);
-    *again = least_of(AGAIN_PER_TRY * tries, AGAIN_MOST * more, pairs / 16);
+    const int size = bli_cmvm_ceil_log2(pairs / AGAIN_FROM);
+    const int64_t often = AGAIN_LEAST * (2 + size) / 2, most = TRIES_LEAST + (size < TRIES_MORE ? size : TRIES_MORE);
+    s->left = least_of(tries, most * more, 2 + pairs / 8);
+    *again = least_of(tries, often * more, pairs / 16);
 }
 
 /* A graph without any sharing always exists; where there is much to share it is not the best. */
@@ -171,7 +186,7 @@ static bl_status search_all(search *s)
 {
     int again;
     if (s->o->effort > 0)
-        BLI_TRY(try_tree(s, &(bli_cmvm_way){.dc = -1, .least = 2}, s->goal.limit));
+        BLI_TRY(try_tree(s, &(bli_cmvm_way){.dc = -1, .score = usual(s), .least = 2}, s->goal.limit));
     BLI_TRY(try_unshared(s));
     if (s->o->effort < 2)
         return BL_OK;

@@ -159,6 +159,8 @@ expect_json count 82 "$cli" inspect plane.onnx --json
 # emission
 sed 's/, normalize: {standardize: true}//; s/activation: /bias: "fixed<8,3,RND,SAT>", activation: /' plane.yaml >whole.yaml
 expect 0 "model: whole.onnx" "$cli" train whole.yaml --quiet --set train.epochs=1 --out whole.onnx
+expect 0 "of three" "$cli" inspect whole.onnx --adders
+expect_json adders.0.places 1 "$cli" inspect whole.onnx --adders --json
 expect 0 "c project of whole.onnx" "$cli" emit whole.onnx --out sources
 expect 0 "hls project of whole.onnx" "$cli" emit whole.onnx --target hls --strategy resource --reuse 5 --io stream --out project
 expect_json target hls "$cli" emit whole.onnx --target hls --strategy da --clock 4 --out project --json

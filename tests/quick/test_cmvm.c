@@ -3,7 +3,8 @@
 #include "support/test.h"
 
 #include "base/random.h"
-#include "program/cmvm.h"
+#include "bitlathe/lower.h"
+#include "program/cmvm_op.h"
 #include "program/csd.h"
 #include "support/memory.h"
 
@@ -319,6 +320,142 @@ static void the_same_call_gives_the_same_graph(void **unused)
     bl_context_destroy(ctx);
 }
 
+/* ---- what graphs cost ------------------------------------------------------------------------------------------- */
+/* Fixed matrices and what the search makes of them, to the cell: a change of the search shows here, for better or
+ * worse, and the table is written anew (it is printed when it differs). */
+typedef struct budget {
+    int32_t n, m, bits; /* bits of a factor; 1: ±1, 0: -1 0 1 */
+    bool one_bit, constants;
+    bli_cmvm_options options;
+    int adders, cost, luts, depth;
+} budget;
+
+static const budget budgets[] = {
+    {8, 8, 8, false, false, {-1, false, 0, false}, 146, 1494, 1384, 8},
+    {8, 8, 8, false, false, {-1, false, 1, false}, 102, 1078, 990, 8},
+    {8, 8, 8, false, false, {-1, false, 2, false}, 100, 1073, 982, 10},
+    {8, 8, 8, false, false, {-1, false, 3, false}, 100, 1059, 975, 9},
+    {8, 8, 8, false, false, {-1, false, 2, true}, 96, 1060, 978, 9},
+    {8, 8, 8, false, false, {0, false, 2, false}, 104, 1114, 1039, 5},
+    {8, 8, 8, false, false, {1, false, 3, false}, 101, 1080, 997, 6},
+    {8, 8, 8, false, false, {-1, true, 2, false}, 62, 705, 659, 7},
+    {16, 16, 8, false, false, {-1, false, 2, false}, 365, 4001, 3784, 18},
+    {16, 16, 8, false, false, {-1, false, 2, true}, 357, 4153, 3885, 16},
+    {16, 16, 8, false, false, {0, true, 2, false}, 237, 2687, 2555, 6},
+    {24, 16, 6, false, true, {-1, false, 2, false}, 448, 4680, 4387, 10},
+    {24, 16, 6, false, true, {-1, true, 2, false}, 266, 3104, 2872, 8},
+    {24, 16, 6, false, true, {1, false, 2, false}, 448, 4711, 4412, 7},
+    {16, 24, 4, false, true, {0, false, 1, false}, 321, 3267, 2924, 6},
+    {24, 24, 1, false, false, {-1, false, 2, false}, 127, 1364, 1234, 12},
+    {24, 24, 1, true, false, {-1, false, 2, false}, 125, 386, 270, 12},
+    {24, 24, 1, true, false, {-1, true, 2, false}, 77, 243, 209, 11},
+    {24, 24, 0, false, true, {-1, false, 2, false}, 207, 2081, 1813, 6},
+    {24, 24, 0, true, true, {0, true, 2, false}, 135, 558, 476, 5},
+};
+
+static problem budget_problem(const budget *b)
+{
+    const bli_stream s = bli_stream_make(7, 0, "budget");
+    problem p = {.n = b->n, .m = b->m};
+    for (int32_t k = 0; k < p.n * p.m; k++) {
+        const uint32_t r = bli_stream_u32(&s, (uint64_t)k);
+        p.matrix[k] = b->bits == 0   ? (int64_t)(r % 3) - 1
+                      : b->bits == 1 ? (r & 1 ? 1 : -1)
+                                     : (int64_t)(r >> 8 & ((1u << b->bits) - 1)) - (1 << (b->bits - 1));
+    }
+    for (int32_t i = 0; i < p.n; i++)
+        p.input[i] = b->one_bit ? (bli_cmvm_input){0, 1, 0} : (bli_cmvm_input){i % 2 ? -100 : 0, 127 << i % 3, i % 3};
+    for (int32_t i = 0; !b->one_bit && i < p.n; i++) /* multiples of the step */
+        p.input[i].lo = p.input[i].lo / (1 << i % 3) * (1 << i % 3);
+    for (int32_t j = 0; b->constants && j < p.m; j++)
+        p.constant[j] = (int64_t)(bli_stream_u32(&s, 100000 + (uint64_t)j) % 2048) - 1024;
+    return p;
+}
+
+static void graphs_cost_what_they_did(void **unused)
+{
+    (void)unused;
+    bl_context *ctx = context();
+    int differ = 0;
+    for (size_t k = 0; k < sizeof budgets / sizeof *budgets; k++) {
+        const budget *b = &budgets[k];
+        const problem p = budget_problem(b);
+        bli_adder_graph *g = solve(ctx, &p, b->options);
+        check_graph(&p, g, k);
+        const bli_adder_summary s = bli_adder_graph_summary(g);
+        if (s.adders != b->adders || s.cost != b->cost || s.luts != b->luts || s.depth != b->depth) {
+            print_error("row %zu: %d, %d, %d, %d expected; found %d, %lld, %lld, %d\n", k, b->adders, b->cost, b->luts,
+                        b->depth, s.adders, (long long)s.cost, (long long)s.luts, s.depth);
+            differ++;
+        }
+        bli_adder_graph_destroy(g);
+    }
+    assert_int_equal(differ, 0);
+    bl_context_destroy(ctx);
+}
+
+/* ---- a program's products --------------------------------------------------------------------------------------- */
+static bli_program *one_op_program(bl_context *ctx, bl_shape shape, bli_prim_op op)
+{
+    bli_input input = {
+        .name = "x", .scale = 1, .format = {.kind = BL_FORMAT_INT, .bits = 4, .is_signed = true}, .grid = {1, 0}};
+    bli_output output = {.name = "y"};
+    bli_builder *b;
+    bli_program *p;
+    assert_ok(ctx, bli_builder_create(ctx, "one", &b));
+    assert_ok(ctx, bli_builder_input(b, &input, "x", &shape, &op.in[0]));
+    op.num_in = 1;
+    assert_ok(ctx, bli_builder_add(b, &op, "y", "y", NULL, 0, &output.wire));
+    assert_ok(ctx, bli_builder_output(b, &output));
+    assert_ok(ctx, bli_builder_finish(b, &p));
+    bli_builder_destroy(b);
+    return p;
+}
+
+static void check_op(bl_context *ctx, bl_shape shape, bli_prim_op op, const problem *expected, int64_t places)
+{
+    bli_program *p = one_op_program(ctx, shape, op);
+    const bli_prim_op *made = &p->ops[p->wires[1].producer];
+    bli_arena *arena;
+    bli_cmvm_problem found;
+    assert_ok(ctx, bli_arena_create(ctx, &arena));
+    assert_ok(ctx, bli_cmvm_op_problem(p, made, arena, &found));
+    assert_int_equal(found.inputs, expected->n);
+    assert_int_equal(found.outputs, expected->m);
+    assert_memory_equal(found.matrix, expected->matrix, (size_t)(found.inputs * found.outputs) * sizeof(int64_t));
+    for (int32_t i = 0; i < found.inputs; i++) {
+        assert_int_equal(found.input[i].lo, -8);
+        assert_int_equal(found.input[i].hi, 7);
+    }
+    bl_wire_adders a;
+    assert_ok(ctx, bl_program_wire_adders(p, 1, false, &a));
+    assert_int_equal(a.places, places);
+    assert_int_equal(a.adders, adders_of(ctx, expected, plain));
+    assert_ok(ctx, bl_program_wire_adders(p, 1, true, &a));
+    assert_int_equal(a.adders, adders_of(ctx, expected, ternary));
+    assert_ok(ctx, bl_program_wire_adders(p, 0, true, &a));
+    assert_int_equal(a.places, 0);
+    assert_fails(ctx, BL_BAD_VALUE, "wire 2 of 2", bl_program_wire_adders(p, 2, true, &a));
+    bli_arena_destroy(arena);
+    bli_program_destroy(p);
+}
+
+static void layers_are_their_matrices(void **unused)
+{
+    (void)unused;
+    bl_context *ctx = context();
+    const int64_t dense[] = {1, -2, 3, 0, 5, -6}, conv[] = {3, 5, -7, 11, 9, 13, 15, 17};
+    const bli_window window = {{2, 1}, {1, 1}, {1, 1}, {1, 0, 0, 0}, 2};
+    const problem first = small_problem(3, 2, dense, 0);
+    /* Channels 0 and 1 of the result see channel 0 of the input only, 2 and 3 channel 1. */
+    const problem second =
+        small_problem(4, 4, (const int64_t[]){3, -7, 0, 0, 0, 0, 9, 15, 5, 11, 0, 0, 0, 0, 13, 17}, 0);
+    check_op(ctx, (bl_shape){1, {3}}, (bli_prim_op){.kind = BLI_PRIM_DENSE, .channels = 2, .weight = dense}, &first, 1);
+    check_op(ctx, (bl_shape){3, {4, 3, 2}},
+             (bli_prim_op){.kind = BLI_PRIM_CONV, .channels = 4, .weight = conv, .window = window}, &second, 12);
+    bl_context_destroy(ctx);
+}
+
 /* ---- refusals --------------------------------------------------------------------------------------------------- */
 static void what_does_not_fit_is_refused_by_name(void **unused)
 {
@@ -419,6 +556,8 @@ int main(void)
         cmocka_unit_test(depth_limits_hold),
         cmocka_unit_test(more_effort_never_costs_more),
         cmocka_unit_test(the_same_call_gives_the_same_graph),
+        cmocka_unit_test(graphs_cost_what_they_did),
+        cmocka_unit_test(layers_are_their_matrices),
         cmocka_unit_test(what_does_not_fit_is_refused_by_name),
         cmocka_unit_test(large_factors_work),
         cmocka_unit_test(a_wrong_graph_is_found),

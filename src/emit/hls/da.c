@@ -2,77 +2,21 @@
 #include <stdio.h>
 
 #include "emit/hls/hls.h"
-#include "program/cmvm.h"
-
-enum { LARGE = 16384 }; /* weights above which less is tried */
+#include "program/cmvm_op.h"
 
 typedef struct job {
     bli_hls *h;
     const bli_group *g;
-    int64_t taps, outputs;
-    bli_cmvm_input *input;
-    int64_t *matrix;
+    bli_cmvm_problem problem;
 } job;
-
-static int64_t channels_of(const job *j)
-{
-    const bl_shape *s = &j->h->p->wires[j->g->ops[0]->in[0]].shape;
-    return s->dim[s->rank - 1];
-}
-
-/* All taps of a window over all channels; weights of other groups are zero. */
-static void fill_matrix(job *j)
-{
-    const bli_prim_op *op = j->g->ops[0];
-    int64_t m = op->channels, channels = channels_of(j);
-    if (op->kind == BLI_PRIM_DENSE) {
-        for (int64_t i = 0; i < channels * m; i++)
-            j->matrix[i] = op->weight[i];
-        return;
-    }
-    int64_t positions = (int64_t)op->window.kernel[0] * op->window.kernel[1];
-    int64_t per = channels / op->window.groups, outputs = m / op->window.groups;
-    for (int64_t c = 0; c < m; c++)
-        for (int64_t t = 0; t < positions; t++)
-            for (int64_t k = 0; k < per; k++)
-                j->matrix[(t * channels + c / outputs * per + k) * m + c] = op->weight[(c * positions + t) * per + k];
-}
-
-/* Each input by itself where a row is the whole wire; else every tap may be any element, or padding. */
-static void fill_inputs(job *j)
-{
-    const bli_prim_op *op = j->g->ops[0];
-    const bli_wire *w = &j->h->p->wires[op->in[0]];
-    bli_span hull = bli_wire_hull(w);
-    bool alone = op->kind == BLI_PRIM_DENSE && w->count == j->taps;
-    if (op->kind == BLI_PRIM_CONV) {
-        hull.low = hull.low < 0 ? hull.low : 0;
-        hull.high = hull.high > 0 ? hull.high : 0;
-    }
-    for (int64_t i = 0; i < j->taps; i++) {
-        bli_span s = alone ? bli_wire_span(w, i) : hull;
-        j->input[i] = (bli_cmvm_input){s.low, s.high, s.zeros > 62 ? 62 : s.zeros};
-    }
-}
 
 static bl_status solve(job *j, bli_adder_graph **graph)
 {
-    const bli_prim_op *op = j->g->ops[0];
     bl_context *ctx = j->h->job->ctx;
     char name[96];
-    j->outputs = op->channels;
-    j->taps = channels_of(j);
-    if (op->kind == BLI_PRIM_CONV)
-        j->taps *= (int64_t)op->window.kernel[0] * op->window.kernel[1];
-    j->input = bli_arena_array(j->h->arena, (size_t)j->taps + 1, sizeof *j->input);
-    j->matrix = bli_arena_array(j->h->arena, (size_t)(j->taps * j->outputs) + 1, sizeof *j->matrix);
-    if (j->input == NULL || j->matrix == NULL)
-        return BL_NO_MEMORY;
-    fill_inputs(j);
-    fill_matrix(j);
-    bli_cmvm_problem problem = {(int32_t)j->taps, (int32_t)j->outputs, j->matrix, j->input, op->bias};
-    bli_cmvm_options options = {.extra_depth = -1, .effort = j->taps * j->outputs > LARGE ? 1 : 2};
-    return bli_within(ctx, bli_cmvm_solve(ctx, &problem, &options, graph), "layer '%s': adder graph",
+    BLI_TRY(bli_cmvm_op_problem(j->h->p, j->g->ops[0], j->h->arena, &j->problem));
+    const bli_cmvm_options options = {.extra_depth = -1, .effort = 2};
+    return bli_within(ctx, bli_cmvm_solve(ctx, &j->problem, &options, graph), "layer '%s': adder graph",
                       bli_text_safe(j->g->out->layer, name, sizeof name));
 }
 
@@ -103,8 +47,8 @@ static void put_input(bli_hls *h, const job *j, const bli_adder_graph *g, int32_
 {
     char type[BLI_TYPE_ROOM];
     bli_type_exact((bli_reach){g->nodes[i].lo, g->nodes[i].hi}, type);
-    if (j->input[i].zeros > 0)
-        bli_text_line(&h->code, "const %s n%d = x[%d] >> %d;", type, (int)i, (int)i, j->input[i].zeros);
+    if (j->problem.input[i].zeros > 0)
+        bli_text_line(&h->code, "const %s n%d = x[%d] >> %d;", type, (int)i, (int)i, j->problem.input[i].zeros);
     else
         bli_text_line(&h->code, "const %s n%d = x[%d];", type, (int)i, (int)i);
 }
@@ -129,9 +73,9 @@ static void put_function(job *j, const bli_adder_graph *g, const char *name)
     bli_type_exact(bli_reach_wire(bli_hls_root(h, j->g->ops[0]->in[0])), in);
     bli_type_exact(bli_reach_wire(&h->p->wires[j->g->ops[0]->out]), out);
     bli_text_line(&h->code, "// %lld x %lld constants as %d adders in %d levels, %lld cells of carry chain",
-                  (long long)j->taps, (long long)j->outputs, s.adders, s.depth, (long long)s.cost);
-    bli_text_line(&h->code, "static void %s(const %s x[%lld], %s y[%lld])", name, in, (long long)j->taps, out,
-                  (long long)j->outputs);
+                  (long long)g->num_inputs, (long long)g->num_outputs, s.adders, s.depth, (long long)s.cost);
+    bli_text_line(&h->code, "static void %s(const %s x[%lld], %s y[%lld])", name, in, (long long)g->num_inputs, out,
+                  (long long)g->num_outputs);
     bli_text_open(&h->code, "{");
     bli_text_line(&h->code, "#pragma HLS INLINE");
     for (int32_t i = 0; i < g->num_nodes; i++)
