@@ -206,7 +206,7 @@ BL_MUST_CHECK bl_status bli_tf_graph_check(const bli_tf_graph *g);
 
 /* ---- files ----------------------------------------------------------------------------------------------------- */
 
-/* A GraphDef or a frozen SavedModel, binary or, if it is not that, text (pbtext.h).  Refuses names that are missing or
+/* A GraphDef or a frozen SavedModel, text (pbtext.h) or binary, as it looks.  Refuses names that are missing or
  * given twice, nothing else that a graph may do wrong (bli_tf_graph_check). */
 BL_MUST_CHECK bl_status bli_tf_graph_decode(bli_tf_store *s, const void *data, size_t size, bli_tf_graph **out);
 BL_MUST_CHECK bl_status bli_tf_graph_read(bli_tf_store *s, const char *path, bli_tf_graph **out);

@@ -268,6 +268,7 @@ static void all_of_the_text_format_is_read(void **state)
         {"library { gradient { function_name: '\\a\\b\\f\\n\\r\\t\\v\\\\\\'\\\"\\U0001f642\\ud83d\\ude42' } }",
          "library {\n  gradient {\n    function_name: "
          "\"\\007\\010\\014\\n\\r\\t\\013\\\\\\'\\\"\\360\\237\\231\\202\\360\\237\\231\\202\"\n  }\n}\n"},
+        {"10: 4319\n", "10: 4319\n"}, /* is a binary message too */
         {"1000: 7 1001: 0x00000001 1002: 0x0000000000000001 1003: '\\377'",
          "1000: 7\n1001: 0x00000001\n1002: 0x0000000000000001\n1003: \"\\377\"\n"},
     };
