@@ -24,8 +24,8 @@ typedef struct cli_options {
     bool place;
     int seeds, limit;
     const char *name, *reuse, *io, *clock, *part, *samples;
-    const char *in_graph, *inputs, *input_shapes, *outputs;
-    bool print_structure;
+    const char *in_graph, *out_graph, *inputs, *input_shapes, *outputs, *transforms;
+    bool print_structure, output_as_text, compat;
     int ulps;
     const char *sets[CLI_MAX_SETS];
     int num_sets;
@@ -61,7 +61,7 @@ struct cli_command {
 };
 
 extern const cli_command cli_train, cli_eval, cli_run, cli_inspect, cli_emit, cli_synth, cli_verify, cli_list, cli_help,
-    cli_summarize_graph, cli_compare_graphs, cli_to_qonnx;
+    cli_summarize_graph, cli_compare_graphs, cli_to_qonnx, cli_transform_graph;
 extern const cli_option cli_common[];
 int cli_command_count(void);
 const cli_command *cli_command_at(int i);
@@ -98,6 +98,11 @@ typedef struct cli_progress {
 void cli_progress_init(cli_progress *p, const cli *c);
 void cli_progress_show(void *user, const bl_train_progress *now); /* a bl_train_progress_fn */
 void cli_progress_end(cli_progress *p);
+
+/* old_names.c: TensorFlow's programs, found by the name that this one is called by: --flag=value, exit status 0 or 255.
+ * false: it is called by its own name. */
+bool cli_old_name(int argc, char **argv, int *exit_status);
+bl_status cli_transform_file(cli *c);
 
 /* interrupt.c: Ctrl-C asks the context to stop; a second one ends the program. */
 void cli_interrupt_install(bl_context *ctx);

@@ -5,6 +5,8 @@
 
 static const cli_option options[] = {{NULL, CLI_FLAG, NULL, NULL, 0}};
 
+static const char transforms[] = "transforms"; /* of another room than the lists of bl_list_at */
+
 static void add_entry(json_t *list, const bl_list_entry *e)
 {
     json_t *o = json_pack("{s:s, s:s}", "name", e->name, "help", e->help);
@@ -42,19 +44,57 @@ static void show(cli *c, const char *kind)
         if (!c->o.json)
             print_entry(&e, width);
     }
+    if (!kind) {
+        e = (bl_list_entry){transforms, "what rewrites a TensorFlow graph, with parameters", NULL};
+        add_entry(list, &e);
+        if (!c->o.json)
+            print_entry(&e, width);
+    }
     cli_add(c, kind ? kind : "kinds", list);
+}
+
+/* ---- transforms of TensorFlow graphs, which have parameters --------------------------------------------------------
+ */
+static json_t *parameters_of(cli *c, size_t transform)
+{
+    json_t *list = json_array();
+    bl_tf_info p;
+    for (size_t i = 0; bl_tf_parameter_at(transform, i, &p); i++) {
+        json_array_append_new(list, json_pack("{s:s, s:s, s:s}", "name", p.name, "kind", p.kind, "help", p.help));
+        if (!c->o.json)
+            printf("    %s: %s; %s\n", p.name, p.help, p.kind);
+    }
+    return list;
+}
+
+static void show_transforms(cli *c)
+{
+    json_t *list = json_array();
+    bl_tf_info t;
+    for (size_t i = 0; bl_tf_transform_at(i, &t); i++) {
+        if (!c->o.json)
+            printf("%s  %s\n", t.name, t.help);
+        json_t *o = json_pack("{s:s, s:s, s:o}", "name", t.name, "help", t.help, "parameters", parameters_of(c, i));
+        json_object_set_new(o, "ops", t.ops ? json_string(t.ops) : json_null());
+        json_array_append_new(list, o);
+    }
+    cli_add(c, transforms, list);
 }
 
 static bl_status run(cli *c)
 {
-    const char *names[64];
-    size_t count = 0;
+    const char *names[64] = {transforms};
+    size_t count = 1;
     bl_list_entry e;
+    if (c->num_args == 1 && strcmp(c->args[0], transforms) == 0) {
+        show_transforms(c);
+        return BL_OK;
+    }
     if (c->num_args == 0) {
         show(c, NULL);
         return BL_OK;
     }
-    for (; count < 64 && bl_list_kind((int)count, &e); count++) {
+    for (; count < 64 && bl_list_kind((int)count - 1, &e); count++) {
         names[count] = e.name;
         if (strcmp(e.name, c->args[0]) != 0)
             continue;

@@ -5,9 +5,9 @@
 
 #include "cli.h"
 
-static const cli_command *const commands[] = {&cli_train,          &cli_eval,     &cli_run,    &cli_inspect,
-                                              &cli_emit,           &cli_synth,    &cli_verify, &cli_summarize_graph,
-                                              &cli_compare_graphs, &cli_to_qonnx, &cli_list,   &cli_help};
+static const cli_command *const commands[] = {
+    &cli_train,           &cli_eval,           &cli_run,      &cli_inspect,         &cli_emit, &cli_synth, &cli_verify,
+    &cli_summarize_graph, &cli_compare_graphs, &cli_to_qonnx, &cli_transform_graph, &cli_list, &cli_help};
 
 int cli_command_count(void)
 {
@@ -86,6 +86,9 @@ static int run(cli *c)
 int main(int argc, char **argv)
 {
     cli c = {.command = NULL};
+    int status;
+    if (cli_old_name(argc, argv, &status))
+        return status;
     if (argc < 2) {
         cli_print_usage(stderr);
         return bl_status_exit(BL_USAGE);

@@ -109,7 +109,7 @@ void cli_print_usage(FILE *to)
             "usage: bitlathe COMMAND [OPTIONS]\n\ncommands:\n",
             bl_version());
     for (int i = 0; i < cli_command_count(); i++)
-        fprintf(to, "  %-10s %s\n", cli_command_at(i)->name, cli_command_at(i)->help);
+        fprintf(to, "  %-15s %s\n", cli_command_at(i)->name, cli_command_at(i)->help);
     fprintf(to, "\n'bitlathe COMMAND --help' says more.  Exit status: 0 done, 1 the input or the model is at fault, "
                 "2 wrong usage.\n");
 }

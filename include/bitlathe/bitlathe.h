@@ -16,6 +16,7 @@
 #include "bitlathe/run.h"
 #include "bitlathe/synth.h"
 #include "bitlathe/tensor.h"
+#include "bitlathe/tf.h"
 #include "bitlathe/train.h"
 #include "bitlathe/verify.h"
 #endif

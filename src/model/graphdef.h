@@ -189,6 +189,8 @@ struct bli_tf_graph {
 BL_MUST_CHECK bli_tf_graph *bli_tf_graph_make(bli_tf_store *s);
 BL_MUST_CHECK bli_tf_graph *bli_tf_graph_like(const bli_tf_graph *g); /* all but the nodes */
 BL_MUST_CHECK bl_status bli_tf_graph_add(bli_tf_graph *g, bli_tf_node *n);
+/* A node of a message, which it shares: to be copied before it is changed. */
+BL_MUST_CHECK bl_status bli_tf_graph_add_def(bli_tf_graph *g, const BliTf__NodeDef *from);
 /* The node's place in the graph of a name; SIZE_MAX: none.  An index is of the graph as it was when it was made. */
 typedef struct bli_tf_index {
     bl_context *ctx;

@@ -62,7 +62,7 @@ static bl_status read_attrs(bli_tf_store *s, const BliTf__NodeDef *from, bli_tf_
     return n->attrs ? BL_OK : BL_NO_MEMORY;
 }
 
-static bl_status read_node(bli_tf_graph *g, const BliTf__NodeDef *from)
+bl_status bli_tf_graph_add_def(bli_tf_graph *g, const BliTf__NodeDef *from)
 {
     bl_context *ctx = bli_tf_store_context(g->store);
     if (!from->name[0])
@@ -91,7 +91,7 @@ static bl_status read_graph(bli_tf_store *s, const BliTf__GraphDef *from, bli_tf
     g->version = from->version;
     g->source = from;
     for (size_t i = 0; i < from->n_node; i++)
-        BLI_TRY(read_node(g, from->node[i]));
+        BLI_TRY(bli_tf_graph_add_def(g, from->node[i]));
     BLI_TRY(bli_tf_index_make(g, &ix));
     bli_tf_index_free(&ix);
     *out = g;

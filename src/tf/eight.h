@@ -83,6 +83,9 @@ void bli_bias_tables(const float x[2], const bli_codes *tx, const float bias[2],
 /* QuantizedAdd's likewise. */
 void bli_add_tables(const float x[2], const float y[2], int32_t x_table[256], int32_t y_table[256], float out[2]);
 
+/* 1 / sqrt as Eigen takes it of eight numbers at once: the processor's own estimate and one step of Newton's method. */
+float bli_estimated_rsqrt(float v);
+
 /* Axis of a picture as QuantizedResizeBilinear reads it. */
 typedef struct bli_eight_axis {
     int64_t low, high;

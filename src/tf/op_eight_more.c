@@ -99,7 +99,7 @@ static bl_status infer_instance(bli_tf_call *c)
 
 /* Eigen takes 1 / sqrt of eight channels at once from the processor's own estimate and one step of Newton's method;
  * what is left over is divided.  The estimate, and with it the last bit, is the processor's. */
-static float estimated_rsqrt(float v)
+float bli_estimated_rsqrt(float v)
 {
 #if defined(__x86_64__)
     const float r = _mm_cvtss_f32(_mm_rsqrt_ss(_mm_set_ss(v)));
@@ -137,7 +137,8 @@ static void normalise(const uint8_t *q, const bl_shape *s, float step, float eps
     for (int64_t n = 0; n < s->dim[0]; n++)
         moments(q + n * pixels * channels, s, step, mean + n * channels, factor + n * channels);
     for (int64_t i = 0; i < all; i++)
-        factor[i] = i < all / AT_ONCE * AT_ONCE ? estimated_rsqrt(factor[i] + epsilon) : 1 / sqrtf(factor[i] + epsilon);
+        factor[i] =
+            i < all / AT_ONCE * AT_ONCE ? bli_estimated_rsqrt(factor[i] + epsilon) : 1 / sqrtf(factor[i] + epsilon);
     for (int64_t n = 0; n < s->dim[0]; n++)
         for (int64_t p = n * pixels; p < (n + 1) * pixels; p++)
             for (int64_t k = 0; k < channels; k++)

@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "tf/eight.h"
 #include "tf/op.h"
 
 /* ---- functions ----------------------------------------------------------------------------------------------- */
@@ -47,6 +48,18 @@ UNARY(erf, erff(x), erf(x))
 UNARY(sin, sinf(x), sin(x))
 UNARY(cos, cosf(x), cos(x))
 
+/* As TensorFlow has it on x86, for folding that gives its bits; what is left of eights is divided. */
+static void eights_of_rsqrt_float(const float *a, int64_t n, float *to)
+{
+    for (int64_t i = 0; i < n; i++)
+        to[i] = i < n / 8 * 8 ? bli_estimated_rsqrt(a[i]) : 1 / sqrtf(a[i]);
+}
+
+static void eights_of_rsqrt_double(const double *a, int64_t n, double *to)
+{
+    rsqrt_double(a, n, to);
+}
+
 typedef struct unary {
     const char *name;
     void (*f32)(const float *a, int64_t n, float *to);
@@ -57,15 +70,32 @@ typedef struct unary {
         name, op##_float, op##_double                                                                                  \
     }
 static const unary unaries[] = {
-    ROW("Rsqrt", rsqrt),       ROW("Sqrt", sqrt),     ROW("Exp", exp),
-    ROW("Log", log),           ROW("Log1p", log1p),   ROW("Neg", neg),
-    ROW("Abs", abs),           ROW("Square", square), ROW("Sigmoid", sigmoid),
-    ROW("Tanh", tanh),         ROW("Relu", relu),     ROW("Relu6", relu6),
-    ROW("Elu", elu),           ROW("Selu", selu),     ROW("Softplus", softplus),
-    ROW("Softsign", softsign), ROW("Floor", floor),   ROW("Ceil", ceil),
-    ROW("Round", round),       ROW("Rint", round),    ROW("Reciprocal", reciprocal),
-    ROW("Inv", reciprocal),    ROW("Erf", erf),       ROW("Sin", sin),
+    ROW("Rsqrt", rsqrt),
+    ROW("Sqrt", sqrt),
+    ROW("Exp", exp),
+    ROW("Log", log),
+    ROW("Log1p", log1p),
+    ROW("Neg", neg),
+    ROW("Abs", abs),
+    ROW("Square", square),
+    ROW("Sigmoid", sigmoid),
+    ROW("Tanh", tanh),
+    ROW("Relu", relu),
+    ROW("Relu6", relu6),
+    ROW("Elu", elu),
+    ROW("Selu", selu),
+    ROW("Softplus", softplus),
+    ROW("Softsign", softsign),
+    ROW("Floor", floor),
+    ROW("Ceil", ceil),
+    ROW("Round", round),
+    ROW("Rint", round),
+    ROW("Reciprocal", reciprocal),
+    ROW("Inv", reciprocal),
+    ROW("Erf", erf),
+    ROW("Sin", sin),
     ROW("Cos", cos),
+    ROW("_EightsOfRsqrt", eights_of_rsqrt),
 };
 
 static bl_status infer_unary(bli_tf_call *c)
@@ -213,6 +243,7 @@ static bl_status run_fake_quant(bli_tf_call *c)
     }
 static const bli_tf_op ops[] = {
     OP("Rsqrt"),
+    OP("_EightsOfRsqrt"),
     OP("Sqrt"),
     OP("Exp"),
     OP("Log"),

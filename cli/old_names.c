@@ -1,0 +1,121 @@
+/* old_names.c: this program called by the name of one of TensorFlow's.
+ *
+ * Flags are --name=value and nothing else (truth values also --name); what is not understood prints the usage.  Exit
+ * status 0, or 255 whatever went wrong, as theirs.
+ */
+#include <string.h>
+
+#include "cli.h"
+
+enum { FAILED = 255 };
+
+typedef struct flag {
+    const char *name;
+    cli_kind kind; /* CLI_TEXT or CLI_FLAG */
+    size_t offset; /* in cli_options */
+    const char *help;
+} flag;
+
+typedef struct program {
+    const char *name;
+    const flag *flags; /* a name NULL ends them */
+    bl_status (*run)(cli *c);
+    void (*more)(FILE *to); /* behind the flags in the usage; may be NULL */
+} program;
+
+static const flag transform_flags[] = {
+    {"in_graph", CLI_TEXT, offsetof(cli_options, in_graph), "input graph file name"},
+    {"out_graph", CLI_TEXT, offsetof(cli_options, out_graph), "output graph file name"},
+    {"inputs", CLI_TEXT, offsetof(cli_options, inputs), "inputs, with commas between"},
+    {"outputs", CLI_TEXT, offsetof(cli_options, outputs), "outputs, with commas between"},
+    {"transforms", CLI_TEXT, offsetof(cli_options, transforms), "list of transforms"},
+    {"output_as_text", CLI_FLAG, offsetof(cli_options, output_as_text), "whether to write the graph as text"},
+    {"compat", CLI_FLAG, offsetof(cli_options, compat), "whether to keep the known defects of the original"},
+    {NULL, CLI_FLAG, 0, NULL}};
+
+static void list_transforms(FILE *to)
+{
+    bl_tf_info info;
+    fprintf(to, "\nTransforms are:\n");
+    for (size_t i = 0; bl_tf_transform_at(i, &info); i++)
+        fprintf(to, "%s\n", info.name);
+}
+
+static const program programs[] = {{"transform_graph", transform_flags, cli_transform_file, list_transforms}};
+
+static void usage(const program *p, const char *word)
+{
+    if (word)
+        fprintf(stderr, "%s: unknown argument or bad value: %s\n", p->name, word);
+    fprintf(stderr, "usage: %s\nFlags:\n", p->name);
+    for (const flag *f = p->flags; f->name; f++)
+        fprintf(stderr, "\t--%s=%s\t%s\n", f->name, f->kind == CLI_FLAG ? "false" : "\"\"", f->help);
+    if (p->more)
+        p->more(stderr);
+}
+
+static bool is_one_of(const char *value, const char *a, const char *b)
+{
+    return strcmp(value, a) == 0 || strcmp(value, b) == 0;
+}
+
+static bool store(cli *c, const flag *f, const char *value)
+{
+    void *at = (char *)&c->o + f->offset;
+    if (f->kind == CLI_TEXT) {
+        *(const char **)at = value;
+        return value != NULL;
+    }
+    *(bool *)at = !value || is_one_of(value, "true", "1");
+    return !value || is_one_of(value, "true", "1") || is_one_of(value, "false", "0");
+}
+
+static bool parse(cli *c, const program *p, const char *word)
+{
+    const char *equals = strchr(word, '=');
+    size_t size = equals ? (size_t)(equals - word) : strlen(word);
+    for (const flag *f = p->flags; f->name; f++)
+        if (size == strlen(f->name) + 2 && strncmp(word, "--", 2) == 0 && strncmp(word + 2, f->name, size - 2) == 0)
+            return store(c, f, equals ? equals + 1 : NULL);
+    return false;
+}
+
+static void on_log(void *user, bl_log_level level, const char *line)
+{
+    (void)level;
+    fprintf(stderr, "%s: %s\n", (const char *)user, line);
+}
+
+static int run(const program *p, cli *c)
+{
+    if (bl_context_create(NULL, &c->ctx) != BL_OK)
+        return FAILED;
+    c->result = json_object();
+    bl_context_set_log(c->ctx, on_log, (void *)p->name);
+    bl_status s = p->run(c);
+    if (s != BL_OK)
+        fprintf(stderr, "%s: %s\n", p->name, cli_message(c));
+    json_decref(c->result);
+    bl_context_destroy(c->ctx);
+    return s == BL_OK ? 0 : FAILED;
+}
+
+bool cli_old_name(int argc, char **argv, int *exit_status)
+{
+    const char *slash = argc > 0 ? strrchr(argv[0], '/') : NULL, *name = slash ? slash + 1 : argc > 0 ? argv[0] : "";
+    cli c = {.command = NULL};
+    for (size_t i = 0; i < sizeof programs / sizeof programs[0]; i++) {
+        const program *p = &programs[i];
+        if (strcmp(p->name, name) != 0)
+            continue;
+        *exit_status = FAILED;
+        for (int k = 1; k < argc; k++)
+            if (!parse(&c, p, argv[k])) {
+                usage(p, argv[k]);
+                return true;
+            }
+        *exit_status = run(p, &c);
+        return true;
+    }
+    return false;
+}

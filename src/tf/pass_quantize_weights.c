@@ -1,0 +1,99 @@
+/* pass_quantize_weights.c: large float constants as bytes with a range, and a Dequantize in their place.
+ *
+ * Codes follow TensorFlow's scalar rule for quint8, in double.  The range holds zero.
+ */
+#include <float.h>
+#include <math.h>
+
+#include "tf/transform.h"
+
+enum { STEPS = 255 };
+
+typedef struct range {
+    float min, max;
+} range;
+
+/* The original begins its maximum at the smallest positive float, which is what weights without a positive one keep. */
+static bl_status find_range(const bli_tg_job *job, const bli_tf_node *n, const float *v, size_t count, range *r)
+{
+    *r = (range){0, job->compat ? FLT_MIN : 0};
+    for (size_t i = 0; i < count; i++) {
+        r->min = v[i] < r->min ? v[i] : r->min;
+        r->max = v[i] > r->max ? v[i] : r->max;
+        if (!job->compat && !isfinite(v[i]))
+            return bli_fail(job->ctx, BL_BAD_VALUE, "node '%s' (Const): element %zu is %g; expected finite weights",
+                            n->name, i, (double)v[i]);
+    }
+    if (!job->compat && !isfinite(r->max - r->min))
+        return bli_fail(job->ctx, BL_BAD_VALUE, "node '%s' (Const): values from %g to %g; their range is no float",
+                        n->name, (double)r->min, (double)r->max);
+    if (r->min == r->max)
+        r->max = 1; /* all zero: any range will do */
+    return BL_OK;
+}
+
+static void quantize(const float *v, size_t count, const range *r, uint8_t *codes)
+{
+    const double steps = STEPS + 1, span = (double)(r->max - r->min) * (steps / STEPS), scale = steps / span;
+    const double base = round((double)r->min * scale);
+    for (size_t i = 0; i < count; i++) {
+        const double code = round((double)v[i] * scale) - base;
+        codes[i] = code >= STEPS ? STEPS : code > 0 ? (uint8_t)code : 0;
+    }
+}
+
+static bl_status quantize_const(const bli_tg_job *job, const bli_tf_node *n, const bli_tf_tensor *t, bli_tf_graph *out)
+{
+    range r;
+    void *codes;
+    bli_tf_node *made;
+    char *code = bli_tf_text(job->store, "%s_quantized_const", n->name);
+    char *min = bli_tf_text(job->store, "%s_quantized_min", n->name);
+    char *max = bli_tf_text(job->store, "%s_quantized_max", n->name);
+    if (!code || !min || !max)
+        return BL_NO_MEMORY;
+    BLI_TRY(find_range(job, n, t->data, t->count, &r));
+    BLI_TRY(bli_tg_add_const(out, code, BLI_DT_QUINT8, t->rank, t->dim, NULL, &codes, NULL));
+    quantize(t->data, t->count, &r, codes);
+    BLI_TRY(bli_tg_add_float(out, min, r.min));
+    BLI_TRY(bli_tg_add_float(out, max, r.max));
+    BLI_TRY(bli_tg_add_node(out, "Dequantize", n->name, (const char *[]){code, min, max, NULL}, &made));
+    BLI_TRY(bli_tg_set_type(job->store, made, "T", BLI_DT_QUINT8));
+    return bli_tf_node_set(job->store, made, "mode", bli_tf_value_string(job->store, "MIN_FIRST"));
+}
+
+static bl_status visit(const bli_tg_job *job, bli_tf_node *n, int64_t least, bli_tf_graph *out)
+{
+    int dtype;
+    bli_tf_tensor t;
+    BLI_TRY(bli_tf_get_type(job->ctx, n, "dtype", &dtype));
+    if (!bli_tf_node_attr(n, "value"))
+        return bli_tg_const_view(job->store, n, 0, &t);
+    if (dtype != BLI_DT_FLOAT)
+        return bli_tf_graph_add(out, n);
+    BLI_TRY(bli_tg_const_view(job->store, n, BLI_DT_FLOAT, &t));
+    if ((int64_t)t.count < least || (!job->compat && t.count == 0))
+        return bli_tf_graph_add(out, n);
+    return quantize_const(job, n, &t, out);
+}
+
+static bl_status run(const bli_tg_job *job, const bli_tf_graph *in, bli_tf_graph *out)
+{
+    int64_t least;
+    BLI_TRY(bli_tg_arg_int(job, "minimum_size", 1024, &least));
+    for (size_t i = 0; i < in->num_nodes; i++) {
+        if (bli_tg_op_is(in->nodes[i]->op, "Const"))
+            BLI_TRY(visit(job, in->nodes[i], least, out));
+        else
+            BLI_TRY(bli_tf_graph_add(out, in->nodes[i]));
+    }
+    return BL_OK;
+}
+
+static const bli_tg_param params[] = {{"minimum_size", BLI_TG_INT, false, "elements of the smallest (1024)"}, {0}};
+
+const bli_tg_pass bli_tg_quantize_weights = {.name = "quantize_weights",
+                                             .help = "stores large float constants as bytes, for a quarter of the size",
+                                             .params = params,
+                                             .ops = "Const",
+                                             .run = run};

@@ -1,0 +1,359 @@
+/* quantize_op.c: one float node as an eight-bit one.
+ *
+ * Every input gets the smallest and the greatest of its values and a QuantizeV2; a result of 32 bits gets a range,
+ * found while running or given, and a Requantize; a Dequantize of the node's name ends it.  Where defects are mended, a
+ * node whose attributes the eight-bit operator does not have stays as it is, control inputs stay control inputs, and a
+ * tensor that comes twice is quantized once.
+ */
+#include "tf/quantize_op.h"
+
+#include <string.h>
+
+static const bli_tg_eight table[] = {
+    {"Conv2D", "strides padding", "Tinput Tfilter", "out_type", -1},
+    {"MatMul", "transpose_a transpose_b", "T1 T2", "Toutput", -1},
+    {"BiasAdd", "", "T1 T2", "out_type", -1},
+    {"Add", "", "T1 T2", "Toutput", -1},
+    {"Mul", "", "T1 T2", "Toutput", -1},
+    {"MaxPool", "ksize strides padding", "T", NULL, -1},
+    {"AvgPool", "ksize strides padding", "T", NULL, -1},
+    {"Relu", "", "Tinput", NULL, -1},
+    {"Relu6", "", "Tinput", NULL, -1},
+    {"Concat", "N", "T", NULL, 0},
+    {"Reshape", "", "T", NULL, 1},
+    {"ResizeBilinear", "align_corners", "T", NULL, 1},
+};
+const char bli_tg_eight_ops[] =
+    "Conv2D|MatMul|BiasAdd|Add|Mul|MaxPool|AvgPool|Relu|Relu6|Concat|Reshape|ResizeBilinear";
+
+static const bli_tg_eight *find_eight(const char *op)
+{
+    for (size_t i = 0; i < BLI_COUNT(table); i++)
+        if (strcmp(table[i].op, op) == 0)
+            return &table[i];
+    return NULL;
+}
+
+/* Calls what for each word of a text. */
+static bl_status each_word(const char *words, bl_status (*what)(void *user, const char *word), void *user)
+{
+    while (*words) {
+        char word[32] = {0};
+        size_t n = strcspn(words, " ");
+        memcpy(word, words, n < sizeof word - 1 ? n : sizeof word - 1);
+        words += n + (words[n] == ' ');
+        BLI_TRY(what(user, word));
+    }
+    return BL_OK;
+}
+
+bl_status bli_tg_set_mode(bli_tf_store *s, bli_tf_node *n, int dtype)
+{
+    BLI_TRY(bli_tg_set_type(s, n, "T", dtype));
+    return bli_tf_node_set(s, n, "mode", bli_tf_value_string(s, "MIN_FIRST"));
+}
+
+bl_status bli_tg_add_requantize(bli_tf_graph *out, const char *name, const char *const *inputs)
+{
+    bli_tf_node *n;
+    BLI_TRY(bli_tg_add_node(out, "Requantize", name, inputs, &n));
+    BLI_TRY(bli_tg_set_type(out->store, n, "Tinput", BLI_DT_QINT32));
+    return bli_tg_set_type(out->store, n, "out_type", BLI_DT_QUINT8);
+}
+
+/* ---- may it? ------------------------------------------------------------------------------------------------------
+ */
+
+static bl_status all_float(const bli_tf_graph *g, const bli_tf_node *n, const bli_tg_eight *e, bool *yes)
+{
+    bli_tf_types in, out;
+    BLI_TRY(bli_tf_node_types(g, n, &in, &out));
+    *yes = true;
+    for (size_t i = 0; i < in.count; i++)
+        *yes = *yes && ((int)i == e->raw || in.at[i] == BLI_DT_FLOAT);
+    for (size_t i = 0; i < out.count; i++)
+        *yes = *yes && out.at[i] == BLI_DT_FLOAT;
+    return BL_OK;
+}
+
+static bl_status ints_are(bl_context *ctx, const bli_tf_node *n, const char *attr, bool (*fit)(const int64_t *, size_t),
+                          bool *yes)
+{
+    const int64_t *v;
+    size_t count;
+    if (!bli_tf_node_attr(n, attr))
+        return BL_OK;
+    BLI_TRY(bli_tf_get_ints(ctx, n, attr, &v, &count));
+    *yes = *yes && (count == 0 || fit(v, count));
+    return BL_OK;
+}
+
+static bool are_ones(const int64_t *v, size_t count)
+{
+    for (size_t i = 0; i < count; i++)
+        if (v[i] != 1)
+            return false;
+    return true;
+}
+
+static bool are_square(const int64_t *v, size_t count)
+{
+    return count == 4 && v[0] == 1 && v[3] == 1 && v[1] == v[2];
+}
+
+static bl_status text_is(bl_context *ctx, const bli_tf_node *n, const char *attr, const char *wanted, bool *yes)
+{
+    const char *text;
+    BLI_TRY(bli_tf_string_or(ctx, n, attr, wanted, &text));
+    *yes = *yes && strcmp(text, wanted) == 0;
+    return BL_OK;
+}
+
+/* Whether the eight-bit operator does what the attributes ask for. */
+static bl_status fits(bl_context *ctx, const bli_tf_node *n, bool *yes)
+{
+    const char *padding;
+    bool half;
+    *yes = true;
+    BLI_TRY(text_is(ctx, n, "data_format", "NHWC", yes));
+    BLI_TRY(ints_are(ctx, n, "dilations", are_ones, yes));
+    if (strcmp(n->op, "Conv2D") == 0)
+        BLI_TRY(ints_are(ctx, n, "strides", are_square, yes));
+    BLI_TRY(bli_tf_string_or(ctx, n, "padding", "VALID", &padding));
+    BLI_TRY(bli_tf_bool_or(ctx, n, "half_pixel_centers", false, &half));
+    *yes = *yes && strcmp(padding, "EXPLICIT") != 0 && !half;
+    return BL_OK;
+}
+
+/* ---- inputs -------------------------------------------------------------------------------------------------------
+ */
+
+/* "a/b:1" as "a/b__port__1", "^x" as "__hat__x". */
+static char *unique_name(bli_tf_store *s, const bli_tf_node *n, const char *input)
+{
+    const char *colon = strchr(input, ':');
+    bool control = bli_tg_is_control(input);
+    int size = colon ? (int)(colon - input) : (int)strlen(input);
+    return bli_tf_text(s, "%s_eightbit/%s%.*s%s%s", n->name, control ? "__hat__" : "", size - control, input + control,
+                       colon ? "__port__" : "", colon ? colon + 1 : "");
+}
+
+static bl_status add_dims(bli_tf_graph *out, const char *name, const char *control, int32_t value)
+{
+    const int64_t one = 1;
+    bli_tf_node *n;
+    BLI_TRY(bli_tg_add_const(out, name, BLI_DT_INT32, 1, &one, &value, NULL, &n));
+    return bli_tf_node_add_input(out->store, n, control);
+}
+
+static bl_status add_extreme(bli_tf_graph *out, const char *op, const char *name, const char *x, const char *dims)
+{
+    bli_tf_node *n;
+    BLI_TRY(bli_tg_add_node(out, op, name, (const char *[]){x, dims, NULL}, &n));
+    BLI_TRY(bli_tg_set_type(out->store, n, "T", BLI_DT_FLOAT));
+    return bli_tf_node_set(out->store, n, "keep_dims", bli_tf_value_bool(out->store, false));
+}
+
+/* Six nodes below u that bring an input to bytes. */
+static bl_status quantize_input(bli_tf_graph *out, const char *u, const char *input)
+{
+    bli_tf_store *s = out->store;
+    char *node = bli_tf_ref_node(s, input), *control = node ? bli_tf_text(s, "^%s", node) : NULL;
+    char *shape = bli_tf_text(s, "%s/reshape_dims", u), *dims = bli_tf_text(s, "%s/reduction_dims", u);
+    char *flat = bli_tf_text(s, "%s/reshape", u), *min = bli_tf_text(s, "%s/min", u),
+         *max = bli_tf_text(s, "%s/max", u);
+    char *name = bli_tf_text(s, "%s/quantize", u);
+    bli_tf_node *n;
+    if (!control || !shape || !dims || !flat || !min || !max || !name)
+        return BL_NO_MEMORY;
+    BLI_TRY(add_dims(out, shape, control, -1));
+    BLI_TRY(add_dims(out, dims, control, 0));
+    BLI_TRY(bli_tg_add_node(out, "Reshape", flat, (const char *[]){input, shape, NULL}, &n));
+    BLI_TRY(bli_tg_set_type(s, n, "T", BLI_DT_FLOAT));
+    BLI_TRY(add_extreme(out, "Min", min, flat, dims));
+    BLI_TRY(add_extreme(out, "Max", max, flat, dims));
+    BLI_TRY(bli_tg_add_node(out, "QuantizeV2", name, (const char *[]){input, min, max, NULL}, &n));
+    return bli_tg_set_mode(s, n, BLI_DT_QUINT8);
+}
+
+typedef struct inputs {
+    size_t count, room;
+    const char **names; /* as the eight-bit operator reads them: codes, or a raw input */
+    const char **minima, **maxima;
+    size_t ranges;
+} inputs;
+
+/* A tensor that came before has its quantizer. */
+static bool came_before(const bli_tf_node *n, const bli_tg_eight *e, size_t i)
+{
+    for (size_t k = 0; k < i; k++)
+        if ((int)k != e->raw && strcmp(n->inputs[k], n->inputs[i]) == 0)
+            return true;
+    return false;
+}
+
+static bl_status quantize_inputs(const bli_tg_quantizer *q, const bli_tf_node *n, const bli_tg_eight *e, inputs *in,
+                                 bli_tf_graph *out)
+{
+    bli_tf_store *s = out->store;
+    const char **all = bli_tf_alloc_array(s, 3 * n->num_inputs + 1, sizeof *all);
+    *in = (inputs){.names = all, .minima = all + n->num_inputs, .maxima = all + 2 * n->num_inputs};
+    if (!all)
+        return BL_NO_MEMORY;
+    for (size_t i = 0; i < n->num_inputs; i++) {
+        if ((int)i == e->raw) {
+            in->names[in->count++] = n->inputs[i];
+            continue;
+        }
+        if (!q->job->compat && bli_tg_is_control(n->inputs[i]))
+            continue;
+        char *u = unique_name(s, n, n->inputs[i]);
+        if (!u)
+            return BL_NO_MEMORY;
+        if (q->job->compat || !came_before(n, e, i))
+            BLI_TRY(quantize_input(out, u, n->inputs[i]));
+        in->names[in->count++] = bli_tf_text(s, "%s/quantize:0", u);
+        in->minima[in->ranges] = bli_tf_text(s, "%s/quantize:1", u);
+        in->maxima[in->ranges] = bli_tf_text(s, "%s/quantize:2", u);
+        if (!in->names[in->count - 1] || !in->minima[in->ranges] || !in->maxima[in->ranges])
+            return BL_NO_MEMORY;
+        in->ranges++;
+    }
+    return BL_OK;
+}
+
+/* ---- the operator -------------------------------------------------------------------------------------------------
+ */
+
+typedef struct pair {
+    bli_tf_store *store;
+    bli_tf_node *to;
+    const bli_tf_node *from;
+    bool compat;
+} pair;
+
+/* A missing one is the operator's default; the original ends the process. */
+static bl_status copy_one(void *user, const char *attr)
+{
+    pair *p = user;
+    if (bli_tf_node_attr(p->from, attr) || p->compat)
+        return bli_tg_copy_attr(p->store, p->to, attr, p->from);
+    bli_tf_node *filled = bli_tf_node_copy(p->store, p->from);
+    if (!filled)
+        return BL_NO_MEMORY;
+    BLI_TRY(bli_tf_opdef_fill(p->store, bli_tf_opdef_find(p->from->op), filled));
+    return bli_tg_copy_attr(p->store, p->to, attr, filled);
+}
+
+static bl_status set_bytes(void *user, const char *attr)
+{
+    pair *p = user;
+    return bli_tg_set_type(p->store, p->to, attr, BLI_DT_QUINT8);
+}
+
+static bl_status add_ranges(const inputs *in, bool by_kind, bli_tf_store *s, bli_tf_node *made)
+{
+    for (size_t i = 0; i < in->ranges && by_kind; i++)
+        BLI_TRY(bli_tf_node_add_input(s, made, in->minima[i]));
+    for (size_t i = 0; i < in->ranges; i++) {
+        if (!by_kind)
+            BLI_TRY(bli_tf_node_add_input(s, made, in->minima[i]));
+        BLI_TRY(bli_tf_node_add_input(s, made, in->maxima[i]));
+    }
+    return BL_OK;
+}
+
+static bl_status add_eight(const bli_tg_quantizer *q, const bli_tf_node *n, const bli_tg_eight *e, const inputs *in,
+                           const char *name, bli_tf_graph *out)
+{
+    bli_tf_store *s = out->store;
+    bli_tf_node *made;
+    char *op = bli_tf_text(s, "Quantized%s", n->op);
+    if (!op)
+        return BL_NO_MEMORY;
+    BLI_TRY(bli_tg_add_node(out, op, name, NULL, &made));
+    for (size_t i = 0; i < in->count; i++)
+        BLI_TRY(bli_tf_node_add_input(s, made, in->names[i]));
+    BLI_TRY(add_ranges(in, strcmp(n->op, "Concat") == 0, s, made));
+    pair p = {s, made, n, q->job->compat};
+    BLI_TRY(each_word(e->copied, copy_one, &p));
+    BLI_TRY(each_word(e->bytes, set_bytes, &p));
+    if (e->wide)
+        BLI_TRY(bli_tg_set_type(s, made, e->wide, BLI_DT_QINT32));
+    for (size_t i = 0; i < n->num_inputs && !q->job->compat; i++)
+        if (bli_tg_is_control(n->inputs[i]))
+            BLI_TRY(bli_tf_node_add_input(s, made, n->inputs[i]));
+    return BL_OK;
+}
+
+/* Names of a node's first three outputs. */
+static bl_status ports(bli_tf_store *s, const char *name, const char *at[3])
+{
+    for (int k = 0; k < 3; k++)
+        if (!(at[k] = bli_tf_text(s, "%s:%d", name, k)))
+            return BL_NO_MEMORY;
+    return BL_OK;
+}
+
+/* From 32 bits to 8: *from becomes the node that has the bytes. */
+static bl_status narrow(const bli_tg_quantizer *q, const char **from, bli_tf_graph *out)
+{
+    bli_tf_store *s = out->store;
+    const char *wide[6] = {NULL};
+    bli_tf_node *range;
+    char *name = bli_tf_text(s, "%s/requantize", *from), *min = NULL, *max = NULL;
+    BLI_TRY(ports(s, *from, wide));
+    if (q->has_fallback) {
+        min = bli_tf_text(s, "%s/fallback_min", *from);
+        max = bli_tf_text(s, "%s/fallback_max", *from);
+        if (!min || !max)
+            return BL_NO_MEMORY;
+        BLI_TRY(bli_tg_add_float(out, min, q->fallback_min));
+        BLI_TRY(bli_tg_add_float(out, max, q->fallback_max));
+        wide[3] = min;
+        wide[4] = max;
+    } else {
+        char *ranges = bli_tf_text(s, "%s/requant_range", *from);
+        const char *found[3] = {NULL};
+        if (!ranges)
+            return BL_NO_MEMORY;
+        BLI_TRY(bli_tg_add_node(out, "RequantizationRange", ranges, wide, &range));
+        BLI_TRY(bli_tg_set_type(s, range, "Tinput", BLI_DT_QINT32));
+        BLI_TRY(ports(s, ranges, found));
+        wide[3] = found[0];
+        wide[4] = found[1];
+    }
+    *from = name;
+    return name ? bli_tg_add_requantize(out, name, wide) : BL_NO_MEMORY;
+}
+
+static bl_status quantize(const bli_tg_quantizer *q, const bli_tf_node *n, const bli_tg_eight *e, bli_tf_graph *out)
+{
+    bli_tf_store *s = out->store;
+    const char *last = bli_tf_text(s, "%s/eightbit", n->name), *codes[4] = {NULL};
+    inputs in;
+    bli_tf_node *made;
+    if (!last)
+        return BL_NO_MEMORY;
+    BLI_TRY(quantize_inputs(q, n, e, &in, out));
+    BLI_TRY(add_eight(q, n, e, &in, last, out));
+    if (e->wide)
+        BLI_TRY(narrow(q, &last, out));
+    BLI_TRY(ports(s, last, codes));
+    BLI_TRY(bli_tg_add_node(out, "Dequantize", n->name, codes, &made));
+    return bli_tg_set_mode(s, made, BLI_DT_QUINT8);
+}
+
+bl_status bli_tg_quantize_node(const bli_tg_quantizer *q, const bli_tf_graph *g, const bli_tf_node *n,
+                               bli_tf_graph *out)
+{
+    const bli_tg_eight *e = find_eight(n->op);
+    bool yes = e != NULL;
+    for (size_t i = 0; i < bli_tg_arg_count(q->job, "ignore_op") && yes; i++)
+        yes = strcmp(bli_tg_arg_value(q->job, "ignore_op", i), n->op) != 0;
+    if (yes)
+        BLI_TRY(all_float(g, n, e, &yes));
+    if (yes && !q->job->compat)
+        BLI_TRY(fits(q->job->ctx, n, &yes));
+    return yes ? quantize(q, n, e, out) : bli_tg_add_copy(out, n);
+}
