@@ -88,6 +88,10 @@ bl_status cli_exact(cli *c, const bl_graph *g, bl_program **program);
 const char *cli_through(const bl_program *program); /* "exact", "float" */
 void cli_say_cut(cli *c, const bl_program *program);
 
+/* emit.c.  What the options say; the model of the first argument as a project. */
+bl_status cli_emit_options(cli *c, bl_emit_options *o);
+bl_status cli_emit_model(cli *c, const char *folder, const bl_emit_options *o);
+
 /* progress.c: a bar on a terminal, one line an epoch elsewhere. */
 typedef struct cli_progress {
     bool quiet, terminal, drawn;

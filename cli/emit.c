@@ -56,13 +56,11 @@ static bl_status seed(cli *c, uint64_t *out)
     return BL_OK;
 }
 
-static bl_status read_options(cli *c, bl_emit_options *o)
+bl_status cli_emit_options(cli *c, bl_emit_options *o)
 {
     long reuse, samples;
     *o = (bl_emit_options){
         .target = c->o.target, .name = c->o.name, .strategy = c->o.strategy, .io = c->o.io, .part = c->o.part};
-    if (!c->o.out)
-        return cli_fail(c, BL_USAGE, "--out DIR is missing");
     bl_status s = whole(c, "reuse", c->o.reuse, 1 << 30, &reuse);
     if (s == BL_OK)
         s = whole(c, "samples", c->o.samples, 1000000, &samples);
@@ -77,7 +75,7 @@ static bl_status read_options(cli *c, bl_emit_options *o)
     return BL_OK;
 }
 
-static bl_status lower_and_emit(cli *c, const bl_emit_options *o)
+bl_status cli_emit_model(cli *c, const char *folder, const bl_emit_options *o)
 {
     bl_graph *g;
     bl_program *p = NULL;
@@ -87,7 +85,7 @@ static bl_status lower_and_emit(cli *c, const bl_emit_options *o)
     s = bl_lower(c->ctx, g, &p);
     if (s == BL_OK) {
         cli_say_cut(c, p);
-        s = bl_emit(c->ctx, p, c->o.out, o);
+        s = bl_emit(c->ctx, p, folder, o);
     }
     bl_program_destroy(p);
     bl_graph_destroy(g);
@@ -97,9 +95,11 @@ static bl_status lower_and_emit(cli *c, const bl_emit_options *o)
 static bl_status run(cli *c)
 {
     bl_emit_options o;
-    bl_status s = read_options(c, &o);
+    if (!c->o.out)
+        return cli_fail(c, BL_USAGE, "--out DIR is missing");
+    bl_status s = cli_emit_options(c, &o);
     if (s == BL_OK)
-        s = lower_and_emit(c, &o);
+        s = cli_emit_model(c, c->o.out, &o);
     if (s != BL_OK)
         return s;
     cli_add(c, "target", json_string(o.target ? o.target : "c"));

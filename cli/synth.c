@@ -1,7 +1,12 @@
-/* synth.c: an emitted Verilog project through Yosys, and for ice40 to a bitstream. */
+/* synth.c: an emitted Verilog project, or a model, through Yosys, and for ice40 to a bitstream.
+ *
+ * A model becomes a project first: where --out says, else in a temporary folder that is gone at the end.
+ */
+#include <ftw.h>
 #include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <time.h>
 
 #include "cli.h"
@@ -11,6 +16,11 @@ static const cli_option options[] = {
     {"place", CLI_FLAG, NULL, "ice40: place, route, bitstream, and its netlist simulated",
      offsetof(cli_options, place)},
     {"seeds", CLI_COUNT, "N", "placer seeds to try; the best is kept (default 1)", offsetof(cli_options, seeds)},
+    {"strategy", CLI_TEXT, "S", "MODEL: latency (default), resource, da, da3", offsetof(cli_options, strategy)},
+    {"reuse", CLI_TEXT, "N", "MODEL, resource: products per multiplier", offsetof(cli_options, reuse)},
+    {"io", CLI_TEXT, "IO", "MODEL: parallel (default) or stream", offsetof(cli_options, io)},
+    {"clock", CLI_TEXT, "NS", "MODEL: clock period in ns; default 5", offsetof(cli_options, clock)},
+    {"out", CLI_TEXT, "DIR", "MODEL: where its project is to stay", offsetof(cli_options, out)},
     {"limit", CLI_COUNT, "S", "seconds that each tool may take (default 900)", offsetof(cli_options, limit)},
     {NULL, CLI_FLAG, NULL, NULL, 0}};
 
@@ -67,6 +77,10 @@ static void add_json(cli *c, const bl_synth_report *r)
     cli_add(c, "mhz", cli_number(r->mhz));
     cli_add(c, "mhz_timing", cli_number(r->mhz_timing));
     cli_add(c, "read_back", json_integer(r->read_back));
+    json_t *seeds = json_array();
+    for (int i = 0; i < r->num_seeds; i++)
+        json_array_append_new(seeds, cli_number(r->seed_mhz[i]));
+    cli_add(c, "seed_mhz", seeds);
 }
 
 static void print_row(const char *name, const bl_synth_cells *n)
@@ -83,13 +97,15 @@ static void print_report(const bl_synth_report *r)
         print_row(r->layers[i].name, &r->layers[i].cells);
     print_row("total", &r->total);
     printf("depth %d cells, %.1f s\n", r->depth, r->seconds);
+    for (int i = 0; r->placed && i < r->num_seeds && r->num_seeds > 1; i++)
+        printf("seed %d: %.1f MHz\n", i + 1, r->seed_mhz[i]);
     if (r->placed)
         printf("%s: %lld of %lld logic cells of %s, %.1f MHz (icetime %.1f)\n%s: its netlist gave %d samples right\n",
                r->placer, (long long)r->logic_cells, (long long)r->room, r->device, r->mhz, r->mhz_timing, r->bitstream,
                r->read_back);
 }
 
-static bl_status run(cli *c)
+static bl_status synthesise(cli *c, const char *folder)
 {
     watch w = {.c = c};
     bl_synth_options o = {.family = c->o.family, .seconds = (double)c->o.limit, .place = c->o.place};
@@ -97,9 +113,7 @@ static bl_status run(cli *c)
     o.progress = on_progress;
     o.user = &w;
     bl_synth_report *r;
-    cli_interrupt_install(c->ctx);
-    bl_status s = bl_synth(c->ctx, c->args[0], &o, &r);
-    cli_interrupt_install(NULL);
+    bl_status s = bl_synth(c->ctx, folder, &o, &r);
     if (s != BL_OK)
         return s;
     add_json(c, r);
@@ -109,14 +123,73 @@ static bl_status run(cli *c)
     return BL_OK;
 }
 
+/* ---- a model ------------------------------------------------------------------------------------------------------
+ */
+static int remove_entry(const char *path, const struct stat *st, int kind, struct FTW *at)
+{
+    (void)st;
+    (void)kind;
+    (void)at;
+    return remove(path);
+}
+
+static bl_status emit_and_synthesise(cli *c, const char *folder)
+{
+    bl_emit_options o;
+    bl_status s = cli_emit_options(c, &o);
+    o.target = "verilog";
+    o.part = c->o.family ? c->o.family : "xcup";
+    if (s == BL_OK)
+        s = cli_emit_model(c, folder, &o);
+    return s == BL_OK ? synthesise(c, folder) : s;
+}
+
+static bl_status of_model(cli *c)
+{
+    const char *base = getenv("TMPDIR");
+    char folder[1024], project[1100];
+    if (c->o.out)
+        return emit_and_synthesise(c, c->o.out);
+    snprintf(folder, sizeof folder, "%.900s/bitlathe-XXXXXX", base && *base ? base : "/tmp");
+    if (!mkdtemp(folder))
+        return cli_fail(c, BL_IO, "no temporary folder could be made like %s", folder);
+    snprintf(project, sizeof project, "%s/project", folder);
+    bl_status s = emit_and_synthesise(c, project);
+    nftw(folder, remove_entry, 16, FTW_DEPTH | FTW_PHYS);
+    return s;
+}
+
+static const char *model_option(const cli *c)
+{
+    const char *const given[] = {c->o.strategy, c->o.reuse, c->o.io, c->o.clock, c->o.out};
+    static const char *const names[] = {"strategy", "reuse", "io", "clock", "out"};
+    for (size_t i = 0; i < sizeof given / sizeof *given; i++)
+        if (given[i])
+            return names[i];
+    return NULL;
+}
+
+static bl_status run(cli *c)
+{
+    struct stat st;
+    bool model = stat(c->args[0], &st) == 0 && !S_ISDIR(st.st_mode);
+    if (!model && model_option(c))
+        return cli_fail(c, BL_USAGE, "--%s goes with a model file; %s is a project", model_option(c), c->args[0]);
+    cli_interrupt_install(c->ctx);
+    bl_status s = model ? of_model(c) : synthesise(c, c->args[0]);
+    cli_interrupt_install(NULL);
+    return s;
+}
+
 const cli_command cli_synth = {
     .name = "synth",
-    .synopsis = "synth DIR [--family F] [--place]",
-    .help = "counts what an emitted Verilog project needs, by layer",
+    .synopsis = "synth DIR|MODEL [--family F] [--place]",
+    .help = "counts what a Verilog project, or a model as one, needs, by layer",
     .text = "Runs Yosys over a project that emit wrote with target verilog and counts LUTs, inverters, carry\n"
             "cells, registers, DSPs and memories, by layer, and the longest way between registers. With --place\n"
             "(ice40) it goes on to place and route (nextpnr-ice40) and a bitstream (icestorm) for an HX8K; the\n"
-            "netlist read back from the bitstream is simulated on the project's vectors.",
+            "netlist read back from the bitstream is simulated on the project's vectors. A model file becomes such\n"
+            "a project first, for the family, in a temporary folder or where --out says.",
     .options = options,
     .min_args = 1,
     .max_args = 1,

@@ -58,8 +58,10 @@ typedef struct bl_synth_report {
     const char *bitstream;     /* path */
     int64_t logic_cells, room; /* used, of */
     double mhz;                /* the placer's own estimate, the best seed's */
-    double mhz_timing;         /* icetime's */
-    int read_back;             /* samples through the bitstream's netlist, all equal */
+    int num_seeds;             /* 1, 2 ...: their estimates */
+    double *seed_mhz;
+    double mhz_timing; /* icetime's */
+    int read_back;     /* samples through the bitstream's netlist, all equal */
 } bl_synth_report;
 
 /* folder: what emit wrote with target verilog.  A missing tool is BL_NOT_FOUND and names its package; a design that

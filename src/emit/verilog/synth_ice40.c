@@ -98,9 +98,13 @@ static bl_status placer_version(bli_synth *s)
 static bl_status place_best(bli_synth *s, int *best)
 {
     *best = 1;
+    s->report->seed_mhz = bli_arena_array(s->arena, (size_t)s->options.seeds, sizeof *s->report->seed_mhz);
+    if (!s->report->seed_mhz)
+        return BL_NO_MEMORY;
     for (int seed = 1; seed <= s->options.seeds; seed++) {
         double mhz;
         BLI_TRY(place_once(s, seed, &mhz));
+        s->report->seed_mhz[s->report->num_seeds++] = mhz;
         if (seed == 1 || mhz > s->report->mhz) {
             s->report->mhz = mhz;
             *best = seed;
