@@ -65,23 +65,6 @@ static bl_status first_code(bli_verify *v, const char *name, int64_t sample, con
                     expected->digits, found->digits);
 }
 
-/* "DIFF core sample expected found", or "DIFF bits sample first expected found" for a beat of an output; anything else
- * (a stream of words) is told as the bench told it. */
-static bl_status explain(bli_verify *v, const char *name, const bli_simulation *sim, bl_status s)
-{
-    const char *at = sim->difference;
-    bool beat = strncmp(at, "DIFF bits ", 10) == 0;
-    if (s != BL_MISMATCH || (!beat && strncmp(at, "DIFF core ", 10) != 0))
-        return bli_within(v->ctx, s, "%s", name);
-    char *rest;
-    int64_t sample = strtoll(at + 10, &rest, 10), first = beat ? strtoll(rest, &rest, 10) : 0;
-    const char *expected = rest + strspn(rest, " "), *found = strchr(expected, ' ');
-    if (!found)
-        return bli_within(v->ctx, s, "%s", name);
-    const number want = number_at(expected, first), have = number_at(found + 1, first);
-    return first_code(v, name, sample, &want, &have);
-}
-
 /* ---- projects -----------------------------------------------------------------------------------------------------
  */
 typedef struct project {
@@ -127,6 +110,80 @@ static bl_status make_project(bli_verify *v, project *p)
     return BL_OK;
 }
 
+/* ---- the first wire that is wrong ---------------------------------------------------------------------------------
+ */
+typedef struct wrong {
+    int wire; /* -1: none yet */
+    int64_t element, expected, found;
+} wrong;
+
+/* "PROBE wire first count width signed shift offset digits" (emit/verilog/probe.c). */
+static void judge_line(const bli_verify *v, const char *line, wrong *w)
+{
+    int wire, width, is_signed, shift, end = 0;
+    long long first, count, offset;
+    if (sscanf(line, "PROBE %d %lld %lld %d %d %d %lld %n", &wire, &first, &count, &width, &is_signed, &shift, &offset,
+               &end) != 7)
+        return;
+    const number n = number_at(line + end, 0);
+    if (wire < 0 || wire >= v->program->num_wires || first < 0 || count < 0 || width < 1 || width > 64 || shift > 62 ||
+        first + count > v->program->wires[wire].count || (int64_t)n.size * 4 < count * width)
+        return;
+    for (int64_t e = 0; e < count; e++) {
+        const bli_verilog_field f = {.width = width, .is_signed = is_signed != 0};
+        int64_t found = (int64_t)((uint64_t)code_in(&n, &f, e) << shift) + offset;
+        bool sooner = w->wire < 0 || wire < w->wire || (wire == w->wire && first + e < w->element);
+        if (found != v->wires[wire][first + e] && sooner)
+            *w = (wrong){wire, first + e, v->wires[wire][first + e], found};
+    }
+}
+
+/* BL_MISMATCH: the first wire in the program's order that is wrong is told.  Anything else: it could not be found. */
+static bl_status look_inside(bli_verify *v, const char *name, const project *p, const bli_simulation *outer,
+                             int64_t sample)
+{
+    char probe[BLI_VERIFY_ROOM], path[BLI_VERIFY_ROOM], top[128], argument[48], *said;
+    wrong w = {.wire = -1};
+    snprintf(probe, sizeof probe, "%.100s_probe_tb.v", p->name);
+    snprintf(path, sizeof path, "%.3800s/%.200s", p->tb, probe);
+    snprintf(top, sizeof top, "%.100s_probe", p->name);
+    snprintf(argument, sizeof argument, "+SAMPLE=%" PRId64, sample);
+    if (access(path, R_OK) != 0)
+        return BL_NOT_FOUND;
+    const char *sources[] = {probe, p->source[0], p->source[1], p->source[2], p->source[3], NULL};
+    bli_simulation sim = *outer;
+    sim.sources = sources;
+    sim.top = top;
+    sim.products = "probe";
+    sim.argument = argument;
+    BLI_TRY(bli_verify_interpret(v, (int)sample, 1));
+    BLI_TRY(bli_simulate_said(v->ctx, &sim, &said));
+    for (const char *line = strstr(said, "PROBE "); line; line = strstr(line + 1, "PROBE "))
+        judge_line(v, line, &w);
+    bli_free(v->ctx, said);
+    return w.wire < 0 ? BL_OK : bli_verify_differs(v, name, sample, w.wire, w.element, w.expected, w.found);
+}
+
+/* "DIFF core sample expected found", or "DIFF bits sample first expected found" for a beat of an output; anything else
+ * (a stream of words) is told as the bench told it. */
+static bl_status explain(bli_verify *v, const char *name, const project *p, const bli_simulation *sim, bl_status s)
+{
+    const char *at = sim->difference;
+    bool beat = strncmp(at, "DIFF bits ", 10) == 0;
+    if (s != BL_MISMATCH || (!beat && strncmp(at, "DIFF core ", 10) != 0))
+        return bli_within(v->ctx, s, "%s", name);
+    char *rest;
+    int64_t sample = strtoll(at + 10, &rest, 10), first = beat ? strtoll(rest, &rest, 10) : 0;
+    const char *expected = rest + strspn(rest, " "), *found = strchr(expected, ' ');
+    if (!found)
+        return bli_within(v->ctx, s, "%s", name);
+    bl_status inside = look_inside(v, name, p, sim, sample);
+    if (inside == BL_MISMATCH || inside == BL_INTERRUPTED)
+        return inside;
+    const number want = number_at(expected, first), have = number_at(found + 1, first);
+    return first_code(v, name, sample, &want, &have);
+}
+
 static bool is_large(const project *p)
 {
     enum { LARGE = 1 << 20 };
@@ -144,7 +201,7 @@ static bl_status run(bli_verify *v, const char *name, project *p)
     sim.icarus = v->options.simulator ? strcmp(v->options.simulator, "icarus") == 0 : is_large(p);
     sim.seconds = v->options.seconds;
     bl_status s = bli_simulate(v->ctx, &sim);
-    return explain(v, name, &sim, s);
+    return explain(v, name, p, &sim, s);
 }
 
 bl_status bli_verify_verilog(bli_verify *v, const char *name)

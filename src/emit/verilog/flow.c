@@ -160,6 +160,15 @@ static bl_status add_vectors(const bli_flow *f, const bli_vectors *vectors)
     return bli_verilog_vector_files(f->job, vectors, x, y);
 }
 
+static bl_status add_probe(const bli_flow *f)
+{
+    bli_text t;
+    bli_text_init(&t, f->job->ctx);
+    bl_status s = bli_flow_probe(f, &t) ? add_file(f, "tb", "_probe_tb.v", &t) : BL_OK;
+    bli_text_free(&t);
+    return s;
+}
+
 static bl_status add_bench(const bli_flow *f)
 {
     bli_vectors vectors;
@@ -171,6 +180,8 @@ static bl_status add_bench(const bli_flow *f)
     bli_text_free(&t);
     if (s == BL_OK)
         s = add_vectors(f, &vectors);
+    if (s == BL_OK && f->job->vectors)
+        s = add_probe(f);
     bli_vectors_free(&vectors);
     return s;
 }

@@ -120,6 +120,8 @@ void bli_flow_put_stream(const bli_flow *f, bli_text *t);
 void bli_flow_put_bench(const bli_flow *f, int samples, bli_text *t); /* flow_bench.c */
 extern const char *const bli_flow_cells[];                            /* flow_cells.c: templates; NULL at the end */
 
+bool bli_flow_probe(const bli_flow *f, bli_text *t); /* probe.c: NAME_probe_tb; false: too large to be shown */
+
 /* The wire and the beat of a port: a sample where ports are whole. */
 typedef struct bli_flow_port {
     int wire; /* root */

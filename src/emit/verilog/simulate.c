@@ -8,7 +8,7 @@
 #include "base/context.h"
 #include "base/process.h"
 
-enum { PATH_ROOM = 4096, KEPT = 1 << 20, MOST_ARGS = 40, WORDS = 400 };
+enum { PATH_ROOM = 4096, KEPT = 1 << 24, MOST_ARGS = 40, WORDS = 400 };
 
 static bl_status run(bl_context *ctx, const bli_simulation *sim, const char *const *argv, char **said)
 {
@@ -55,7 +55,7 @@ static bl_status run_verilator(bl_context *ctx, const bli_simulation *sim, char 
 {
     char program[PATH_ROOM];
     BLI_TRY(build_verilator(ctx, sim, program));
-    const char *argv[] = {program, NULL};
+    const char *argv[] = {program, sim->argument, NULL};
     return run(ctx, sim, argv, said);
 }
 
@@ -74,7 +74,7 @@ static bl_status run_icarus(bl_context *ctx, const bli_simulation *sim, char **s
         argv[count++] = sim->sources[i];
     BLI_TRY(run(ctx, sim, argv, said));
     bli_free(ctx, *said);
-    const char *run_argv[] = {path, "-n", program, NULL};
+    const char *run_argv[] = {path, "-n", program, sim->argument, NULL};
     return run(ctx, sim, run_argv, said);
 }
 
@@ -105,11 +105,17 @@ static bl_status make_products(bl_context *ctx, const bli_simulation *sim)
     return bli_fail(ctx, BL_IO, "%s: the folder could not be made", path);
 }
 
+bl_status bli_simulate_said(bl_context *ctx, const bli_simulation *sim, char **said)
+{
+    *said = NULL;
+    BLI_TRY(make_products(ctx, sim));
+    return sim->icarus ? run_icarus(ctx, sim, said) : run_verilator(ctx, sim, said);
+}
+
 bl_status bli_simulate(bl_context *ctx, bli_simulation *sim)
 {
-    char *said = NULL;
-    BLI_TRY(make_products(ctx, sim));
-    BLI_TRY(sim->icarus ? run_icarus(ctx, sim, &said) : run_verilator(ctx, sim, &said));
+    char *said;
+    BLI_TRY(bli_simulate_said(ctx, sim, &said));
     bl_status s = judge(ctx, sim, said);
     bli_free(ctx, said);
     return s;

@@ -11,6 +11,7 @@ typedef struct bli_simulation {
     const char *products;       /* folder for what the simulator builds, relative to folder; made */
     bool icarus;                /* Icarus Verilog instead of Verilator */
     bool gates;                 /* the bench for a netlist read back from a bitstream */
+    const char *argument;       /* of the simulation, "+SAMPLE=3", or NULL */
     double seconds;             /* limit */
     /* what came of it */
     int samples, streamed;
@@ -19,5 +20,8 @@ typedef struct bli_simulation {
 
 /* BL_MISMATCH when the bench found a difference: its first line is in the message and in difference. */
 BL_MUST_CHECK bl_status bli_simulate(bl_context *ctx, bli_simulation *sim);
+
+/* The same for a bench without a verdict: all it says, freed with bli_free. */
+BL_MUST_CHECK bl_status bli_simulate_said(bl_context *ctx, const bli_simulation *sim, char **said);
 
 #endif

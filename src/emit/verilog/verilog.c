@@ -17,6 +17,18 @@ static bl_status add_text(const bli_emit_job *job, const bli_verilog *v, const c
     return s;
 }
 
+/* Where vectors are given, somebody verifies: then a bench that looks inside stands ready. */
+static bl_status add_probe(const bli_emit_job *job, const bli_verilog *v, int samples)
+{
+    char path[2 * BLI_NAME_LONGEST];
+    bli_text t;
+    snprintf(path, sizeof path, "tb/%s_probe_tb.v", v->name);
+    bli_text_init(&t, job->ctx);
+    bl_status s = bli_verilog_probe(v, samples, &t) ? bli_project_text(job->project, path, &t) : BL_OK;
+    bli_text_free(&t);
+    return s;
+}
+
 static bl_status add_bench(const bli_emit_job *job, const bli_verilog *v)
 {
     char path[2 * BLI_NAME_LONGEST];
@@ -30,6 +42,8 @@ static bl_status add_bench(const bli_emit_job *job, const bli_verilog *v)
     bli_text_free(&t);
     if (s == BL_OK)
         s = bli_verilog_vector_files(job, &vectors, v->x, v->y);
+    if (s == BL_OK && job->vectors)
+        s = add_probe(job, v, vectors.samples);
     bli_vectors_free(&vectors);
     return s;
 }
