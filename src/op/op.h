@@ -29,6 +29,8 @@ typedef struct bli_call {
     bl_tensor grad_in[BLI_MAX_IN], grad_out[BLI_MAX_OUT]; /* backward only; grad_in[i].data NULL: not wanted.
                                                              backward overwrites grad_in, it does not add.  A
                                                              parameter's gradient is that of this slice alone */
+    void *saved;                                          /* what forward leaves for backward: op->saved bytes a row;
+                                                             NULL outside of training */
     void *scratch;                                        /* op->scratch bytes, this thread's own, undefined content */
     const void *prep;                                     /* what op->prepare made of the parameters for this step */
     const void *state;                                    /* what op->setup made of the node when planning */
@@ -86,6 +88,9 @@ typedef struct bli_op {
 
     /* In prep_size and prepare, grad_in[i].data is not NULL where a backward call will want that gradient (it is not to
      * be touched then).  Scratch may depend on it too. */
+    /* Bytes a row that forward writes into c->saved when training and backward reads, for an operator that then needs
+     * neither in[] nor out[] (or less of them).  NULL: none. */
+    size_t (*saved)(const bli_call *c);
     size_t (*scratch)(const bli_call *c);   /* bytes per thread for forward or backward of this slice; NULL: 0 */
     size_t (*prep_size)(const bli_call *c); /* bytes of prep; NULL: none.  in[] of batched inputs has shapes only */
     bl_status (*prepare)(const bli_call *c, void *prep); /* once a step, after the parameters were quantized */

@@ -196,7 +196,7 @@ static bl_status add_node(bli_plan *p, int node)
     if (fused)
         return BL_OK;
     bli_pstep *s = batched ? &p->steps[p->num_steps++] : &p->whole_steps[p->num_whole_steps++];
-    *s = (bli_pstep){.node = node, .run = n, .op = op, .view = (op->flags & BLI_OP_VIEW) != 0};
+    *s = (bli_pstep){.node = node, .run = n, .op = op, .view = (op->flags & BLI_OP_VIEW) != 0, .saved = -1};
     if (!s->view && !op->forward)
         return bli_fail(p->ctx, BL_UNSUPPORTED, "node '%s': operator '%s' has no kernel for this layout", n->name,
                         n->type);
@@ -219,6 +219,22 @@ static bl_status setup_steps(bli_plan *p, bli_pstep *steps, int count)
         if (steps[i].op->setup)
             BLI_TRY(bli_within(p->ctx, steps[i].op->setup(p->ctx, p->graph, n, p->arena, &steps[i].state), "node '%s'",
                                n->name));
+    }
+    return BL_OK;
+}
+
+/* What forward leaves for backward. */
+static bl_status give_saved(bli_plan *p)
+{
+    const bli_place at = {.rows = 1, .batch_rows = p->opt.rows, .training = true};
+    for (int i = 0; p->opt.training && i < p->num_steps; i++) {
+        bli_pstep *s = &p->steps[i];
+        bli_call c;
+        if (!s->op->saved)
+            continue;
+        bli_plan_call(p, s, &at, &c);
+        if ((s->saved = bli_plan_add_storage(p, s->op->saved(&c), i + 1, i + 1, p->opt.all_global)) < 0)
+            return BL_NO_MEMORY;
     }
     return BL_OK;
 }
@@ -255,6 +271,7 @@ static bl_status analyse(bli_plan *p)
         use_storage(p, bl_graph_output(p->graph, i), p->num_steps + 1);
     BLI_TRY(setup_steps(p, p->steps, p->num_steps));
     BLI_TRY(setup_steps(p, p->whole_steps, p->num_whole_steps));
+    BLI_TRY(give_saved(p));
     count_reductions(p);
     return bli_plan_find_wide(p);
 }
@@ -348,6 +365,7 @@ void bli_plan_call(const bli_plan *p, const bli_pstep *s, const bli_place *at, b
     }
     for (int o = 0; o < n->num_outputs; o++)
         c->out[o] = bli_plan_tensor(p, n->outputs[o], at);
+    c->saved = s->saved >= 0 && p->locals ? bli_plan_rows(p, s->saved, at) : NULL;
 }
 
 static void move_tensor(const bli_plan *p, int v, const bli_place *at, bl_tensor *t)
@@ -370,6 +388,8 @@ void bli_plan_move_call(const bli_plan *p, const bli_pstep *s, const bli_place *
         move_tensor(p, n->inputs[i], at, &c->in[i]);
     for (int o = 0; o < n->num_outputs; o++)
         move_tensor(p, n->outputs[o], at, &c->out[o]);
+    if (s->saved >= 0)
+        c->saved = bli_plan_rows(p, s->saved, at);
 }
 
 bli_call **bli_plan_make_calls(const bli_plan *p)

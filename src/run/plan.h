@@ -41,6 +41,7 @@ typedef struct bli_pstep {
     const bl_node *run; /* that node as it is run: of a fused pair with the inputs of its first node */
     const bli_op *op;
     bool view;
+    int saved;           /* storage of what forward leaves for backward, -1 if none */
     size_t reduce_count; /* doubles of whole-batch statistics, 0 if none */
     void *prep;          /* made once a step from whole inputs */
     size_t prep_size;

@@ -110,6 +110,8 @@ static bl_status plan_step_backward(bli_tape *t, int i)
     const bli_pstep *s = &p->steps[i];
     const bl_node *n = s->run;
     const int time = backward_time(p, i);
+    if (s->saved >= 0)
+        p->storages[s->saved].last = time;
     for (int k = 0; k < n->num_inputs; k++) {
         const int v = n->inputs[k];
         if (v < 0)

@@ -45,6 +45,11 @@ typedef struct bli_loops {
     /* One image [h, w, c], windows 2 x 2 with stride 2, no padding: y is [h / 2, w / 2, c]. */
     void (*maxpool2)(const void *x, void *y, size_t h, size_t w, size_t c);
     void (*maxpool2_back)(const void *x, const void *y, const void *dy, void *dx, size_t h, size_t w, size_t c);
+    /* The same of y's elements x, which came from z: in code (numbers of the carrier) the window's element that is y,
+     * in row-major order, or 4 where not above < z <= most.  Back: dy to that element, 0 to the others. */
+    void (*maxpool2_choose)(const void *x, const void *z, double above, double most, void *y, void *code, size_t h,
+                            size_t w, size_t c);
+    void (*maxpool2_give)(const void *code, const void *dy, void *dx, size_t h, size_t w, size_t c);
     /* A learned step: |least| and greatest at most 2^22 in float32, 2^51 in float64.  Then dy * (q - x) / scale, or
      * dy * q / scale outside. */
     bli_scaled_back *grid_back;
