@@ -2,6 +2,7 @@
 """The executor beside its peers, one thread, in one run: samples a second, from float32 inputs to float32 outputs.
 
     PEERS_VENVS=DIR python3 bench/exec.py [--net mlp cnn jet binary] [--rounds 7] [--seconds 0.4] [--bench build/release/bench/bench_exec]
+    python3 bench/exec.py --ours [--isa NAME]      ours alone, with a column for two threads
 
 Contenders take turns, a stretch each, and the best stretch of each counts: what else runs on the machine hits all of
 them.  Ours is bench_exec on a program of the network's shape; onnxruntime gets the float network and both of its
@@ -38,6 +39,7 @@ NETS = {
 KINDS = {'onnxruntime': ('float', 'QDQ', 'QOperator'), 'torch': ('float',), 'hls4ml': ('emulation',)}
 MODULES = {'onnxruntime': ('onnxruntime', 'onnx', 'numpy'), 'torch': ('torch',), 'hls4ml': ('hls4ml', 'yaml', 'h5py', 'qonnx', 'onnx')}
 HLS4ML_TIMES = 200
+OURS = ('mlp6', 'mlp6_scales', 'cnn6', 'cnn6_scales', 'jet6', 'binary_mlp')
 
 
 # ---------------------------------------------------------------- a peer's process
@@ -219,8 +221,10 @@ def find(name):
     return None, None
 
 
-def ours(bench, net, batch, seconds):
-    done = subprocess.run([bench, '--batch', str(batch), '--seconds', str(seconds), net], check=True, capture_output=True, text=True)
+def ours(a, net, batch, threads=1):
+    words = [a.bench, '--batch', str(batch), '--seconds', str(a.seconds), '--threads', str(threads)]
+    words += ['--isa', a.isa] if a.isa else []
+    done = subprocess.run([*words, net], check=True, capture_output=True, text=True)
     return json.loads(done.stdout)['samples_per_second']
 
 
@@ -254,7 +258,7 @@ def measure(a, peers, net):
             for who, kind in [('ours', '')] + rows:
                 # what takes a millisecond a sample has no use for a batch
                 b = 1 if who == 'hls4ml' else batch
-                got = ours(a.bench, name, b, a.seconds) if who == 'ours' else ask(peers, who, net, kind, b, a.seconds)
+                got = ours(a, name, b) if who == 'ours' else ask(peers, who, net, kind, b, a.seconds)
                 if got is None:
                     sys.exit(f'{who} {kind} failed on {net}')
                 best[who, kind, batch] = max(best.get((who, kind, batch), 0), got)
@@ -276,6 +280,17 @@ def report(net, best, peers):
                   flush=True)
 
 
+def alone(a):
+    columns = ((1, 1), (16, 1), (256, 1), (256, 2))
+    print(f'{processor()}\n| network | ' + ' | '.join(f'batch {b}' + (', two threads' if t > 1 else '') for b, t in columns) +
+          ' | two to one |\n' + '|---' * (len(columns) + 2) + '|')
+    for net in OURS:
+        best = [0] * len(columns)
+        for _ in range(a.rounds):
+            best = [max(v, ours(a, net, b, t)) for v, (b, t) in zip(best, columns)]
+        print(f'| {net} | ' + ' | '.join(f'{v:,.0f}' for v in best) + f' | {best[3] / best[2]:.2f} |', flush=True)
+
+
 def processor():
     try:
         with open('/proc/cpuinfo') as f:
@@ -291,10 +306,14 @@ def main():
     p.add_argument('--rounds', type=int, default=7)
     p.add_argument('--seconds', type=float, default=0.4)
     p.add_argument('--bench', default=os.path.join(TOP, 'build', 'release', 'bench', 'bench_exec'))
+    p.add_argument('--ours', action='store_true')
+    p.add_argument('--isa')
     p.add_argument('--peer', choices=KINDS, help=argparse.SUPPRESS)
     a = p.parse_args()
     if a.peer:
         return peer(a.peer)
+    if a.ours:
+        return alone(a)
     peers = start({who for net in a.net for who in NETS[net][4]})
     print(f'{processor()}; one thread\n| network | batch | ours | peer | times its best |\n|---|---|---|---|---|')
     for net in a.net:

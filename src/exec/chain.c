@@ -216,6 +216,7 @@ bl_status bli_chain_make(bli_exec_plan *plan, int from, bool own, int64_t width,
         s = bli_drafts_improve(&all);
     if (s == BL_OK) {
         give_bias(&all, width, init);
+        chain->in = all.num > 0 ? all.d[0].in : first;
         chain->wide = chain->wide || !bli_drafts_fit32(&all) || !span_fits32(first) ||
                       !span_fits32(bli_wire_hull(&p->wires[*last]));
         s = make_stages(plan, &all, &plan->places[*last], chain);

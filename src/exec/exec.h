@@ -39,6 +39,7 @@ typedef struct bli_chain {
     int64_t width; /* lanes of a row, a multiple of 16 */
     int num;
     bli_stage *stages;
+    bli_span in;          /* of the first stage */
     const int32_t *limit; /* a last stair of one step, into bits: not a stage, but done while storing */
 } bli_chain;
 
@@ -59,13 +60,14 @@ struct bli_step {
     bli_chain chain;
     /* products */
     bli_product product;
-    bli_product_fn fn, fn_many; /* from `many` rows of a run on; NULL: no other */
+    bli_product_fn fn, fn_many; /* fn_many: from `many` rows on; NULL: no other */
     int64_t many;
     bool product_wide; /* sums of 64 bits */
     bool finishes;     /* the kernel does the chain too */
     int64_t m;         /* results of a row */
     /* CONV: the image as read, with borders where it has any */
     int64_t image[2], border[4], out_size[2];
+    ptrdiff_t pixel_bytes;
     ptrdiff_t row_bytes, move[2]; /* of a row of the image; from one output position to the next */
     bool bordered;
     size_t own; /* offset in bli_run.own */

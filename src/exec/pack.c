@@ -5,14 +5,14 @@
 
 #include <string.h>
 
-bli_runs bli_runs_of(const bli_program *p, const bli_prim_op *op)
+bli_runs bli_runs_of(const bli_program *p, const bli_prim_op *op, bool bits)
 {
     const bl_shape *in = &p->wires[op->in[0]].shape;
     if (op->kind == BLI_PRIM_DENSE)
         return (bli_runs){1, bli_last(in), 1, bli_last(in), 0, 0};
     const int inner = in->rank == 3 ? 1 : 0, outer = 1 - inner;
     const int64_t kernel = op->window.kernel[inner], channels = bli_last(in);
-    if (op->window.dilation[inner] == 1)
+    if (op->window.dilation[inner] == 1 && !bits)
         return (bli_runs){op->window.kernel[outer], kernel * channels, kernel, channels, outer, inner};
     return (bli_runs){op->window.kernel[outer] * kernel, channels, 1, channels, outer, inner};
 }

@@ -29,7 +29,8 @@ typedef struct bli_packing {
     bool halves;    /* constants of 4 bits, two groups in one vector */
 } bli_packing;
 
-bli_runs bli_runs_of(const bli_program *p, const bli_prim_op *op);
+/* Of single bits every tap is a run of its own, since a pixel fills whole words. */
+bli_runs bli_runs_of(const bli_program *p, const bli_prim_op *op, bool bits);
 /* The constant that result m has for element e of run i. */
 int64_t bli_weight_at(const bli_prim_op *op, const bli_runs *r, int64_t m, int64_t i, int64_t e);
 int64_t bli_num_weights(const bli_program *p, const bli_prim_op *op);

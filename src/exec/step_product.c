@@ -55,7 +55,7 @@ static bl_status as_product(const bli_exec_plan *plan, int i, bli_prim_op *room,
 /* Greatest sum of magnitudes of two neighbours on the same side of 0: what saturates in 16 bits. */
 static int64_t pair_most(const bli_program *p, const bli_prim_op *op)
 {
-    const bli_runs r = bli_runs_of(p, op);
+    const bli_runs r = bli_runs_of(p, op, false);
     int64_t most = 0;
     for (int64_t m = 0; m < op->channels; m++)
         for (int64_t i = 0; i < r.count; i++)
@@ -93,13 +93,26 @@ bli_store bli_product_store(const bli_exec_plan *plan, int i)
     return bytes <= 255 && limit > 0 && bytes * pair_most(p, op) > limit ? BLI_STORE_16 : BLI_STORE_8;
 }
 
+enum { BIT_CHANNELS = 8 }; /* each pixel fills words of 32 */
+
+/* A border is of code 0, whose bit must be 0. */
+static bool conv_takes_bits(const bli_program *p, const bli_prim_op *op, int64_t zero)
+{
+    bool bordered = false;
+    for (int side = 0; side < 4; side++)
+        bordered = bordered || op->window.pad[side] > 0;
+    return op->window.groups == 1 && bli_last(&p->wires[op->in[0]].shape) >= BIT_CHANNELS && (!bordered || zero == 0);
+}
+
 bool bli_product_takes_bits(const bli_exec_plan *plan, int i)
 {
     const bli_program *p = plan->program;
     const bli_prim_op *op = &p->ops[i];
     int64_t zero, one;
-    if (op->kind != BLI_PRIM_DENSE || !bli_two_codes(p, op->in[0], &zero, &one) ||
+    if ((op->kind != BLI_PRIM_DENSE && op->kind != BLI_PRIM_CONV) || !bli_two_codes(p, op->in[0], &zero, &one) ||
         bli_product_store(plan, i) > BLI_STORE_16)
+        return false;
+    if (op->kind == BLI_PRIM_CONV && !conv_takes_bits(p, op, zero))
         return false;
     for (int64_t k = 0; k < bli_num_weights(p, op); k++)
         if (op->weight[k] < -1 || op->weight[k] > 1)
@@ -115,13 +128,16 @@ static size_t out_row_bytes(const bli_step *s)
     return s->out->store == BLI_STORE_BITS ? s->out->row : (size_t)s->m << s->out->store;
 }
 
+enum { MANY_ROWS = 8 }; /* of a run: half a tile */
+
 /* Results from rows of the input, through the chain, to y. */
 static void product_rows(const bli_step *s, const bli_run *r, const bli_rows *in, char *y)
 {
     const bli_exec_kernels *k = r->plan->kernels;
     const int64_t columns = s->product.columns, rows = in->rows * in->outers;
     char *lanes = r->scratch;
-    const bli_product_fn fn = s->fn_many != NULL && in->rows >= s->many ? s->fn_many : s->fn;
+    const bool many = s->fn_many != NULL && in->rows >= MANY_ROWS && rows >= s->many;
+    const bli_product_fn fn = many ? s->fn_many : s->fn;
     fn(&s->product, in, s->finishes ? y : lanes);
     if (s->finishes)
         return;
@@ -177,8 +193,8 @@ static const char *framed(const bli_step *s, const bli_run *r, const char *x)
     if (!s->bordered)
         return x;
     char *frame = r->own + s->own;
-    const size_t size = (size_t)1 << s->in[0]->store, row = (size_t)(s->image[1] * s->in[0]->last) * size;
-    char *to = frame + s->border[0] * s->row_bytes + (size_t)(s->border[1] * s->in[0]->last) * size;
+    const size_t row = (size_t)(s->image[1] * s->pixel_bytes);
+    char *to = frame + s->border[0] * s->row_bytes + s->border[1] * s->pixel_bytes;
     for (int64_t h = 0; h < s->image[0]; h++)
         memcpy(to + h * s->row_bytes, x + (size_t)h * row, row);
     return frame;
@@ -219,7 +235,7 @@ static bool halves_pay(const bli_packing *k)
     return pays;
 }
 
-enum { MANY_ROWS = 8, BUNDLE_FULL = 6, BUNDLE_REST = 4 };
+enum { BUNDLE_FULL = 6, BUNDLE_REST = 4 };
 
 /* A tile takes as long for a few groups as for all that it has room for; starting and taking sums costs as much as the
  * products of some groups. */
@@ -233,14 +249,19 @@ static bool bundles_pay(const bli_packing *k)
     return k->r.count * k->groups >= BUNDLE_FULL * k->r.count * bundles + BUNDLE_REST;
 }
 
+enum { TILES_COST = 1000 }; /* a shape for them takes as long as so many of a row's products, by panels and groups */
+
 static void choose_kernel(const bli_packing *k, bli_step *step)
 {
     const bli_exec_kernels *t = k->plan->kernels;
     const bli_product_fn fns[] = {t->product8, t->product16, t->product32, t->product64,
                                   k->single ? t->bits1 : t->bits2};
     step->fn = k->halves ? t->product4 : fns[k->store];
-    step->fn_many = k->bundle > 1 ? t->tiles8 : NULL;
-    step->many = MANY_ROWS;
+    if (k->bundle > 1) {
+        const int64_t panels = (k->op->channels + t->lanes - 1) / t->lanes;
+        step->fn_many = t->tiles8;
+        step->many = MANY_ROWS + TILES_COST / (k->r.count * k->groups * panels);
+    }
     step->product_wide = k->store == BLI_STORE_64;
 }
 
@@ -248,7 +269,8 @@ static void plan_image(const bli_program *p, const bli_prim_op *op, const bli_ru
 {
     const bli_window *w = &op->window;
     const bl_shape *in = &p->wires[op->in[0]].shape, *out = &p->wires[op->out].shape;
-    const int64_t size = (int64_t)1 << step->in[0]->store, channels = bli_last(in);
+    const bli_place *from = step->in[0];
+    const size_t pixel = from->store == BLI_STORE_BITS ? from->row : (size_t)from->last << from->store;
     const bool flat = in->rank == 2;
     step->image[0] = flat ? 1 : in->dim[0];
     step->image[1] = flat ? in->dim[0] : in->dim[1];
@@ -260,9 +282,10 @@ static void plan_image(const bli_program *p, const bli_prim_op *op, const bli_ru
     }
     for (int side = 0; side < 4; side++)
         step->bordered = step->bordered || step->border[side] > 0;
-    step->row_bytes = (ptrdiff_t)((step->image[1] + step->border[1] + step->border[3]) * channels * size);
+    step->pixel_bytes = (ptrdiff_t)pixel;
+    step->row_bytes = (step->image[1] + step->border[1] + step->border[3]) * step->pixel_bytes;
     step->move[0] = (flat ? 1 : w->stride[0]) * step->row_bytes;
-    step->move[1] = (ptrdiff_t)(w->stride[r->inner] * channels * size);
+    step->move[1] = w->stride[r->inner] * step->pixel_bytes;
 }
 
 static bl_status plan_offsets(bli_packing *k, const bli_step *step)
@@ -274,11 +297,11 @@ static bl_status plan_offsets(bli_packing *k, const bli_step *step)
     if (k->op->kind == BLI_PRIM_DENSE)
         return BL_OK;
     const bli_window *w = &k->op->window;
-    const int64_t pixel = k->r.channels * ((int64_t)1 << k->store);
     const bool whole = k->r.taps > 1 || w->kernel[k->r.inner] == 1;
     for (int64_t i = 0; i < k->r.count; i++) {
         const int64_t outer = whole ? i : i / w->kernel[k->r.inner], inner = whole ? 0 : i % w->kernel[k->r.inner];
-        offset[i] = outer * w->dilation[k->r.outer] * step->row_bytes + inner * w->dilation[k->r.inner] * pixel;
+        offset[i] =
+            outer * w->dilation[k->r.outer] * step->row_bytes + inner * w->dilation[k->r.inner] * step->pixel_bytes;
     }
     return BL_OK;
 }
@@ -291,6 +314,27 @@ static bool no_zero(const bli_program *p, const bli_prim_op *op)
     return true;
 }
 
+static bool fits_32(bli_int128 v)
+{
+    return v >= INT32_MIN && v <= INT32_MAX;
+}
+
+/* One RESCALE of 64-bit lanes, of factors that fit 32 bits, and so does what it shifts to. */
+static bool rescales_to_32(const bli_chain *c, int64_t channels)
+{
+    if (!c->wide || c->num != 1 || c->stages[0].kind != BLI_STAGE_RESCALE || !fits_32(c->in.low) ||
+        !fits_32(c->in.high))
+        return false;
+    const int64_t *a = c->stages[0].a, *b = c->stages[0].b, *s = c->stages[0].s;
+    const int64_t *low = c->stages[0].low, *high = c->stages[0].high;
+    for (int64_t m = 0; m < channels; m++)
+        if (!fits_32(a[m]) || !fits_32(low[m]) || !fits_32(high[m]) ||
+            !fits_32(((bli_int128)c->in.low * a[m] + b[m]) >> s[m]) ||
+            !fits_32(((bli_int128)c->in.high * a[m] + b[m]) >> s[m]))
+            return false;
+    return true;
+}
+
 /* What is left to do is one stage of 32-bit lanes at most, which the kernel does with the sums in its registers; else
  * it leaves lanes. */
 static void plan_finish(const bli_exec_plan *plan, bli_step *step, const bli_place *out)
@@ -299,13 +343,15 @@ static void plan_finish(const bli_exec_plan *plan, bli_step *step, const bli_pla
     bli_finish *f = &step->product.finish;
     const int64_t columns = step->product.columns;
     *f = (bli_finish){.store = BLI_STORE_32, .columns = columns, .row = (size_t)columns * (step->product_wide ? 8 : 4)};
-    const bool few = c->num == 0 ||
-                     (c->num == 1 && (c->stages[0].kind == BLI_STAGE_SHIFT || c->stages[0].kind == BLI_STAGE_RESCALE));
+    const bool narrow =
+        !c->wide && (c->num == 0 ||
+                     (c->num == 1 && (c->stages[0].kind == BLI_STAGE_SHIFT || c->stages[0].kind == BLI_STAGE_RESCALE)));
     const bool fits = out->store == BLI_STORE_BITS ? c->limit != NULL && c->num == 0 : out->store <= BLI_STORE_32;
-    step->finishes = plan->kernels->finishes && !step->product_wide && !c->wide && few && fits;
+    step->finishes = plan->kernels->finishes && !step->product_wide && fits && (narrow || rescales_to_32(c, step->m));
     if (!step->finishes)
         return;
     *f = (bli_finish){.stage = c->num > 0 ? c->stages : NULL,
+                      .wide = c->wide,
                       .store = (int)out->store,
                       .bias = (int32_t)out->bias,
                       .columns = step->m,
@@ -338,7 +384,11 @@ bl_status bli_step_product(bli_exec_plan *plan, int i, bli_step *step, int *last
         return BL_OK;
     static const int each[] = {4, 2, 1, 1, 32};
     const bli_place *in = &plan->places[op->in[0]];
-    bli_packing k = {.plan = plan, .op = op, .r = bli_runs_of(p, op), .store = in->store, .each = each[in->store]};
+    bli_packing k = {.plan = plan,
+                     .op = op,
+                     .r = bli_runs_of(p, op, in->store == BLI_STORE_BITS),
+                     .store = in->store,
+                     .each = each[in->store]};
     k.single = in->store == BLI_STORE_BITS && no_zero(p, op);
     k.groups = (k.r.length + k.each - 1) / k.each;
     step->in[0] = in;

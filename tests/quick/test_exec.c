@@ -287,6 +287,8 @@ static int conv(draw *d, bli_builder *b, int in)
         w.pad[1] = (int)draw_between(d, 0, 2);
         w.pad[3] = (int)draw_between(d, 0, 2);
     }
+    if (draw_chance(d, 40))
+        memset(w.pad, 0, sizeof w.pad);
     w.groups = draw_chance(d, 25) ? (int)from : 1;
     const int64_t m = w.groups * (w.groups > 1 ? draw_between(d, 1, 2) : draw_between(d, 1, 70));
     int64_t *weight = weights(d, m * (from / w.groups) * w.kernel[0] * w.kernel[1]);

@@ -23,6 +23,7 @@ struct bli_stage;
 /* What happens to the sums. */
 typedef struct bli_finish {
     const struct bli_stage *stage; /* SHIFT or RESCALE; NULL: none */
+    bool wide;                     /* of 64-bit lanes: a RESCALE whose a, and what it shifts to, fit 32 bits */
     int store;                     /* log2 of bytes, at most 2; BLI_FINISH_BITS: those that reach limit */
     int32_t bias;                  /* of bytes */
     int64_t columns;               /* of a row that are stored */
