@@ -107,6 +107,8 @@ void cli_progress_end(cli_progress *p);
  * false: it is called by its own name. */
 bool cli_old_name(int argc, char **argv, int *exit_status);
 bl_status cli_transform_file(cli *c);
+bl_status cli_summarize_file(cli *c);
+bl_status cli_compare_files(cli *c);
 
 /* interrupt.c: Ctrl-C asks the context to stop; a second one ends the program. */
 void cli_interrupt_install(bl_context *ctx);

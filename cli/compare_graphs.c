@@ -22,7 +22,7 @@ static bl_status compare(cli *c, const bl_graphdef *a, const bl_graphdef *b)
     return s;
 }
 
-static bl_status compare_files(cli *c)
+bl_status cli_compare_files(cli *c)
 {
     bl_graphdef *a, *b;
     bl_status s = bl_graphdef_read(c->ctx, c->args[0], &a);
@@ -49,4 +49,4 @@ const cli_command cli_compare_graphs = {
     .options = options,
     .min_args = 2,
     .max_args = 2,
-    .run = compare_files};
+    .run = cli_compare_files};

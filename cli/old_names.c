@@ -1,13 +1,14 @@
 /* old_names.c: this program called by the name of one of TensorFlow's.
  *
  * Flags are --name=value and nothing else (truth values also --name); what is not understood prints the usage.  Exit
- * status 0, or 255 whatever went wrong, as theirs.
+ * status 0, 1 for graphs that differ, or 255 whatever went wrong, as theirs.  --json prints one JSON object instead of
+ * text.
  */
 #include <string.h>
 
 #include "cli.h"
 
-enum { FAILED = 255 };
+enum { DIFFERENT = 1, FAILED = 255 };
 
 typedef struct flag {
     const char *name;
@@ -21,6 +22,8 @@ typedef struct program {
     const flag *flags; /* a name NULL ends them */
     bl_status (*run)(cli *c);
     void (*more)(FILE *to); /* behind the flags in the usage; may be NULL */
+    int num_args;           /* words that are no flags */
+    const char *args;       /* in the usage, with a blank in front */
 } program;
 
 static const flag transform_flags[] = {
@@ -33,6 +36,12 @@ static const flag transform_flags[] = {
     {"compat", CLI_FLAG, offsetof(cli_options, compat), "whether to keep the known defects of the original"},
     {NULL, CLI_FLAG, 0, NULL}};
 
+static const flag summarize_flags[] = {
+    {"in_graph", CLI_TEXT, offsetof(cli_options, in_graph), "input graph file name"},
+    {"print_structure", CLI_FLAG, offsetof(cli_options, print_structure), "whether to print the network connections"},
+    {NULL, CLI_FLAG, 0, NULL}};
+static const flag no_flags[] = {{NULL, CLI_FLAG, 0, NULL}};
+
 static void list_transforms(FILE *to)
 {
     bl_tf_info info;
@@ -41,13 +50,16 @@ static void list_transforms(FILE *to)
         fprintf(to, "%s\n", info.name);
 }
 
-static const program programs[] = {{"transform_graph", transform_flags, cli_transform_file, list_transforms}};
+static const program programs[] = {
+    {.name = "transform_graph", .flags = transform_flags, .run = cli_transform_file, .more = list_transforms},
+    {.name = "summarize_graph", .flags = summarize_flags, .run = cli_summarize_file},
+    {.name = "compare_graphs", .flags = no_flags, .run = cli_compare_files, .num_args = 2, .args = " GRAPH GRAPH"}};
 
 static void usage(const program *p, const char *word)
 {
     if (word)
         fprintf(stderr, "%s: unknown argument or bad value: %s\n", p->name, word);
-    fprintf(stderr, "usage: %s\nFlags:\n", p->name);
+    fprintf(stderr, "usage: %s%s\nFlags:\n", p->name, p->args ? p->args : "");
     for (const flag *f = p->flags; f->name; f++)
         fprintf(stderr, "\t--%s=%s\t%s\n", f->name, f->kind == CLI_FLAG ? "false" : "\"\"", f->help);
     if (p->more)
@@ -72,6 +84,14 @@ static bool store(cli *c, const flag *f, const char *value)
 
 static bool parse(cli *c, const program *p, const char *word)
 {
+    if (strcmp(word, "--json") == 0) {
+        c->o.json = true;
+        return true;
+    }
+    if (strncmp(word, "--", 2) != 0) {
+        c->args[c->num_args < p->num_args ? c->num_args : 0] = word;
+        return ++c->num_args <= p->num_args;
+    }
     const char *equals = strchr(word, '=');
     size_t size = equals ? (size_t)(equals - word) : strlen(word);
     for (const flag *f = p->flags; f->name; f++)
@@ -93,11 +113,19 @@ static int run(const program *p, cli *c)
     c->result = json_object();
     bl_context_set_log(c->ctx, on_log, (void *)p->name);
     bl_status s = p->run(c);
-    if (s != BL_OK)
+    if (s != BL_OK && s != BL_MISMATCH)
         fprintf(stderr, "%s: %s\n", p->name, cli_message(c));
+    if (s == BL_USAGE)
+        usage(p, NULL);
+    if (c->o.json && (s == BL_OK || s == BL_MISMATCH)) {
+        json_dumpf(c->result, stdout, JSON_INDENT(2) | JSON_REAL_PRECISION(17));
+        putchar('\n');
+    }
     json_decref(c->result);
     bl_context_destroy(c->ctx);
-    return s == BL_OK ? 0 : FAILED;
+    if (fflush(stdout) != 0 || ferror(stdout))
+        return FAILED;
+    return s == BL_OK ? 0 : s == BL_MISMATCH ? DIFFERENT : FAILED;
 }
 
 bool cli_old_name(int argc, char **argv, int *exit_status)
@@ -114,6 +142,10 @@ bool cli_old_name(int argc, char **argv, int *exit_status)
                 usage(p, argv[k]);
                 return true;
             }
+        if (c.num_args < p->num_args) {
+            usage(p, NULL);
+            return true;
+        }
         *exit_status = run(p, &c);
         return true;
     }

@@ -172,7 +172,21 @@ static bl_status show(cli *c, const bl_graphdef_summary_info *info)
     return BL_OK;
 }
 
-static bl_status summarize_file(cli *c)
+static bl_status show_structure(cli *c, const bl_graphdef *g)
+{
+    char *text;
+    bl_status s = bl_graphdef_structure(g, &text);
+    if (s != BL_OK)
+        return s;
+    if (c->o.json)
+        cli_add(c, "structure", json_string(text));
+    else
+        fputs(text, stdout);
+    bl_text_free(c->ctx, text);
+    return BL_OK;
+}
+
+bl_status cli_summarize_file(cli *c)
 {
     bl_graphdef *g;
     bl_graphdef_summary *summary;
@@ -186,6 +200,8 @@ static bl_status summarize_file(cli *c)
     s = bl_graphdef_summarize(g, &summary);
     if (s == BL_OK)
         s = show(c, bl_graphdef_summary_get(summary));
+    if (s == BL_OK && c->o.print_structure)
+        s = show_structure(c, g);
     bl_graphdef_summary_destroy(summary);
     bl_graphdef_destroy(g);
     return s;
@@ -202,4 +218,4 @@ const cli_command cli_summarize_graph = {
     .options = options,
     .min_args = 0,
     .max_args = 1,
-    .run = summarize_file};
+    .run = cli_summarize_file};

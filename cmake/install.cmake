@@ -3,6 +3,11 @@ include(CMakePackageConfigHelpers)
 set(package_dir ${CMAKE_INSTALL_LIBDIR}/cmake/bitlathe)
 
 install(TARGETS bitlathe RUNTIME DESTINATION ${CMAKE_INSTALL_BINDIR})
+# TensorFlow's programs: the same program under their names (cli/old_names.c).
+foreach(name transform_graph summarize_graph compare_graphs)
+  install(CODE "execute_process(COMMAND \"\${CMAKE_COMMAND}\" -E create_symlink bitlathe
+      \"\$ENV{DESTDIR}\${CMAKE_INSTALL_PREFIX}/${CMAKE_INSTALL_BINDIR}/${name}\" COMMAND_ERROR_IS_FATAL ANY)")
+endforeach()
 install(TARGETS bitlathe_static bitlathe_shared EXPORT bitlatheTargets
     ARCHIVE DESTINATION ${CMAKE_INSTALL_LIBDIR} LIBRARY DESTINATION ${CMAKE_INSTALL_LIBDIR})
 install(DIRECTORY include/bitlathe DESTINATION ${CMAKE_INSTALL_INCLUDEDIR} FILES_MATCHING PATTERN "*.h")

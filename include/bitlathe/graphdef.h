@@ -71,6 +71,10 @@ BL_MUST_CHECK bl_status bl_graphdef_summarize(const bl_graphdef *g, bl_graphdef_
 const bl_graphdef_summary_info *bl_graphdef_summary_get(const bl_graphdef_summary *s);
 void bl_graphdef_summary_destroy(bl_graphdef_summary *s); /* NULL is fine */
 
+/* The nodes in an order in which they can run, a line each: "name (Op): [inputs]", constants with their first values.
+ * A cycle or an input that names no node is BL_BAD_MODEL.  Freed with bl_text_free. */
+BL_MUST_CHECK bl_status bl_graphdef_structure(const bl_graphdef *g, char **text);
+
 /* Which part of a graph: names of nodes with commas between, shapes of the inputs with ':' between ("1,28,28,1:1,10").
  * NULL or "": all placeholders, the shapes that they have, what no node reads. */
 typedef struct bl_graphdef_cut {

@@ -52,3 +52,29 @@ expect 2 "usage: bitlathe compare-graphs" "$BITLATHE" compare-graphs a.pbtxt
 
 expect 0 "m.onnx: 1 nodes" "$BITLATHE" to-qonnx a.pbtxt --out m.onnx
 expect 0 "w" "$BITLATHE" inspect m.onnx
+
+# a constant, what reads it, and a node that waits for both
+expect 0 "w (Const): [], value=Tensor<type: float shape: [3,400] values: 0.5 0.5 0.5...>" \
+    "$BITLATHE" summarize-graph a.pbtxt --print_structure
+expect 0 "y (MatMul): [x, w, ^x]" "$BITLATHE" summarize-graph a.pbtxt --print_structure
+"$BITLATHE" summarize-graph a.pbtxt --print_structure | tail -n 3 | cut -d' ' -f1 | tr '\n' ' ' >order
+[ "$(cat order)" = "w x y " ] || { cat order; exit 1; }
+sed 's/"x", "w", "^x"/"y"/' a.pbtxt >cycle.pbtxt
+expect 1 "node 'y' (MatMul): one of 1 nodes that wait for each other in a cycle" "$BITLATHE" summarize-graph cycle.pbtxt --print_structure
+
+# under the old names
+ln -s "$BITLATHE" summarize_graph
+ln -s "$BITLATHE" compare_graphs
+expect 0 "Found 1 possible inputs: (name=x" ./summarize_graph --in_graph=a.pbtxt
+expect 0 "y (MatMul): [x, w, ^x]" ./summarize_graph --in_graph=a.pbtxt --print_structure
+expect 0 "y (MatMul): [x, w, ^x]" ./summarize_graph --in_graph=a.pbtxt --print_structure=true
+expect 0 '"control_edges": 1' ./summarize_graph --in_graph=a.pbtxt --json
+expect 255 "unknown argument or bad value: --print_structure=maybe" ./summarize_graph --in_graph=a.pbtxt --print_structure=maybe
+expect 255 "usage: summarize_graph" ./summarize_graph --in_graph a.pbtxt
+expect 255 "usage: summarize_graph" ./summarize_graph
+expect 255 "Invalid input ^gone for node y" ./summarize_graph --in_graph=bad.pbtxt
+expect 0 "Graphs are equal." ./compare_graphs a.pbtxt a.pbtxt
+expect 1 "attribute 'value' has another value" ./compare_graphs a.pbtxt b.pbtxt
+expect 255 "read cut.pb" ./compare_graphs a.pbtxt cut.pb
+expect 255 "usage: compare_graphs GRAPH GRAPH" ./compare_graphs a.pbtxt
+expect 255 "usage: compare_graphs GRAPH GRAPH" ./compare_graphs a.pbtxt b.pbtxt b.pbtxt

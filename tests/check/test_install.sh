@@ -12,6 +12,14 @@ prefix=$folder/moved
 libdir=$(dirname "$(find "$prefix" -name libbitlathe.a)")
 
 "$prefix/bin/bitlathe" --help >/dev/null
+for name in transform_graph summarize_graph compare_graphs; do
+    status=0
+    "$prefix/bin/$name" --no_such_flag 2>"$folder/usage" || status=$?
+    if [ "$status" != 255 ] || ! grep -q "^usage: $name" "$folder/usage"; then
+        echo "$name: status $status"
+        exit 1
+    fi
+done
 
 for header in "$prefix"/include/bitlathe/*.h; do
     echo "#include \"bitlathe/$(basename "$header")\"" >"$folder/one.c"
