@@ -63,6 +63,10 @@ bl_status bli_synth_tool(bli_synth *s, const char *package, const char *step, co
     bl_status r = bli_process_run(s->ctx, &p, &status, &said);
     argv[0] = name;
     BLI_TRY(r);
+    if (status != 0 && strstr(said, "chipdb")) {
+        bli_free(s->ctx, said);
+        return bli_fail(s->ctx, BL_NOT_FOUND, "%s finds no data on the device (package fpga-icestorm-chipdb)", name);
+    }
     if (status != 0) {
         last_words(said, words);
         bli_free(s->ctx, said);
