@@ -102,7 +102,7 @@ static bl_status parse_number(parser *p, double *out)
 {
     char buffer[64];
     size_t n = p->l.length;
-    bool plain = n == 1 || p->l.start[0] != '0'; /* neither octal nor hexadecimal */
+    bool plain = n == 1 || (n > 1 && p->l.start[0] != '0'); /* neither octal nor hexadecimal */
     if (p->l.kind != BLI_TOKEN_FLOAT && (p->l.kind != BLI_TOKEN_INTEGER || !plain))
         return expected(p, "a decimal number");
     char *text = n < sizeof buffer ? buffer : bli_alloc(p->ctx, n + 1);

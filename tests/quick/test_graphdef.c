@@ -345,6 +345,7 @@ static void wrong_text_is_refused_with_line_and_column(void **state)
         {"version: 08", BL_BAD_FILE, "expected an integer, found '08' (no word of this format)"},
         {"version: 1.5", BL_BAD_FILE, "expected an integer, found '1.5'"},
         {"version 1", BL_BAD_FILE, "expected ':', found '1'"},
+        {"node { attr { value { f:", BL_BAD_FILE, "expected a decimal number, the text ends"},
         {"node {", BL_BAD_FILE, "expected a field's name, the text ends"},
         {"node { name: 'a }", BL_BAD_FILE, "expected a string, found ''a }' (no word of this format)"},
         {"node { name: 'a\\q' }", BL_BAD_FILE, "line 1, column 14: a string with an escape that is none"},
