@@ -27,6 +27,10 @@ typedef struct cli_options {
     const char *in_graph, *out_graph, *inputs, *input_shapes, *outputs, *transforms;
     bool print_structure, output_as_text, compat;
     int ulps;
+    const char *image, *graph, *labels, *root_dir, *input_layer, *output_layer; /* label_image, benchmark_model */
+    const char *input_width, *input_height, *input_mean, *input_std;
+    const char *input_layer_shape, *input_layer_type, *input_layer_values, *max_num_runs, *max_time, *warmup_runs;
+    bool self_test;
     const char *sets[CLI_MAX_SETS];
     int num_sets;
 } cli_options;
@@ -62,11 +66,17 @@ struct cli_command {
 
 extern const cli_command cli_train, cli_eval, cli_run, cli_inspect, cli_emit, cli_synth, cli_verify, cli_list, cli_help,
     cli_summarize_graph, cli_compare_graphs, cli_to_qonnx, cli_transform_graph;
+extern const cli_command cli_label_image, cli_benchmark_model;
 extern const cli_option cli_common[];
 int cli_command_count(void);
 const cli_command *cli_command_at(int i);
 const cli_command *cli_command_find(const char *name);
 const char *cli_command_nearest(const char *name); /* NULL: none is near */
+
+/* Numbers that an option holds as text; the default where it was not given. */
+bl_status cli_label_file(cli *c);     /* label_image.c; also under the old name */
+bl_status cli_benchmark_file(cli *c); /* benchmark_model.c */
+bl_status cli_number_of(cli *c, const char *option, const char *text, double fallback, double *out);
 
 /* options.c.  Messages go to standard error; false: wrong usage. */
 bool cli_parse(cli *c, int argc, char **argv);

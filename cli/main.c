@@ -5,9 +5,21 @@
 
 #include "cli.h"
 
-static const cli_command *const commands[] = {
-    &cli_train,           &cli_eval,           &cli_run,      &cli_inspect,         &cli_emit, &cli_synth, &cli_verify,
-    &cli_summarize_graph, &cli_compare_graphs, &cli_to_qonnx, &cli_transform_graph, &cli_list, &cli_help};
+static const cli_command *const commands[] = {&cli_train,
+                                              &cli_eval,
+                                              &cli_run,
+                                              &cli_inspect,
+                                              &cli_emit,
+                                              &cli_synth,
+                                              &cli_verify,
+                                              &cli_summarize_graph,
+                                              &cli_compare_graphs,
+                                              &cli_to_qonnx,
+                                              &cli_transform_graph,
+                                              &cli_label_image,
+                                              &cli_benchmark_model,
+                                              &cli_list,
+                                              &cli_help};
 
 int cli_command_count(void)
 {

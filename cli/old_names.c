@@ -42,6 +42,32 @@ static const flag summarize_flags[] = {
     {NULL, CLI_FLAG, 0, NULL}};
 static const flag no_flags[] = {{NULL, CLI_FLAG, 0, NULL}};
 
+static const flag label_flags[] = {
+    {"image", CLI_TEXT, offsetof(cli_options, image), "image to be processed"},
+    {"graph", CLI_TEXT, offsetof(cli_options, graph), "graph to be executed"},
+    {"labels", CLI_TEXT, offsetof(cli_options, labels), "name of file containing labels"},
+    {"input_width", CLI_TEXT, offsetof(cli_options, input_width), "resize image to this width in pixels"},
+    {"input_height", CLI_TEXT, offsetof(cli_options, input_height), "resize image to this height in pixels"},
+    {"input_mean", CLI_TEXT, offsetof(cli_options, input_mean), "scale pixel values to this mean"},
+    {"input_std", CLI_TEXT, offsetof(cli_options, input_std), "scale pixel values to this std deviation"},
+    {"input_layer", CLI_TEXT, offsetof(cli_options, input_layer), "name of input layer"},
+    {"output_layer", CLI_TEXT, offsetof(cli_options, output_layer), "name of output layer"},
+    {"self_test", CLI_FLAG, offsetof(cli_options, self_test), "run a self test"},
+    {"root_dir", CLI_TEXT, offsetof(cli_options, root_dir), "interpret image and graph file names relative to this"},
+    {NULL, CLI_FLAG, 0, NULL}};
+
+static const flag benchmark_flags[] = {
+    {"graph", CLI_TEXT, offsetof(cli_options, graph), "graph file name"},
+    {"input_layer", CLI_TEXT, offsetof(cli_options, input_layer), "input layer names"},
+    {"input_layer_shape", CLI_TEXT, offsetof(cli_options, input_layer_shape), "input layer shapes"},
+    {"input_layer_type", CLI_TEXT, offsetof(cli_options, input_layer_type), "input layer types"},
+    {"input_layer_values", CLI_TEXT, offsetof(cli_options, input_layer_values), "values to initialize the inputs with"},
+    {"output_layer", CLI_TEXT, offsetof(cli_options, output_layer), "output layer name"},
+    {"max_num_runs", CLI_TEXT, offsetof(cli_options, max_num_runs), "number of runs max"},
+    {"max_time", CLI_TEXT, offsetof(cli_options, max_time), "length to run max"},
+    {"warmup_runs", CLI_TEXT, offsetof(cli_options, warmup_runs), "how many runs to initialize the model"},
+    {NULL, CLI_FLAG, 0, NULL}};
+
 static void list_transforms(FILE *to)
 {
     bl_tf_info info;
@@ -53,7 +79,9 @@ static void list_transforms(FILE *to)
 static const program programs[] = {
     {.name = "transform_graph", .flags = transform_flags, .run = cli_transform_file, .more = list_transforms},
     {.name = "summarize_graph", .flags = summarize_flags, .run = cli_summarize_file},
-    {.name = "compare_graphs", .flags = no_flags, .run = cli_compare_files, .num_args = 2, .args = " GRAPH GRAPH"}};
+    {.name = "compare_graphs", .flags = no_flags, .run = cli_compare_files, .num_args = 2, .args = " GRAPH GRAPH"},
+    {.name = "label_image", .flags = label_flags, .run = cli_label_file},
+    {.name = "benchmark_model", .flags = benchmark_flags, .run = cli_benchmark_file}};
 
 static void usage(const program *p, const char *word)
 {

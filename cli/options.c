@@ -6,7 +6,7 @@
 
 #include "cli.h"
 
-enum { MOST = 40 };
+enum { MOST = 48 };
 
 const cli_option cli_common[] = {
     {"json", CLI_FLAG, NULL, "print one JSON object on standard output", offsetof(cli_options, json)},

@@ -1,6 +1,7 @@
 /* report.c: words for people and the JSON result for programs. */
 #include <math.h>
 #include <stdarg.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "cli.h"
@@ -51,4 +52,16 @@ void cli_size_text(double bits, char *buf, size_t size)
     for (; bits >= 10000 && unit < 3; unit++)
         bits /= 1000;
     snprintf(buf, size, "%.4g %s", bits, units[unit]);
+}
+
+bl_status cli_number_of(cli *c, const char *option, const char *text, double fallback, double *out)
+{
+    char *end;
+    *out = fallback;
+    if (!text)
+        return BL_OK;
+    *out = strtod(text, &end);
+    if (end == text || *end)
+        return cli_fail(c, BL_USAGE, "--%s '%s' (expected a number)", option, text);
+    return BL_OK;
 }

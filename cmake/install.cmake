@@ -4,7 +4,7 @@ set(package_dir ${CMAKE_INSTALL_LIBDIR}/cmake/bitlathe)
 
 install(TARGETS bitlathe RUNTIME DESTINATION ${CMAKE_INSTALL_BINDIR})
 # TensorFlow's programs: the same program under their names (cli/old_names.c).
-foreach(name transform_graph summarize_graph compare_graphs)
+foreach(name transform_graph summarize_graph compare_graphs label_image benchmark_model)
   install(CODE "execute_process(COMMAND \"\${CMAKE_COMMAND}\" -E create_symlink bitlathe
       \"\$ENV{DESTDIR}\${CMAKE_INSTALL_PREFIX}/${CMAKE_INSTALL_BINDIR}/${name}\" COMMAND_ERROR_IS_FATAL ANY)")
 endforeach()

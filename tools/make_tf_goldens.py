@@ -223,9 +223,135 @@ def eight_cases():
     return c
 
 
+# ---- all other operators ----------------------------------------------------------------------------------------
+def ints(*values):
+    return np.array(values, np.int32)
+
+
+def element_cases(c, rng):
+    x = rng.randn(3, 5, 7).astype(F)
+    p = (np.abs(x) + .1).astype(F)
+    float_op = dict(T=tf.float32)
+    for op in ("Neg", "Abs", "Square", "Sigmoid", "Tanh", "Relu", "Relu6", "Elu", "Selu", "Exp", "Softmax", "LogSoftmax",
+               "Floor", "Rint", "Softplus", "Erf"):
+        c.add(op, [x], terms=0, **float_op)
+    for op in ("Rsqrt", "Sqrt", "Log"):
+        c.add(op, [p], terms=0, **float_op)
+    c.add("LeakyRelu", [x], terms=0, alpha=0.3, **float_op)
+    for op in ("Add", "AddV2", "Sub", "Mul", "RealDiv", "Maximum", "Minimum", "SquaredDifference"):
+        for y in (rng.randn(3, 5, 7), rng.randn(7), rng.randn(3, 1, 7), rng.randn(), rng.randn(5, 1)):
+            c.add(op, [x, (np.asarray(y) + 2).astype(F)], exact=True, **float_op)
+    a, b = rng.randint(-9, 9, (4, 6)).astype(np.int32), rng.randint(1, 5, (6,)).astype(np.int32)
+    for op in ("Add", "Sub", "Mul", "FloorDiv", "FloorMod", "Maximum", "Less", "GreaterEqual", "Equal", "BitwiseAnd",
+               "RightShift"):
+        c.add(op, [a, b], T=tf.int32)
+    c.add("LogicalAnd", [a > 0, a < 5])
+    c.add("LogicalNot", [a > 0])
+    c.add("Select", [x > 0, x, -x], exact=True, **float_op)
+    c.add("Select", [np.array([True, False, True]), x, -x], exact=True, **float_op)
+    c.add("SelectV2", [x[0] > 0, x, np.float32(0)], exact=True, **float_op)
+    c.add("BiasAdd", [rng.randn(2, 3, 4, 5).astype(F), rng.randn(5).astype(F)], exact=True, data_format="NHWC",
+          **float_op)
+    c.add("FakeQuantWithMinMaxVars", [x, F(-1.2), F(1.7)], terms=0, num_bits=8, narrow_range=False)
+    c.add("Cast", [x * 50], SrcT=tf.float32, DstT=tf.int32, Truncate=False)
+    c.add("Cast", [a], SrcT=tf.int32, DstT=tf.float32, Truncate=False, exact=True)
+
+
+def move_cases(c, rng):
+    x = rng.randn(4, 6, 8).astype(F)
+    t = dict(T=tf.float32, exact=True)
+    index = dict(Index=tf.int32, **t)
+    c.add("Reshape", [x, ints(2, -1, 3)], Tshape=tf.int32, **t)
+    c.add("Squeeze", [x[:1, :, :1]], squeeze_dims=[-1], **t)
+    c.add("ExpandDims", [x, np.int32(-1)], Tdim=tf.int32, **t)
+    c.add("Shape", [x], T=tf.float32, out_type=tf.int32)
+    c.add("Rank", [x], T=tf.float32)
+    c.add("Size", [x], T=tf.float32, out_type=tf.int64)
+    c.add("Pack", [x, x * 2], N=2, axis=1, **t)
+    c.add("ConcatV2", [x, x[:, :2], np.int32(1)], N=2, Tidx=tf.int32, **t)
+    c.add("Split", [np.int32(2), x], 4, num_split=4, **t)
+    c.add("SplitV", [x, ints(1, -1, 2), np.int32(1)], 3, num_split=3, Tlen=tf.int32, **t)
+    c.add("Unpack", [x], 6, num=6, axis=1, **t)
+    c.add("Slice", [x, ints(1, 0, 2), ints(2, -1, 5)], **index)
+    masks = dict(begin_mask=0, end_mask=0, ellipsis_mask=0, new_axis_mask=0, shrink_axis_mask=0)
+    for begin, end, step, change in (((0, -1), (4, 0), (2, -2), {}), ((1, 0, 3), (3, 0, 4), (1, 1, 1), dict(
+            begin_mask=2, end_mask=2, shrink_axis_mask=4)), ((0, 0, 0), (0, 0, 3), (1, 1, 2), dict(
+                ellipsis_mask=1, new_axis_mask=2, begin_mask=4))):
+        c.add("StridedSlice", [x, ints(*begin), ints(*end), ints(*step)], **index, **dict(masks, **change))
+    c.add("Transpose", [x, ints(2, 0, 1)], Tperm=tf.int32, **t)
+    pads = np.array([[1, 2], [0, 1], [3, 0]], np.int32)
+    c.add("Pad", [x, pads], Tpaddings=tf.int32, **t)
+    c.add("PadV2", [x, pads, F(7)], Tpaddings=tf.int32, **t)
+    for mode in ("REFLECT", "SYMMETRIC"):
+        c.add("MirrorPad", [x, pads], Tpaddings=tf.int32, mode=mode, **t)
+    c.add("Tile", [x, ints(2, 1, 3)], Tmultiples=tf.int32, **t)
+    c.add("Fill", [ints(2, 3), F(4)], index_type=tf.int32, **t)
+    c.add("Range", [np.int32(3), np.int32(20), np.int32(4)], Tidx=tf.int32)
+    c.add("GatherV2", [x, ints(5, 0, 5), np.int32(1)], Tparams=tf.float32, Tindices=tf.int32, Taxis=tf.int32,
+          batch_dims=0, exact=True)
+    y = rng.randn(2, 5, 6, 3).astype(F)
+    c.add("SpaceToBatchND", [y, ints(2, 3), np.array([[1, 2], [2, 1]], np.int32)], Tblock_shape=tf.int32,
+          Tpaddings=tf.int32, **t)
+    c.add("BatchToSpaceND", [rng.randn(12, 3, 2, 3).astype(F), ints(2, 3), np.array([[1, 0], [2, 1]], np.int32)],
+          Tblock_shape=tf.int32, Tcrops=tf.int32, **t)
+
+
+def reduce_cases(c, rng):
+    x = rng.randn(4, 6, 8).astype(F)
+    for op, exact in (("Sum", False), ("Mean", False), ("Prod", False), ("Max", True), ("Min", True)):
+        for axes, keep in (((0, 2), False), ((1,), True), ((-1,), False), ((0, 1, 2), False)):
+            c.add(op, [x, ints(*axes)], T=tf.float32, Tidx=tf.int32, keep_dims=keep, terms=x.size, exact=exact)
+    c.add("ArgMax", [x, np.int32(1)], T=tf.float32, Tidx=tf.int32, output_type=tf.int64)
+    c.add("MatMul", [x[0], x[1]], T=tf.float32, transpose_a=False, transpose_b=True, terms=8)
+    c.add("MatMul", [x[0], x[1]], T=tf.float32, transpose_a=True, transpose_b=False, terms=8)
+    c.add("BatchMatMulV2", [x, rng.randn(1, 8, 5).astype(F)], T=tf.float32, adj_x=False, adj_y=False, terms=8)
+
+
+def picture_cases(c, rng):
+    x, t = rng.randn(2, 9, 8, 6).astype(F), dict(T=tf.float32)
+    for padding in ("SAME", "VALID"):
+        for stride in ([1, 1, 1, 1], [1, 2, 3, 1]):
+            c.add("Conv2D", [x, rng.randn(3, 2, 6, 5).astype(F)], strides=stride, padding=padding, terms=36, **t)
+        c.add("DepthwiseConv2dNative", [x, rng.randn(3, 3, 6, 2).astype(F)], strides=[1, 2, 2, 1], padding=padding,
+              terms=9, **t)
+        for op in ("MaxPool", "AvgPool"):
+            c.add(op, [x], ksize=[1, 3, 2, 1], strides=[1, 2, 2, 1], padding=padding, terms=6, **t)
+    c.add("DepthwiseConv2dNative", [x, rng.randn(3, 3, 6, 1).astype(F)], strides=[1, 1, 1, 1], padding="SAME", terms=9,
+          **t)
+    c.add("Conv2D", [x, rng.randn(3, 2, 6, 5).astype(F)], strides=[1, 1, 1, 1], padding="SAME", dilations=[1, 2, 2, 1],
+          terms=36, **t)
+    c.add("Conv2D", [x, rng.randn(3, 2, 6, 5).astype(F)], strides=[1, 2, 1, 1], padding="EXPLICIT",
+          explicit_paddings=[0, 0, 2, 1, 0, 3, 0, 0], terms=36, **t)
+    pads = np.array([[0, 0], [1, 2], [2, 1], [0, 0]], np.int32)
+    c.add("FusedPadConv2D", [x[:1], pads, rng.randn(3, 3, 6, 4).astype(F)], mode="REFLECT", strides=[1, 1, 1, 1],
+          padding="VALID", terms=54, **t)
+    c.add("FusedResizeAndPadConv2D", [x[:1], ints(12, 10), pads, rng.randn(3, 3, 6, 4).astype(F)], mode="REFLECT",
+          strides=[1, 1, 1, 1], padding="VALID", resize_align_corners=False, terms=60, **t)
+    vectors = [(rng.rand(6) + .5).astype(F) for _ in range(4)]
+    for op, outputs in (("FusedBatchNorm", 1), ("FusedBatchNormV3", 1)):
+        extra = {} if outputs == 1 and op == "FusedBatchNorm" else dict(U=tf.float32)
+        c.add(op, [x] + vectors, outputs, epsilon=1e-3, is_training=False, data_format="NHWC", terms=8, **extra, **t)
+    c.add("LRN", [x], depth_radius=2, bias=1.0, alpha=.3, beta=.75, terms=8, **t)
+    for size in ((13, 5), (9, 8), (3, 20)):
+        for align, half in ((False, False), (True, False), (False, True)):
+            how = dict(align_corners=align, half_pixel_centers=half)
+            c.add("ResizeBilinear", [x, ints(*size)], exact=not half, terms=4, **how, **t)
+            c.add("ResizeNearestNeighbor", [x, ints(*size)], exact=True, **how, **t)
+
+
+def other_cases():
+    c, rng = Cases(), np.random.RandomState(11)
+    element_cases(c, rng)
+    move_cases(c, rng)
+    reduce_cases(c, rng)
+    picture_cases(c, rng)
+    return c
+
+
 def main():
     folder = Path(sys.argv[1])
     eight_cases().write(folder / "tf_eight.pb")
+    other_cases().write(folder / "tf_ops.pb")
 
 
 main()

@@ -17,6 +17,7 @@
 #include "bitlathe/synth.h"
 #include "bitlathe/tensor.h"
 #include "bitlathe/tf.h"
+#include "bitlathe/tfrun.h"
 #include "bitlathe/train.h"
 #include "bitlathe/verify.h"
 #endif

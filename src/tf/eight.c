@@ -139,7 +139,7 @@ static const void *from(const void *codes, const bli_codes *t, int64_t i)
     return (const char *)codes + i * (t->bits / 8);
 }
 
-void bli_decode(const bli_decoder *d, const bli_codes *t, const void *codes, int64_t n, float *x)
+void bli_eight_decode(const bli_decoder *d, const bli_codes *t, const void *codes, int64_t n, float *x)
 {
     for (int64_t at = 0; at < n; at += BLOCK) {
         const int64_t m = n - at < BLOCK ? n - at : BLOCK;
@@ -149,7 +149,7 @@ void bli_decode(const bli_decoder *d, const bli_codes *t, const void *codes, int
     }
 }
 
-void bli_encode(const bli_encoder *e, const bli_codes *t, const float *x, int64_t n, void *codes)
+void bli_eight_encode(const bli_encoder *e, const bli_codes *t, const float *x, int64_t n, void *codes)
 {
     float block[BLOCK];
     for (int64_t at = 0; at < n; at += BLOCK) {
@@ -161,8 +161,7 @@ void bli_encode(const bli_encoder *e, const bli_codes *t, const float *x, int64_
 }
 
 /* ---- modes --------------------------------------------------------------------------------------------------- */
-/* Zero is always within, and the range is never empty. */
-static void adjust(const bli_eight_how *how, float range[2])
+void bli_eight_adjust(const bli_eight_how *how, float range[2])
 {
     const float low = least(0, range[0]), size = most(1, most(fabsf(range[0]), fabsf(range[1])));
     const float high = most(range[1], low + size * how->ensure_minimum_range);
@@ -207,10 +206,10 @@ static float scale_of(const bli_eight_how *how, const float range[2])
 void bli_quantize(const bli_eight_how *how, const float *x, int64_t n, float range[2], void *codes)
 {
     const bli_codes *t = how->type;
-    adjust(how, range);
+    bli_eight_adjust(how, range);
     if (how->mode == BLI_MIN_FIRST) {
         const bli_encoder e = bli_encoder_make(range[0], range[1], t);
-        bli_encode(&e, t, x, n, codes);
+        bli_eight_encode(&e, t, x, n, codes);
         return;
     }
     mode_call c = {.how = how};
@@ -238,7 +237,7 @@ void bli_dequantize(const bli_eight_how *how, const void *codes, int64_t n, cons
     const float low = (float)t->low, high = (float)t->high;
     if (how->mode == BLI_MIN_FIRST) {
         const bli_decoder d = bli_decoder_make(range[0], range[1], t);
-        bli_decode(&d, t, codes, n, x);
+        bli_eight_decode(&d, t, codes, n, x);
         return;
     }
     load(t, codes, n, x);
@@ -279,23 +278,6 @@ bli_requantizer bli_requantizer_make(const float from_range[2], const float to[2
     const int64_t in_offset = bli_int64_of((double)(zero * per * 65536.0f));
     const int64_t out_offset = bli_int64_of(round(65536.0 * ((double)to[0] * 255.0) / (double)out));
     return (bli_requantizer){factor, (int64_t)((uint64_t)in_offset - (uint64_t)out_offset + (1u << 15))};
-}
-
-void bli_requantize(const bli_requantizer *r, const int32_t *codes, int64_t n, uint8_t *out)
-{
-    for (int64_t i = 0; i < n; i++)
-        out[i] = bli_requantize_one(r, codes[i]);
-}
-
-void bli_extremes(const int32_t *codes, int64_t n, int32_t *low, int32_t *high)
-{
-    int32_t a = INT32_MAX, b = INT32_MIN;
-    for (int64_t i = 0; i < n; i++) {
-        a = codes[i] < a ? codes[i] : a;
-        b = codes[i] > b ? codes[i] : b;
-    }
-    *low = a;
-    *high = b;
 }
 
 void bli_range_of_extremes(int32_t low, int32_t high, const float from_range[2], float out[2])

@@ -43,8 +43,8 @@ static inline float bli_encode_one(const bli_encoder *e, float x)
     const float code = rounded - e->subtract, least = code > e->low ? code : e->low;
     return least < e->high ? least : e->high;
 }
-void bli_decode(const bli_decoder *d, const bli_codes *t, const void *codes, int64_t n, float *x);
-void bli_encode(const bli_encoder *e, const bli_codes *t, const float *x, int64_t n, void *codes);
+void bli_eight_decode(const bli_decoder *d, const bli_codes *t, const void *codes, int64_t n, float *x);
+void bli_eight_encode(const bli_encoder *e, const bli_codes *t, const float *x, int64_t n, void *codes);
 
 /* QuantizeV2's and Dequantize's modes. */
 typedef enum bli_eight_mode { BLI_MIN_COMBINED, BLI_MIN_FIRST, BLI_SCALED } bli_eight_mode;
@@ -54,6 +54,8 @@ typedef struct bli_eight_how {
     bool to_even, narrow;
     float ensure_minimum_range;
 } bli_eight_how;
+/* The range that codes get: zero is within, and it is never empty. */
+void bli_eight_adjust(const bli_eight_how *how, float range[2]);
 /* range: in, what was asked; out, what the codes mean. */
 void bli_quantize(const bli_eight_how *how, const float *x, int64_t n, float range[2], void *codes);
 void bli_dequantize(const bli_eight_how *how, const void *codes, int64_t n, const float range[2], float *x);
@@ -72,10 +74,14 @@ static inline uint8_t bli_requantize_one(const bli_requantizer *r, int32_t code)
     const int64_t v = (int64_t)((uint64_t)(product >> 32) + (uint64_t)r->offset) >> 16;
     return (uint8_t)(v < 0 ? 0 : v > 255 ? 255 : v);
 }
-void bli_requantize(const bli_requantizer *r, const int32_t *codes, int64_t n, uint8_t *out);
+/* Whether 32 bits are enough behind the products of codes within these. */
+static inline bool bli_requantizer_narrow(const bli_requantizer *r, int64_t least, int64_t greatest)
+{
+    const double size = (double)(-least > greatest ? -least : greatest);
+    return r->factor >= 0 && size * (double)r->factor < 0x1p61 && r->offset > -(1 << 29) && r->offset < 1 << 29;
+}
 /* RequantizationRange: what range the codes fill. */
 void bli_range_of_extremes(int32_t least, int32_t greatest, const float from[2], float out[2]);
-void bli_extremes(const int32_t *codes, int64_t n, int32_t *least, int32_t *greatest);
 
 /* QuantizedBiasAdd: what each byte of x, and of the bias, is worth in int32 codes of the result's range. */
 void bli_bias_tables(const float x[2], const bli_codes *tx, const float bias[2], const bli_codes *tb, int32_t *x_table,

@@ -240,10 +240,12 @@ static bl_status infer_select_v2(bli_tf_call *c)
 {
     bli_tf_arg in[3] = {c->in[0], c->in[1], c->in[2]};
     bli_tf_call with = *c;
+    bl_shape both;
     BLI_TRY(bli_tf_need_type(c, 0, BLI_DT_BOOL));
     BLI_TRY(bli_tf_same_type(c, 1, 2));
     with.in = in;
-    BLI_TRY(bli_tf_spread_shape(&with, 1, 2, &in[1].shape));
+    BLI_TRY(bli_tf_spread_shape(c, 1, 2, &both));
+    in[1].shape = both;
     c->out[0].dtype = c->in[1].dtype;
     return bli_tf_spread_shape(&with, 0, 1, &c->out[0].shape);
 }

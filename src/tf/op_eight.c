@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "tf/eight_op.h"
+#include "tf/kernels/loops.h"
 
 const bli_codes *bli_tf_codes(int dtype)
 {
@@ -98,7 +99,13 @@ static bl_status run_quantize(bli_tf_call *c)
     BLI_TRY(bli_tf_range_in(c, 1, 2, range));
     if (!(range[1] >= range[0]))
         return bli_fail(c->ctx, BL_BAD_VALUE, "a range from %g to %g", (double)range[0], (double)range[1]);
-    bli_quantize(&how, c->in[0].data, bli_tf_count(&c->in[0]), range, c->out[0].data);
+    if (how.mode == BLI_MIN_FIRST && how.type == &bli_quint8) {
+        bli_eight_adjust(&how, range);
+        const bli_encoder e = bli_encoder_make(range[0], range[1], how.type);
+        bli_tf_loops_get(c->site->isa)->encode(&e, c->in[0].data, bli_tf_count(&c->in[0]), c->out[0].data);
+    } else {
+        bli_quantize(&how, c->in[0].data, bli_tf_count(&c->in[0]), range, c->out[0].data);
+    }
     bli_tf_range_out(c, 1, range);
     return BL_OK;
 }
@@ -127,7 +134,12 @@ static bl_status run_dequantize(bli_tf_call *c)
     float range[2];
     BLI_TRY(read_how(c, c->in[0].dtype, &how));
     BLI_TRY(bli_tf_range_in(c, 1, 2, range));
-    bli_dequantize(&how, c->in[0].data, bli_tf_count(&c->in[0]), range, c->out[0].data);
+    if (how.mode == BLI_MIN_FIRST && how.type == &bli_quint8) {
+        const bli_decoder d = bli_decoder_make(range[0], range[1], how.type);
+        bli_tf_loops_get(c->site->isa)->decode(&d, c->in[0].data, bli_tf_count(&c->in[0]), c->out[0].data);
+    } else {
+        bli_dequantize(&how, c->in[0].data, bli_tf_count(&c->in[0]), range, c->out[0].data);
+    }
     return BL_OK;
 }
 
@@ -151,7 +163,7 @@ static bl_status infer_range(bli_tf_call *c)
 static void filled_range(const bli_tf_call *c, const float from[2], float out[2])
 {
     int32_t least, greatest;
-    bli_extremes(c->in[0].data, bli_tf_count(&c->in[0]), &least, &greatest);
+    bli_tf_loops_get(c->site->isa)->extremes(c->in[0].data, bli_tf_count(&c->in[0]), &least, &greatest);
     bli_range_of_extremes(least, greatest, from, out);
 }
 
@@ -196,7 +208,7 @@ static bl_status run_requantize(bli_tf_call *c)
     if (!(to[1] >= to[0]))
         return bli_fail(c->ctx, BL_BAD_VALUE, "the requested range goes from %g to %g", (double)to[0], (double)to[1]);
     const bli_requantizer r = bli_requantizer_make(from, to);
-    bli_requantize(&r, c->in[0].data, bli_tf_count(&c->in[0]), c->out[0].data);
+    bli_tf_loops_get(c->site->isa)->requantize(&r, c->in[0].data, bli_tf_count(&c->in[0]), c->out[0].data);
     bli_tf_range_out(c, 1, to);
     return BL_OK;
 }
@@ -224,10 +236,7 @@ static bl_status run_relu(bli_tf_call *c)
     const uint8_t high = c->node->op[strlen(c->node->op) - 1] == '6'
                              ? (uint8_t)bli_code_clamped(6, range[0], range[1], &bli_quint8)
                              : 255;
-    for (int64_t i = 0; i < n; i++) {
-        const uint8_t v = x[i] > low ? x[i] : low;
-        y[i] = v < high ? v : high;
-    }
+    bli_tf_loops_get(c->site->isa)->clamp(x, n, low, high, y);
     bli_tf_range_out(c, 1, range);
     return BL_OK;
 }
@@ -252,29 +261,26 @@ static bl_status infer_pool(bli_tf_call *c)
     return BL_OK;
 }
 
-static void pool_pixel(const bli_tf_window *w, const uint8_t *x, int64_t i, int64_t j, bool average, int32_t *sum,
-                       uint8_t *y)
+static void pool_pixel(const bli_tf_window *w, const bli_tf_loops *loops, const uint8_t *x, int64_t i, int64_t j,
+                       bool average, uint32_t *sum, uint8_t *y)
 {
     int64_t top, left;
     const int64_t rows = bli_tf_window_inside(w, 0, i, &top), columns = bli_tf_window_inside(w, 1, j, &left),
                   channels = w->channels;
-    memset(sum, 0, (size_t)channels * sizeof *sum);
-    memset(y, 0, (size_t)channels);
+    memset(average ? (void *)sum : y, 0, (size_t)channels * (average ? sizeof *sum : 1));
     for (int64_t r = 0; r < rows; r++)
         for (int64_t q = 0; q < columns; q++) {
             const uint8_t *p = x + ((top + r) * w->size[1] + left + q) * channels;
             if (average)
-                for (int64_t k = 0; k < channels; k++)
-                    sum[k] += p[k];
+                loops->add(p, channels, sum);
             else
-                for (int64_t k = 0; k < channels; k++)
-                    y[k] = p[k] > y[k] ? p[k] : y[k];
+                loops->most(p, channels, y);
         }
     if (!average || rows * columns == 0)
         return;
     const int64_t count = rows * columns;
     for (int64_t k = 0; k < channels; k++)
-        y[k] = (uint8_t)(sum[k] / (int32_t)count);
+        y[k] = (uint8_t)(sum[k] / (uint32_t)count);
 }
 
 static bl_status run_pool(bli_tf_call *c)
@@ -283,6 +289,7 @@ static bl_status run_pool(bli_tf_call *c)
     void *sums;
     float range[2];
     const bool average = c->node->op[9] == 'A';
+    const bli_tf_loops *loops = bli_tf_loops_get(c->site->isa);
     BLI_TRY(read_pool(c, &w));
     BLI_TRY(bli_tf_range_in(c, 1, 2, range));
     bli_tf_range_out(c, 1, range);
@@ -294,7 +301,7 @@ static bl_status run_pool(bli_tf_call *c)
     for (int64_t n = 0; w.channels > 0 && n < w.images; n++)
         for (int64_t i = 0; i < w.out[0]; i++)
             for (int64_t j = 0; j < w.out[1]; j++, y += w.channels)
-                pool_pixel(&w, (const uint8_t *)c->in[0].data + n * in, i, j, average, sums, y);
+                pool_pixel(&w, loops, (const uint8_t *)c->in[0].data + n * in, i, j, average, sums, y);
     return BL_OK;
 }
 
@@ -375,8 +382,8 @@ static void byte_table(const bli_codes *t, const float from[2], const float to[2
     const bli_encoder e = bli_encoder_make(to[0], to[1], t);
     for (int i = 0; i < 256; i++)
         codes[i] = (uint8_t)i;
-    bli_decode(&d, t, codes, 256, x);
-    bli_encode(&e, t, x, 256, table);
+    bli_eight_decode(&d, t, codes, 256, x);
+    bli_eight_encode(&e, t, x, 256, table);
 }
 
 static bl_status wide_part(const bli_tf_call *c, const bli_codes *t, int input, const float from[2], const float to[2],
@@ -388,8 +395,8 @@ static bl_status wide_part(const bli_tf_call *c, const bli_codes *t, int input, 
     float *x = scratch;
     const bli_decoder d = bli_decoder_make(from[0], from[1], t);
     const bli_encoder e = bli_encoder_make(to[0], to[1], t);
-    bli_decode(&d, t, c->in[input].data, n, x);
-    bli_encode(&e, t, x, n, x + n);
+    bli_eight_decode(&d, t, c->in[input].data, n, x);
+    bli_eight_encode(&e, t, x, n, x + n);
     *codes = x + n;
     return BL_OK;
 }

@@ -77,8 +77,10 @@ static bl_status run_add(bli_tf_call *c)
     BLI_TRY(bli_tf_range_in(c, 2, 3, rx));
     BLI_TRY(bli_tf_range_in(c, 4, 5, ry));
     bli_add_tables(rx, ry, tx, ty, out);
-    for (int64_t i = 0; i < n; i++)
-        to[i] = (int32_t)((uint32_t)tx[x[nx == n ? i : i % nx]] + (uint32_t)ty[y[ny == n ? i : i % ny]]);
+    const int64_t row = nx < ny ? nx : ny; /* what is shorter is used again for each */
+    for (int64_t at = 0; at < n; at += row)
+        for (int64_t i = 0; i < row; i++)
+            to[at + i] = (int32_t)((uint32_t)tx[x[nx == n ? at + i : i]] + (uint32_t)ty[y[ny == n ? at + i : i]]);
     bli_tf_range_out(c, 1, out);
     return BL_OK;
 }
@@ -182,7 +184,7 @@ static bl_status run_instance(bli_tf_call *c)
     normalise(c->in[0].data, s, (range[1] - range[0]) / 255.0f, epsilon, mean, factor, y);
     BLI_TRY(instance_range(c, y, n, out));
     const bli_encoder e = bli_encoder_make(out[0], out[1], &bli_quint8);
-    bli_encode(&e, &bli_quint8, y, n, c->out[0].data);
+    bli_eight_encode(&e, &bli_quint8, y, n, c->out[0].data);
     bli_tf_range_out(c, 1, out);
     return BL_OK;
 }

@@ -161,9 +161,10 @@ bl_status bli_tf_eight_spread(const bli_tf_call *c)
         return BL_OK;
     const bl_shape *small = bl_shape_count(x) < bl_shape_count(y) ? x : y, *large = small == x ? y : x;
     const int64_t n = bl_shape_count(small);
-    if (n == 1)
+    if (n == 1 && small->rank <= large->rank)
         return BL_OK;
-    if (small->rank == 1 && large->rank >= 1 && large->dim[large->rank - 1] == n)
+    const bool vector = small->rank >= 1 && small->rank <= large->rank && small->dim[small->rank - 1] == n;
+    if (vector && large->dim[large->rank - 1] == n)
         return BL_OK;
     return bli_fail(c->ctx, BL_UNSUPPORTED,
                     "inputs of these shapes: eight-bit kernels know equal ones, one value, and a vector");
@@ -190,8 +191,10 @@ static bl_status run_mul(bli_tf_call *c)
     float a[2], b[2];
     BLI_TRY(out_range(c, a, b));
     const uint32_t za = (uint32_t)zero_point(a), zb = (uint32_t)zero_point(b);
-    for (int64_t i = 0; i < n; i++)
-        to[i] = (int32_t)((x[nx == n ? i : i % nx] - za) * (y[ny == n ? i : i % ny] - zb));
+    const int64_t row = nx < ny ? nx : ny; /* what is shorter is used again for each */
+    for (int64_t at = 0; at < n; at += row)
+        for (int64_t i = 0; i < row; i++)
+            to[at + i] = (int32_t)((x[nx == n ? at + i : i] - za) * (y[ny == n ? at + i : i] - zb));
     return BL_OK;
 }
 

@@ -6,6 +6,7 @@
 
 #include "op/box.h"
 #include "tf/broadcast.h"
+#include "tf/kernels/loops.h"
 
 /* ---- which dimensions ---------------------------------------------------------------------------------------- */
 static bl_status reduced_dims(bli_tf_call *c, bool gone[BL_MAX_RANK], bool *known)
@@ -212,6 +213,12 @@ static bl_status run_reduce(bli_tf_call *c)
     if (kind < MAX)
         return run_totals(c, t, kind, &s);
     extreme(t->dtype, kind == MAX, c->out[0].data, bli_tf_count(&c->out[0]));
+    if (t->dtype == BLI_DT_FLOAT && bli_tf_count(&c->out[0]) == 1) {
+        float least = INFINITY, most = -INFINITY;
+        bli_tf_loops_get(c->site->isa)->range(c->in[0].data, bli_tf_count(&c->in[0]), &least, &most);
+        *(float *)c->out[0].data = kind == MAX ? most : least;
+        return BL_OK;
+    }
     if (bli_tf_count(&c->in[0]) > 0)
         walk(&s, kind == MAX ? t->max : t->min, c->in[0].data, bli_tf_dtype_size(t->dtype), c->out[0].data,
              bli_tf_dtype_size(t->dtype));

@@ -145,7 +145,7 @@ static int64_t now(void)
     return (int64_t)t.tv_sec * 1000000000 + t.tv_nsec;
 }
 
-static bl_status run_rule(bli_tf_session *s, bli_tf_spot *p)
+bl_status bli_tf_session_rule(bli_tf_session *s, bli_tf_spot *p)
 {
     bli_tf_call c = {.ctx = s->ctx,
                      .node = p->node,
@@ -171,7 +171,9 @@ static bl_status run_rule(bli_tf_session *s, bli_tf_spot *p)
 bl_status bli_tf_session_node(bli_tf_session *s, bli_tf_spot *p)
 {
     const int64_t start = s->options.on_node ? now() : 0;
-    bl_status status = p->join ? bli_tf_join_run(s, p) : run_rule(s, p);
+    bl_status status = p->join ? bli_tf_join_run(s, p) : bli_tf_session_rule(s, p);
+    if (status != BL_OK && p->join)
+        return status;
     if (status != BL_OK)
         return bli_within(s->ctx, status, "node '%s' (%s)", p->node->name, p->node->op);
     if (s->options.on_node)
@@ -198,7 +200,7 @@ static void set_feeds(bli_tf_session *s, const bli_tf_feed *feeds)
     }
 }
 
-static void release_inputs(bli_tf_session *s, bli_tf_spot *p)
+void bli_tf_session_release(bli_tf_session *s, bli_tf_spot *p)
 {
     for (int i = 0; i < p->num_in; i++)
         release(s, p->in[i]);
@@ -224,7 +226,7 @@ static bl_status run_order(bli_tf_session *s)
         if (!p->fed)
             BLI_TRY(bli_tf_session_node(s, p));
         if (!p->fed)
-            release_inputs(s, p);
+            bli_tf_session_release(s, p);
     }
     return BL_OK;
 }

@@ -57,6 +57,11 @@ void bli_tf_session_forget(bli_tf_session *s);
 /* Infers, allocates and runs one node. */
 BL_MUST_CHECK bl_status bli_tf_session_node(bli_tf_session *s, bli_tf_spot *p);
 
+/* The same without a name in the message, and never a join. */
+BL_MUST_CHECK bl_status bli_tf_session_rule(bli_tf_session *s, bli_tf_spot *p);
+/* Drops what the node read for the last time, and outputs of its own that nobody reads. */
+void bli_tf_session_release(bli_tf_session *s, bli_tf_spot *p);
+
 /* ---- joins (join.c) -------------------------------------------------------------------------------------------- */
 /* Finds nodes that one kernel can do together. */
 BL_MUST_CHECK bl_status bli_tf_join_find(bli_tf_session *s);

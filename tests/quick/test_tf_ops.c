@@ -137,10 +137,17 @@ static void eight_bit_operators_give_tensorflows_bits(void **state)
     run_file("tf_eight.pb", 144);
 }
 
+static void other_operators_give_tensorflows_values(void **state)
+{
+    (void)state;
+    run_file("tf_ops.pb", 150);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(eight_bit_operators_give_tensorflows_bits),
+        cmocka_unit_test(other_operators_give_tensorflows_values),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -3,6 +3,7 @@
 
 #include <math.h>
 
+#include "bitlathe/tensor.h"
 #include "support/folder.h"
 #include "support/memory.h"
 #include "tf/array.h"
@@ -194,6 +195,208 @@ static void shapes_are_known_before_running(void **state)
     rig_free(&r);
 }
 
+/* ---- joined nodes -------------------------------------------------------------------------------------------- */
+static uint32_t noise(uint32_t *state)
+{
+    *state = *state * 1664525u + 1013904223u;
+    return *state >> 8;
+}
+
+static void byte_constant(rig *r, const char *name, int64_t n, float low, float high, uint32_t *state)
+{
+    uint8_t codes[64];
+    char text[64];
+    for (int64_t i = 0; i < n; i++)
+        codes[i] = (uint8_t)noise(state);
+    constant(r, name, BLI_DT_QUINT8, 1, &n, codes);
+    snprintf(text, sizeof text, "%s_min", name);
+    constant(r, text, BLI_DT_FLOAT, 0, NULL, &low);
+    snprintf(text, sizeof text, "%s_max", name);
+    constant(r, text, BLI_DT_FLOAT, 0, NULL, &high);
+}
+
+/* Sum, range, requantize, and an activation: four nodes behind tensor `x`. */
+static void add_stage(rig *r, const char *op, const char *x, const char *with, const char *name, const char *relu)
+{
+    char text[256];
+    const bool first = strchr(x, ':') == NULL;
+    if (first)
+        snprintf(text, sizeof text, "%s_sum %s x %s x_min x_max %s_min %s_max", name, op, with, with, with);
+    else
+        snprintf(text, sizeof text, "%s_sum %s %.*s:0 %s %.*s:1 %.*s:2 %s_min %s_max", name, op, (int)strlen(x) - 1, x,
+                 with, (int)strlen(x) - 1, x, (int)strlen(x) - 1, x, with, with);
+    (void)add(r, text);
+    snprintf(text, sizeof text, "%s_range RequantizationRange %s_sum:0 %s_sum:1 %s_sum:2", name, name, name, name);
+    (void)add(r, text);
+    snprintf(text, sizeof text, "%s Requantize %s_sum %s_sum:1 %s_sum:2 %s_range:0 %s_range:1", name, name, name, name,
+             name, name);
+    (void)add(r, text);
+    snprintf(text, sizeof text, "%s_relu %s %s:0 %s:1 %s:2", name, relu, name, name, name);
+    (void)add(r, text);
+}
+
+static void joined_chains_have_the_bits_of_single_nodes(void **state)
+{
+    (void)state;
+    for (uint32_t seed = 1; seed <= 60; seed++) {
+        rig r = rig_make();
+        uint32_t random = seed;
+        const int64_t channels = 1 + seed % 7, pixels = 1 + noise(&random) % 150;
+        const float wide = (float)(seed % 5) * 3.7f, low = seed % 6 == 0 ? 0.3f : -0.01f - wide;
+        static uint8_t x[64 * 256];
+        const float high = low + 0.02f + (float)(seed % 11) * 2;
+        for (int64_t i = 0; i < channels * pixels; i++)
+            x[i] = (uint8_t)noise(&random);
+        constant(&r, "x_min", BLI_DT_FLOAT, 0, NULL, &low);
+        constant(&r, "x_max", BLI_DT_FLOAT, 0, NULL, &high);
+        placeholder(&r, "x");
+        byte_constant(&r, "b", channels, -0.4f, 1.3f, &random);
+        byte_constant(&r, "m", seed % 2 ? 1 : channels, -2, 1.1f, &random);
+        byte_constant(&r, "a", channels, 0.2f, seed % 3 ? 5.f : 0.2f, &random);
+        add_stage(&r, "QuantizedBiasAdd", "x", "b", "one", "QuantizedRelu");
+        add_stage(&r, "QuantizedMul", "one_relu:", "m", "two", "QuantizedRelu6");
+        add_stage(&r, "QuantizedAdd", "two:", "a", "three", "QuantizedRelu");
+        const char *const fetches[2][3] = {{"three_relu:0", "three_relu:1", "three_relu:2"},
+                                           {"three:0", "two_relu:0", "three:2"}};
+        for (int f = 0; f < 2; f++) {
+            bli_tf_array out[2][3];
+            for (int plain = 0; plain < 2; plain++) {
+                bli_tf_session *s;
+                const bli_tf_feed feed = {"x", {BLI_DT_QUINT8, {2, {pixels, channels}}, x, NULL}};
+                assert_ok(r.ctx, bli_tf_session_create(r.g, &(bli_tf_session_options){.plain = plain}, &s));
+                assert_ok(r.ctx, bli_tf_session_run(s, &feed, 1, fetches[f], 3, out[plain]));
+                bli_tf_session_destroy(s);
+            }
+            for (int k = 0; k < 3; k++) {
+                assert_int_equal(bli_tf_array_bytes(&out[0][k]), bli_tf_array_bytes(&out[1][k]));
+                if (memcmp(out[0][k].data, out[1][k].data, bli_tf_array_bytes(&out[0][k])) != 0)
+                    print_error("seed %u, fetch %s: %d pixels of %d channels; joined %d %g, single %d %g\n", seed,
+                                fetches[f][k], (int)pixels, (int)channels, *(uint8_t *)out[0][k].data,
+                                (double)*(float *)out[0][k].data, *(uint8_t *)out[1][k].data,
+                                (double)*(float *)out[1][k].data);
+                assert_memory_equal(out[0][k].data, out[1][k].data, bli_tf_array_bytes(&out[0][k]));
+                bli_tf_array_release(&out[0][k]);
+                bli_tf_array_release(&out[1][k]);
+            }
+        }
+        rig_free(&r);
+    }
+}
+
+/* ---- real graphs --------------------------------------------------------------------------------------------- */
+/* One shared case: bytes become (x - mean) / by; the outputs may differ by `limit` times the largest of them, 0 where
+ * the graph computes in whole numbers: then every bit is compared. */
+typedef struct real {
+    const char *folder, *graph, *input, *feed, *expected, *fetch;
+    float mean, by;
+    bool one_by_one;
+    double limit;
+} real;
+
+static const real reals[] = {
+    {"jet_3layer", "graph", "inputs", "input_1:0", "expected_logits", "output_softmax/BiasAdd", 0, 1, false, 1e-5},
+    {"kws_cnn_s", "graph", "inputs", "Mfcc:0", "expected_logits", "add_4", 0, 1, true, 1e-5},
+    {"kws_dnn_s", "graph", "inputs", "Mfcc:0", "expected_logits", "add", 0, 1, true, 1e-5},
+    {"mnist_mlp_float", "graph", "inputs_u8", "x:0", "expected_logits", "OuputLayer/logits", 0, 255, false, 1e-5},
+    {"mnist_mlp_eightbit", "graph", "inputs_u8", "x:0", "expected_logits", "OuputLayer/logits", 0, 255, true, 0},
+    {"mnist_mlp_eightbit", "graph", "inputs_u8", "x:0", "expected", "y_pred", 0, 255, true, 0},
+    {"mobilenet_v1_025_128", "frozen_graph", "inputs_u8", "input:0", "expected_logits",
+     "MobilenetV1/Logits/SpatialSqueeze", 127.5f, 127.5f, true, 1e-5},
+    {"mobilenet_v1_025_128", "quantized_graph", "inputs_u8", "input:0", "expected_logits_quantized",
+     "MobilenetV1/Logits/SpatialSqueeze", 127.5f, 127.5f, true, 1e-5},
+};
+
+static void read_shared(bl_context *ctx, const char *folder, const char *file, char *path, size_t size, bl_tensor *t)
+{
+    const char *source = getenv("BITLATHE_SOURCE");
+    snprintf(path, size, "%s/../shared/data/tf_pb/%s/%s", source ? source : "..", folder, file);
+    if (t)
+        assert_ok(ctx, bl_npy_read(ctx, path, t));
+}
+
+static float *as_floats(const bl_tensor *t, const real *r)
+{
+    const size_t n = (size_t)bl_shape_count(&t->shape);
+    float *x = malloc((n + 1) * sizeof *x);
+    assert_non_null(x);
+    for (size_t i = 0; i < n; i++)
+        x[i] =
+            t->type == BL_F32 ? ((const float *)t->data)[i] : ((float)((const uint8_t *)t->data)[i] - r->mean) / r->by;
+    return x;
+}
+
+static double number(const bl_tensor *t, size_t i)
+{
+    return t->type == BL_F32 ? (double)((const float *)t->data)[i] : (double)((const int64_t *)t->data)[i];
+}
+
+static void compare(const real *r, const bli_tf_array *out, const bl_tensor *want, size_t from)
+{
+    const size_t n = (size_t)bl_shape_count(&out->shape);
+    const bl_tensor got = {bli_tf_store_type(out->dtype), out->shape, out->data};
+    double most = 0;
+    assert_true(from + n <= (size_t)bl_shape_count(&want->shape));
+    assert_int_equal(got.type, want->type);
+    for (size_t i = 0; i < n; i++)
+        most = fabs(number(want, from + i)) > most ? fabs(number(want, from + i)) : most;
+    for (size_t i = 0; i < n; i++) {
+        const double a = number(&got, i), b = number(want, from + i);
+        if (!(fabs(a - b) <= r->limit * most))
+            print_error("%s/%s, %s: element %zu is %.9g, expected %.9g\n", r->folder, r->graph, r->fetch, from + i, a,
+                        b);
+        assert_true(fabs(a - b) <= r->limit * most);
+    }
+}
+
+static void run_real(const real *r, bool plain)
+{
+    rig k = rig_make();
+    char path[4096], file[64];
+    bl_tensor x, want;
+    bli_tf_graph *g;
+    bli_tf_session *s;
+    snprintf(file, sizeof file, "%s.npy", r->input);
+    read_shared(k.ctx, r->folder, file, path, sizeof path, &x);
+    snprintf(file, sizeof file, "%s.npy", r->expected);
+    read_shared(k.ctx, r->folder, file, path, sizeof path, &want);
+    snprintf(file, sizeof file, "%s.pb", r->graph);
+    read_shared(k.ctx, r->folder, file, path, sizeof path, NULL);
+    assert_ok(k.ctx, bli_tf_graph_read(k.store, path, &g));
+    assert_ok(k.ctx, bli_tf_session_create(g, &(bli_tf_session_options){.plain = plain}, &s));
+    float *data = as_floats(&x, r);
+    const size_t rows = (size_t)x.shape.dim[0], step = r->one_by_one ? 1 : rows;
+    const size_t row = (size_t)bl_shape_count(&x.shape) / rows;
+    const size_t answers = (size_t)bl_shape_count(&want.shape) / (size_t)want.shape.dim[0];
+    for (size_t i = 0; i < rows; i += step) {
+        bli_tf_array out;
+        bli_tf_feed feed = {r->feed, {BLI_DT_FLOAT, x.shape, data + i * row, NULL}};
+        feed.value.shape.dim[0] = (int64_t)step;
+        assert_ok(k.ctx, bli_tf_session_run(s, &feed, 1, &r->fetch, 1, &out));
+        compare(r, &out, &want, i * answers);
+        bli_tf_array_release(&out);
+    }
+    free(data);
+    bl_tensor_free(k.ctx, &x);
+    bl_tensor_free(k.ctx, &want);
+    bli_tf_session_destroy(s);
+    rig_free(&k);
+}
+
+static void real_graphs_give_tensorflows_outputs(void **state)
+{
+    (void)state;
+    char path[4096];
+    read_shared(NULL, "jet_3layer", "graph.pb", path, sizeof path, NULL);
+    FILE *f = fopen(path, "rb");
+    if (!f) {
+        print_message("SKIPPED: no shared data\n");
+        skip();
+    }
+    fclose(f);
+    for (size_t i = 0; i < BLI_COUNT(reals); i++)
+        run_real(&reals[i], false);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -201,6 +404,8 @@ int main(void)
         cmocka_unit_test(one_session_takes_pictures_of_several_sizes),
         cmocka_unit_test(refusals_name_the_node),
         cmocka_unit_test(shapes_are_known_before_running),
+        cmocka_unit_test(joined_chains_have_the_bits_of_single_nodes),
+        cmocka_unit_test(real_graphs_give_tensorflows_outputs),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
