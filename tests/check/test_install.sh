@@ -12,7 +12,7 @@ prefix=$folder/moved
 libdir=$(dirname "$(find "$prefix" -name libbitlathe.a)")
 
 "$prefix/bin/bitlathe" --help >/dev/null
-for name in transform_graph summarize_graph compare_graphs; do
+for name in transform_graph summarize_graph compare_graphs label_image benchmark_model; do
     status=0
     "$prefix/bin/$name" --no_such_flag 2>"$folder/usage" || status=$?
     if [ "$status" != 255 ] || ! grep -q "^usage: $name" "$folder/usage"; then
