@@ -108,7 +108,8 @@ static bl_status say(job *j)
     }
     cli_add(c, "labels", list);
     if (c->o.self_test && (k == 0 || top[0] != TEST_LABEL))
-        return cli_fail(c, BL_MISMATCH, "expected label #%d but got #%zu", TEST_LABEL, k ? top[0] : 0);
+        return cli_fail(c, c->command ? BL_MISMATCH : BL_BAD_VALUE, "expected label #%d but got #%zu", TEST_LABEL,
+                        k ? top[0] : 0); /* the old name knows no difference: 255 */
     return BL_OK;
 }
 
