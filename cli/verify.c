@@ -6,7 +6,8 @@
 #include "cli.h"
 
 static const cli_option options[] = {
-    {"samples", CLI_TEXT, "N", "corner and random samples (default 64)", offsetof(cli_options, samples)},
+    {"samples", CLI_TEXT, "N", "corner and random samples, and at most so many at ends of ranges (default 64)",
+     offsetof(cli_options, samples)},
     {"input", CLI_TEXT, "X.npy", "real samples as well", offsetof(cli_options, input)},
     {"simulator", CLI_TEXT, "S", "verilator or icarus (default: verilator, icarus for large networks)",
      offsetof(cli_options, simulator)},
@@ -47,25 +48,39 @@ static bl_status read_number(cli *c, const char *option, const char *text, uint6
     return BL_OK;
 }
 
+/* " (12 samples: the netlist is large)", where a path did not take all. */
+static const char *some(const bl_verify_report *r, int i, char *text, size_t size)
+{
+    const bool fewer = r->path[i].samples > 0 && r->path[i].samples < r->samples;
+    snprintf(text, size, fewer ? " (%lld samples: the netlist is large)" : "", (long long)r->path[i].samples);
+    return text;
+}
+
 static void show(cli *c, const bl_verify_report *r)
 {
     json_t *list = json_array();
     for (int i = 0; i < r->num_paths; i++) {
+        char text[64];
         bool skipped = r->path[i].skip[0] != '\0';
         json_t *row = json_object();
         json_object_set_new(row, "path", json_string(r->path[i].name));
         json_object_set_new(row, "equal", skipped ? json_null() : json_true());
+        json_object_set_new(row, "samples", json_integer((json_int_t)r->path[i].samples));
         json_object_set_new(row, "seconds", cli_number(r->path[i].seconds));
         if (skipped)
             json_object_set_new(row, "skipped", json_string(r->path[i].skip));
         json_array_append_new(list, row);
         if (!c->o.json)
-            printf("%-18s %s%.200s\n", r->path[i].name, skipped ? "skipped: " : "equal", r->path[i].skip);
+            printf("%-18s %s%.200s%s\n", r->path[i].name, skipped ? "skipped: " : "equal", r->path[i].skip,
+                   some(r, i, text, sizeof text));
     }
     cli_add(c, "samples", json_integer((json_int_t)r->samples));
+    cli_add(c, "range_ends", json_integer((json_int_t)r->ends));
+    cli_add(c, "range_ends_reached", json_integer((json_int_t)r->reached));
     cli_add(c, "paths", list);
     if (!c->o.json)
-        printf("%lld samples against the interpreter\n", (long long)r->samples);
+        printf("%lld samples against the interpreter; %lld of %lld ends of proven ranges were reached\n",
+               (long long)r->samples, (long long)r->reached, (long long)r->ends);
 }
 
 static bl_status run(cli *c)
@@ -105,8 +120,9 @@ const cli_command cli_verify = {
     .text = "Sends the same samples (corners, random ones, and those of --input) through the graph, the program's\n"
             "interpreter, the executors of this machine, and C, HLS C++ and Verilog that it emits and builds. The\n"
             "first difference ends it, with its wire, layer, expected and found code. A path whose tool is not\n"
-            "installed is skipped and says so. With DIR, a Verilog project that emit wrote from the model, only\n"
-            "that one is simulated. HLS needs AP_TYPES, the folder of ap_int.h.",
+            "installed is skipped and says so. Some samples drive wires to the ends of their proven ranges. With DIR, "
+            "a Verilog project that emit wrote from the model, only\n"
+            "that one is simulated. HLS needs ap_int.h of the Python wheel hls4ml; AP_TYPES names its folder.",
     .options = options,
     .min_args = 1,
     .max_args = 2,

@@ -98,6 +98,9 @@ typedef struct bli_exec_plan {
     bli_decode *decode; /* of each output */
 } bli_exec_plan;
 
+/* An executor's own, for tests that put faults into it. */
+bli_exec_plan *bli_executor_plan(bl_executor *e);
+
 enum { BLI_SLACK = 64, BLI_TILE_LANES = 4096 };
 
 /* ---- plan.c ------------------------------------------------------------------------------------------------------ */

@@ -139,6 +139,11 @@ void bl_executor_destroy(bl_executor *e)
     bli_free(e->ctx, e);
 }
 
+bli_exec_plan *bli_executor_plan(bl_executor *e)
+{
+    return e->plan;
+}
+
 const char *bl_executor_isa(const bl_executor *e)
 {
     return e->plan->kernels->name;

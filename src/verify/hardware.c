@@ -84,7 +84,7 @@ static const char *text_of(const project *p, const char *key, const char *otherw
 static bl_status make_project(bli_verify *v, project *p)
 {
     char rtl[BLI_VERIFY_ROOM];
-    if (v->options.folder)
+    if (v->options.folder && !p->manifest)
         BLI_TRY(bli_manifest_read(v->ctx, v->options.folder, &p->manifest));
     p->name = text_of(p, "name", "net");
     bl_emit_options o = {.target = "verilog", .name = p->name, .strategy = text_of(p, "strategy", v->options.strategy)};
@@ -184,13 +184,29 @@ static bl_status explain(bli_verify *v, const char *name, const project *p, cons
     return first_code(v, name, sample, &want, &have);
 }
 
-static bool is_large(const project *p)
+static int64_t size_of_core(const project *p)
 {
-    enum { LARGE = 1 << 20 };
     char path[BLI_VERIFY_ROOM];
     struct stat st;
     snprintf(path, sizeof path, "%.3800s/rtl/%.100s_core.v", p->folder, p->name);
-    return stat(path, &st) == 0 && st.st_size > LARGE;
+    return stat(path, &st) == 0 ? st.st_size : 0;
+}
+
+/* A simulator's time goes with the netlist's size times the samples, and a stream of many words changes the core's
+ * inputs word by word.  A large netlist gets fewer samples, and none through the stream. */
+enum { LARGE = 1 << 20, STREAM_LARGE = 4 << 20, SAMPLE_BYTES = 128 << 20, FEWEST = 4 };
+
+static bl_status limit_samples(bli_verify *v, project *p, int64_t size)
+{
+    const int all = v->vectors.samples;
+    const int64_t most = size > 0 ? SAMPLE_BYTES / size : all;
+    if (size <= STREAM_LARGE || most >= all)
+        return BL_OK;
+    v->vectors.samples = most < FEWEST ? FEWEST < all ? FEWEST : all : (int)most;
+    const bl_status s = make_project(v, p);
+    v->simulated = v->vectors.samples;
+    v->vectors.samples = all;
+    return s;
 }
 
 static bl_status run(bli_verify *v, const char *name, project *p)
@@ -198,7 +214,10 @@ static bl_status run(bli_verify *v, const char *name, project *p)
     BLI_TRY(make_project(v, p));
     const char *sources[] = {p->source[0], p->source[1], p->source[2], p->source[3], NULL};
     bli_simulation sim = {.folder = p->tb, .sources = sources, .top = p->name, .products = "sim"};
-    sim.icarus = v->options.simulator ? strcmp(v->options.simulator, "icarus") == 0 : is_large(p);
+    const int64_t size = size_of_core(p);
+    BLI_TRY(limit_samples(v, p, size));
+    sim.core_only = size > STREAM_LARGE;
+    sim.icarus = v->options.simulator ? strcmp(v->options.simulator, "icarus") == 0 : size > LARGE;
     sim.seconds = v->options.seconds;
     bl_status s = bli_simulate(v->ctx, &sim);
     return explain(v, name, p, &sim, s);

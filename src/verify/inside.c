@@ -45,8 +45,10 @@ bl_status bli_verify_graph(bli_verify *v, const char *name)
     if (v->program->outputs[0].cut)
         return bli_fail(v->ctx, BL_UNSUPPORTED, "%s stands behind the program's output: compare without it",
                         v->program->outputs[0].cut);
+    if (v->program->num_inputs != 1)
+        return bli_fail(v->ctx, BL_UNSUPPORTED, "graphs run on one input; this one has %d", v->program->num_inputs);
     BLI_TRY(bl_runner_create(v->ctx, v->graph, 256, &runner));
-    bl_status s = bl_runner_run(runner, &v->x, &y);
+    bl_status s = bl_runner_run(runner, &v->x[0], &y);
     if (s == BL_OK)
         s = compare_outputs(v, name, &y);
     bl_tensor_free(v->ctx, &y);
@@ -58,10 +60,12 @@ bl_status bli_verify_graph(bli_verify *v, const char *name)
  */
 static bl_status run_chunks(bli_verify *v, const char *name, bl_executor *e, int64_t **codes)
 {
-    int64_t inputs = v->program->wires[v->program->inputs[0].wire].count;
+    const int64_t **x = bli_arena_array(v->arena, (size_t)v->program->num_inputs + 1, sizeof *x);
+    if (!x)
+        return BL_NO_MEMORY;
     for (int first = 0; first < v->vectors.samples; first += BLI_VERIFY_CHUNK) {
         int left = v->vectors.samples - first, count = left < BLI_VERIFY_CHUNK ? left : BLI_VERIFY_CHUNK;
-        const int64_t *x[] = {v->vectors.inputs[0] + first * inputs};
+        bli_verify_inputs(v, first, x);
         BLI_TRY(bl_executor_trace_codes(e, x, count, codes));
         BLI_TRY(bli_verify_interpret(v, first, count));
         BLI_TRY(bli_verify_wires(v, name, first, count, codes));
@@ -84,8 +88,7 @@ static bl_status run_outputs(bli_verify *v, const char *name, const bl_executor_
     if (!y)
         return BL_NO_MEMORY;
     BLI_TRY(bl_executor_create(v->ctx, p, o, &e));
-    const int64_t *x[] = {v->vectors.inputs[0]};
-    bl_status s = bl_executor_run_codes(e, x, v->vectors.samples, y);
+    bl_status s = bl_executor_run_codes(e, (const int64_t *const *)v->vectors.inputs, v->vectors.samples, y);
     bl_executor_destroy(e);
     for (int i = 0; i < p->num_outputs && s == BL_OK; i++) {
         int64_t size = p->wires[p->outputs[i].wire].count;

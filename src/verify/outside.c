@@ -1,4 +1,5 @@
 /* outside.c: the paths that leave the library: emitted C and HLS C++ under a compiler. */
+#include <glob.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -26,7 +27,7 @@ static bl_status write_codes(bli_verify *v, const char *folder, const char *name
     bli_text t;
     bli_text_init(&t, v->ctx);
     for (int s = 0; s < v->vectors.samples; s++)
-        for (int i = 0; i < (inputs ? 1 : p->num_outputs); i++) {
+        for (int i = 0; i < (inputs ? p->num_inputs : p->num_outputs); i++) {
             int64_t count = p->wires[inputs ? p->inputs[i].wire : p->outputs[i].wire].count;
             for (int64_t e = 0; e < count; e++)
                 bli_text_put(&t, "%" PRId64 "\n", (inputs ? v->vectors.inputs : v->vectors.outputs)[i][s * count + e]);
@@ -46,18 +47,27 @@ static const char *type_of(const bli_wire *w)
 
 static void put_check(const bli_program *p, int samples, bli_text *t)
 {
-    const bli_wire *x = &p->wires[p->inputs[0].wire];
-    bli_text_put(t, "#include <stdio.h>\n#include \"net.h\"\nstatic %s x[%" PRId64 "];\n", type_of(x), x->count + 1);
+    bli_text_put(t, "#include <stdio.h>\n#include \"net.h\"\n");
+    for (int i = 0; i < p->num_inputs; i++)
+        bli_text_put(t, "static %s x%d[%" PRId64 "];\n", type_of(&p->wires[p->inputs[i].wire]), i,
+                     p->wires[p->inputs[i].wire].count + 1);
     for (int i = 0; i < p->num_outputs; i++)
         bli_text_put(t, "static %s y%d[%" PRId64 "];\n", type_of(&p->wires[p->outputs[i].wire]), i,
                      p->wires[p->outputs[i].wire].count + 1);
     bli_text_put(t,
                  "int main(void)\n{\n    FILE *in = fopen(\"x.txt\", \"r\"), *out = fopen(\"y.txt\", \"r\");\n"
                  "    long long c;\n    if (!in || !out)\n        return 2;\n"
-                 "    for (int s = 0; s < %d; s++) {\n"
-                 "        for (long i = 0; i < %" PRId64 "; i++) {\n            if (fscanf(in, \"%%lld\", &c) != 1)\n"
-                 "                return 2;\n            x[i] = (%s)c;\n        }\n        net_run(x",
-                 samples, x->count, type_of(x));
+                 "    for (int s = 0; s < %d; s++) {\n",
+                 samples);
+    for (int i = 0; i < p->num_inputs; i++)
+        bli_text_put(t,
+                     "        for (long i = 0; i < %" PRId64
+                     "; i++) {\n            if (fscanf(in, \"%%lld\", &c) != 1)\n"
+                     "                return 2;\n            x%d[i] = (%s)c;\n        }\n",
+                     p->wires[p->inputs[i].wire].count, i, type_of(&p->wires[p->inputs[i].wire]));
+    bli_text_put(t, "        net_run(");
+    for (int i = 0; i < p->num_inputs; i++)
+        bli_text_put(t, i ? ", x%d" : "x%d", i);
     for (int i = 0; i < p->num_outputs; i++)
         bli_text_put(t, ", y%d", i);
     bli_text_put(t, ");\n");
@@ -119,14 +129,41 @@ bl_status bli_verify_c(bli_verify *v, const char *name)
 
 /* ---- HLS ----------------------------------------------------------------------------------------------------------
  */
+/* Where the Python wheel hls4ml keeps ap_int.h: in the environment that is active, one in build/venv, the user's own,
+ * the machine's; or Vitis HLS. */
+static bool usual_types(char found[BLI_VERIFY_ROOM])
+{
+    static const char *const places[][2] = {{"VIRTUAL_ENV", "/lib/python3*/site-packages"},
+                                            {NULL, "build/venv/lib/python3*/site-packages"},
+                                            {"HOME", "/.local/lib/python3*/site-packages"},
+                                            {NULL, "/usr/local/lib/python3*/dist-packages"},
+                                            {NULL, "/usr/lib/python3*/dist-packages"}};
+    for (size_t i = 0; i < BLI_COUNT(places); i++) {
+        glob_t g;
+        char pattern[BLI_VERIFY_ROOM];
+        const char *base = places[i][0] ? getenv(places[i][0]) : "";
+        if (!base || (places[i][0] && *base == '\0'))
+            continue;
+        snprintf(pattern, sizeof pattern, "%.3000s%s/hls4ml/templates/vivado/ap_types/ap_int.h", base, places[i][1]);
+        const bool there = glob(pattern, 0, NULL, &g) == 0 && g.gl_pathc > 0;
+        if (there)
+            snprintf(found, BLI_VERIFY_ROOM, "%.*s", (int)(strlen(g.gl_pathv[0]) - strlen("/ap_int.h")), g.gl_pathv[0]);
+        globfree(&g);
+        if (there)
+            return true;
+    }
+    return false;
+}
+
 static bl_status find_types(bli_verify *v, char types[BLI_VERIFY_ROOM])
 {
-    char header[BLI_VERIFY_ROOM];
+    char header[BLI_VERIFY_ROOM], usual[BLI_VERIFY_ROOM];
     const char *given = v->options.ap_types ? v->options.ap_types : getenv("AP_TYPES");
+    if ((!given || *given == '\0') && usual_types(usual))
+        given = usual;
     if (!given || *given == '\0')
         return bli_fail(v->ctx, BL_NOT_FOUND,
-                        "ap_int.h is not known: AP_TYPES must name its folder (templates/vivado/ap_types "
-                        "of the Python wheel hls4ml)");
+                        "ap_int.h was not found: install the Python wheel hls4ml, or let AP_TYPES name the folder");
     snprintf(header, sizeof header, "%.3000s/ap_int.h", given);
     if (access(header, R_OK) != 0)
         return bli_fail(v->ctx, BL_NOT_FOUND, "%s is not there (AP_TYPES names its folder)", header);

@@ -37,6 +37,7 @@ static bl_status run_path(bli_verify *v, size_t i, bl_verify_report *report)
     double start = now();
     if (v->options.progress)
         v->options.progress(v->options.user, paths[i].name);
+    v->simulated = 0;
     bl_status s = paths[i].run(v, paths[i].name);
     if (s != BL_OK && (!is_skip(s) || v->options.folder))
         return s;
@@ -44,6 +45,7 @@ static bl_status run_path(bli_verify *v, size_t i, bl_verify_report *report)
     snprintf(report->path[at].name, sizeof report->path[at].name, "%s", paths[i].name);
     if (s != BL_OK)
         snprintf(report->path[at].skip, sizeof report->path[at].skip, "%s", bl_context_message(v->ctx));
+    report->path[at].samples = s != BL_OK ? 0 : v->simulated ? v->simulated : v->vectors.samples;
     report->path[at].seconds = now() - start;
     return BL_OK;
 }
@@ -51,11 +53,9 @@ static bl_status run_path(bli_verify *v, size_t i, bl_verify_report *report)
 static bl_status run_all(bli_verify *v, bl_verify_report *report)
 {
     BLI_TRY(bl_lower(v->ctx, v->graph, &v->program));
-    if (v->program->num_inputs != 1)
-        return bli_fail(v->ctx, BL_UNSUPPORTED, "verify: the model has %d inputs (one is what it can feed)",
-                        v->program->num_inputs);
     BLI_TRY(bli_verify_samples(v));
     report->samples = v->vectors.samples;
+    bli_verify_count_reached(v, &report->ends, &report->reached);
     for (size_t i = 0; i < BLI_COUNT(paths); i++) {
         bool only = v->options.folder != NULL && strcmp(paths[i].name, "verilog") != 0;
         if (!only)
@@ -88,7 +88,8 @@ bl_status bl_verify(bl_context *ctx, const bl_graph *g, const bl_verify_options 
     BLI_TRY(bli_arena_create(ctx, &v.arena));
     bl_status s = run_all(&v, report);
     bli_verify_remove(&v);
-    bl_tensor_free(ctx, &v.x);
+    for (int i = 0; v.x && i < v.program->num_inputs; i++)
+        bl_tensor_free(ctx, &v.x[i]);
     bl_program_destroy(v.program);
     bli_arena_destroy(v.arena);
     return s;

@@ -254,7 +254,12 @@ static void qonnx_quant(maker *m)
     const bl_attr attrs[] = {{.name = "signed", .kind = BL_ATTR_INT, .count = 1, .u.i = draw(m, 2)},
                              {.name = "narrow", .kind = BL_ATTR_INT, .count = 1, .u.i = draw(m, 2)},
                              {.name = "rounding_mode", .kind = BL_ATTR_STRING, .count = 1, .u.s = PICK(m, modes)}};
-    m->x = node(m, "Quant", "qonnx.custom_op.general", in, 4, attrs, 3);
+    static const char domain[] = "qonnx.custom_op.general";
+    const int kind = draw(m, 6);
+    if (kind == 0)
+        m->x = node(m, "BipolarQuant", domain, in, 2, NULL, 0);
+    else
+        m->x = node(m, kind == 1 ? "IntQuant" : "Quant", domain, in, 4, attrs, 3);
 }
 
 static void quantize_activation(maker *m)
@@ -347,7 +352,8 @@ static void activation(maker *m)
 {
     static const char *const plain[] = {"Relu", "Relu", "Relu", "Identity", "Sigmoid", "Tanh", "HardSwish", "Softplus"};
     const bl_attr alpha = {.name = "alpha", .kind = BL_ATTR_FLOAT, .count = 1, .u.f = draw(m, 2) ? 0.125 : 0.3};
-    const int kind = draw(m, 14);
+    static const char *const steps[] = {"Floor", "Ceil", "Round", "Sign", "Abs"};
+    const int kind = draw(m, 16);
     if (((kind >= 4 && kind < 8) || kind == 12) && draw(m, 8)) /* a table: of few values, mostly */
         m->x = quantize(m, m->x, "format=fixed<10,4,RND,SAT>", "activation", 1, -1, 1);
     if (kind < 8) {
@@ -364,6 +370,8 @@ static void activation(maker *m)
         m->x = node(m, "HardSigmoid", "", &m->x, 1, NULL, 0);
     } else if (kind == 12) {
         m->x = node(m, "Elu", "", &m->x, 1, &alpha, 1);
+    } else if (kind == 13) {
+        m->x = node(m, PICK(m, steps), "", &m->x, 1, NULL, 0);
     }
 }
 
@@ -439,6 +447,8 @@ static void split_concat(maker *m)
     const int axis = m->shape.rank;
     const bl_attr at = {.name = "axis", .kind = BL_ATTR_INT, .count = 1, .u.i = axis};
     const int64_t n = channels(m), sizes[2] = {n / 2, n - n / 2};
+    if (n < 2)
+        return;
     const int in[2] = {m->x, integers(m, sizes, 2)};
     int out[2];
     node_outputs(m, "Split", "", in, 2, &at, 1, 2, out);
@@ -468,9 +478,18 @@ static void reduce(maker *m)
         quantize_activation(m);
 }
 
+/* One more dimension, and back. */
+static void unsqueeze(maker *m)
+{
+    const int64_t axis = 1 + draw(m, m->shape.rank);
+    const int in[2] = {m->x, integers(m, &axis, 1)};
+    const int there[2] = {node(m, "Unsqueeze", "", in, 2, NULL, 0), integers(m, &axis, 1)};
+    m->x = node(m, "Squeeze", "", there, 2, NULL, 0);
+}
+
 static void move(maker *m)
 {
-    switch (draw(m, 6)) {
+    switch (draw(m, 8)) {
     case 0:
         transpose(m);
         break;
@@ -485,6 +504,9 @@ static void move(maker *m)
         break;
     case 4:
         m->x = node(m, "Identity", "", &m->x, 1, NULL, 0);
+        break;
+    case 5:
+        unsqueeze(m);
         break;
     default:
         if (m->shape.rank > 1)
@@ -551,7 +573,7 @@ static void block(maker *m)
         quantize_activation(m);
         return;
     }
-    if (draw(m, 6) == 0) {
+    if (draw(m, 5) == 0) {
         meet(m);
         if (draw(m, 2))
             quantize_activation(m);
@@ -571,7 +593,7 @@ static void block(maker *m)
         if (pool(m, false) || draw(m, 2))
             quantize_activation(m);
     }
-    if (draw(m, 4) == 0)
+    if (draw(m, 3) == 0)
         move(m);
 }
 

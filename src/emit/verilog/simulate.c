@@ -43,6 +43,8 @@ static bl_status build_verilator(bl_context *ctx, const bli_simulation *sim, cha
     size_t count = 11;
     if (sim->gates)
         argv[count++] = "-DBITLATHE_GATES";
+    if (sim->core_only)
+        argv[count++] = "-GSTREAMED=0";
     for (size_t i = 0; sim->sources[i] && count + 1 < MOST_ARGS; i++)
         argv[count++] = sim->sources[i];
     BLI_TRY(run(ctx, sim, argv, &said));
@@ -61,7 +63,7 @@ static bl_status run_verilator(bl_context *ctx, const bli_simulation *sim, char 
 
 static bl_status run_icarus(bl_context *ctx, const bli_simulation *sim, char **said)
 {
-    char compiler[BLI_PROCESS_PATH], path[BLI_PROCESS_PATH], program[PATH_ROOM], top[128];
+    char compiler[BLI_PROCESS_PATH], path[BLI_PROCESS_PATH], program[PATH_ROOM], top[128], none[160];
     BLI_TRY(bli_process_find(ctx, "iverilog", "iverilog", compiler));
     BLI_TRY(bli_process_find(ctx, "vvp", "iverilog", path));
     snprintf(program, sizeof program, "%.2000s/%.100s.vvp", sim->products, sim->top);
@@ -70,6 +72,9 @@ static bl_status run_icarus(bl_context *ctx, const bli_simulation *sim, char **s
     size_t count = 6;
     if (sim->gates)
         argv[count++] = "-DBITLATHE_GATES";
+    snprintf(none, sizeof none, "-P%s.STREAMED=0", top);
+    if (sim->core_only)
+        argv[count++] = none;
     for (size_t i = 0; sim->sources[i] && count + 1 < MOST_ARGS; i++)
         argv[count++] = sim->sources[i];
     BLI_TRY(run(ctx, sim, argv, said));

@@ -1,0 +1,167 @@
+/* Equal bits by every path: random networks through the graph's kernels, the interpreter, the executors, emitted C, HLS
+ * C++ and Verilog, with fresh seeds each time; and the table of what went where has no empty cell.
+ *
+ * All networks go through the library's own ways and C; those that a compiler takes its time over get a share, chosen
+ * so that cells which are still empty are filled, until none is.  PROOF_SEED=n begins at a seed that was printed,
+ * PROOF_NETS=n draws at least so many, PROOF_COMPILED=n takes at least so many through each compiled way, PROOF_EVERY=1
+ * wants every operator x family of formats in every single strategy, PROOF_ONLY="graph c" goes through these backends
+ * alone.
+ */
+#include "support/test.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "support/proof.h"
+
+enum { NETS = 600, COMPILED = 2, MOST_NETS = 4000, CHEAP = 100, BATCH = 24 };
+
+static bl_context *ctx;
+static proof_table table;
+static bool possible[PROOF_WAYS], every;
+static int different, refused, drawn;
+
+/* Networks that wait until a way has a batch of them. */
+typedef struct queue {
+    int count, sent;
+    proof_net net[CHEAP];
+} queue;
+static queue queues[PROOF_WAYS];
+
+static bool compiled(int w)
+{
+    return proof_ways[w].strategy != NULL;
+}
+
+static void flush(int w)
+{
+    queue *q = &queues[w];
+    const int n = q->count > 0 ? proof_run(ctx, &proof_ways[w], q->net, q->count, NULL) : 0;
+    if (n < 0)
+        possible[w] = false;
+    different += n > 0 ? n : 0;
+    for (int k = 0; k < q->count; k++) {
+        if (n >= 0 && !q->net[k].refused)
+            proof_count(&table, w, &q->net[k].marks);
+        proof_free(ctx, &q->net[k]);
+    }
+    q->count = 0;
+}
+
+/* Cells that the waiting ones will fill count as filled. */
+static bool worth(int w, const proof_net *n)
+{
+    proof_table then = table;
+    for (int k = 0; k < queues[w].count; k++)
+        proof_count(&then, w, &queues[w].net[k].marks);
+    return proof_fills(&then, possible, every, w, &n->marks) > 0;
+}
+
+static long number(const char *variable, long usual)
+{
+    return getenv(variable) ? atol(getenv(variable)) : usual;
+}
+
+static void send(int w, uint64_t seed)
+{
+    char reason[200];
+    queue *q = &queues[w];
+    if (!proof_draw(ctx, seed, &q->net[q->count], reason, sizeof reason))
+        fail_msg("seed %llu lowers once and not twice", (unsigned long long)seed);
+    q->sent++;
+    if (++q->count == (compiled(w) ? BATCH : CHEAP))
+        flush(w);
+}
+
+/* Ways within the library are gone at once, by one network; emitted sources wait for others. */
+static void go(int w, proof_net *n, long most_compiled)
+{
+    const bool emitted = strcmp(proof_ways[w].backend, "c") == 0 || compiled(w);
+    if (!possible[w] || !proof_fits(&proof_ways[w], n))
+        return;
+    if (emitted) {
+        if (!compiled(w) || queues[w].sent < most_compiled * drawn / number("PROOF_NETS", NETS) || worth(w, n))
+            send(w, n->seed);
+        return;
+    }
+    const int result = proof_run(ctx, &proof_ways[w], n, 1, NULL);
+    possible[w] = result >= 0;
+    different += result > 0;
+    if (result >= 0)
+        proof_count(&table, w, &n->marks);
+}
+
+static void one(uint64_t seed, long most_compiled)
+{
+    char reason[200];
+    proof_net n;
+    drawn++;
+    if (!proof_draw(ctx, seed, &n, reason, sizeof reason)) {
+        refused++;
+        if (getenv("SHOW_REFUSED"))
+            print_message("seed %llu: %s\n", (unsigned long long)seed, reason);
+    } else {
+        for (int w = 0; w < proof_way_count; w++)
+            go(w, &n, most_compiled);
+    }
+    proof_free(ctx, &n);
+}
+
+static bool has_word(const char *words, const char *word)
+{
+    const size_t n = strlen(word);
+    for (const char *at = words; (at = strstr(at, word)) != NULL; at += n)
+        if ((at == words || at[-1] == ' ') && (at[n] == ' ' || at[n] == '\0'))
+            return true;
+    return false;
+}
+
+static uint64_t first_seed(void)
+{
+    const char *text = getenv("PROOF_SEED");
+    return text ? strtoull(text, NULL, 10) : (uint64_t)time(NULL) * 100000;
+}
+
+static void flush_all(void)
+{
+    for (int w = 0; w < proof_way_count; w++)
+        flush(w);
+}
+
+static void every_path_gives_the_same_bits(void **state)
+{
+    (void)state;
+    const uint64_t first = first_seed();
+    const long nets = number("PROOF_NETS", NETS), most = number("PROOF_COMPILED", COMPILED);
+    every = number("PROOF_EVERY", 0) != 0;
+    print_message("PROOF_SEED=%llu\n", (unsigned long long)first);
+    const char *only = getenv("PROOF_ONLY");
+    for (int w = 0; w < proof_way_count; w++)
+        possible[w] = !only || has_word(only, proof_ways[w].backend);
+    while (drawn < nets)
+        one(first + (uint64_t)drawn, most);
+    flush_all();
+    while (drawn < nets + number("PROOF_MORE", MOST_NETS) && proof_empty(&table, possible, every) > 0) {
+        for (int k = 0; k < CHEAP; k++)
+            one(first + (uint64_t)drawn, 0);
+        flush_all();
+    }
+    const int empty = proof_print(&table, possible, every);
+    print_message("%d networks x %d inputs, %d refused, %d empty cells, %d differ\n", drawn, PROOF_ROWS, refused, empty,
+                  different);
+    assert_int_equal(different, 0);
+    assert_true(10 * refused <= drawn);
+    assert_int_equal(empty, 0);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {cmocka_unit_test(every_path_gives_the_same_bits)};
+    if (bl_context_create(NULL, &ctx) != BL_OK)
+        return 1;
+    bl_context_set_threads(ctx, 1);
+    const int failed = cmocka_run_group_tests(tests, NULL, NULL);
+    bl_context_destroy(ctx);
+    return failed;
+}
