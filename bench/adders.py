@@ -336,7 +336,9 @@ def yosys(verilog):
     with tempfile.TemporaryDirectory() as d:
         path = os.path.join(d, 'net.v')
         open(path, 'w').write(verilog)
-        script = (f'read_verilog {path}; hierarchy -top top; proc; alumacc; flatten; opt_clean; '
+        # Primitives first: were they new to synth_xilinx, it would build the design anew from its source.
+        script = (f'read_verilog -lib +/xilinx/cells_sim.v; read_verilog {path}; '
+                  'hierarchy -top top; proc; alumacc; flatten; opt_clean; '
                   'synth_xilinx -top top -family xcup -flatten -nodsp -nowidelut -noiopad; stat; ltp -noff')
         r = subprocess.run(['nice', '-n', '5', 'yosys', '-p', script], capture_output=True, text=True)
     if r.returncode:

@@ -64,7 +64,7 @@ static bool scale_column(const bli_cmvm_problem *p, bli_cmvm_columns *c, int32_t
         int64_t w;
         if (__builtin_mul_overflow(p->matrix[at], (int64_t)1 << p->input[i].zeros, &w))
             return false;
-        if (!add_product(magnitude(w), most > 0 ? most : 1, &reach) || reach > MOST)
+        if (!add_product(magnitude(w), most > 0 ? most : 1, &reach))
             return false;
         if (x.lo == x.hi)
             c->constant[j] += w * x.lo;

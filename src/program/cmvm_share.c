@@ -1,8 +1,8 @@
 /* cmvm_share.c: weighted common-sub-expression elimination by pairs.
  *
- * A pattern is (i <= j, d, same): node i beside (node j << d), with equal or opposite signs; its common shift and sign
- * are factored out.  The best is made a node, its occurrences become one term each, again and again (the greedy scheme
- * of Hartley and of Boullis & Tisserand, weighted as da4ml's paper describes, arXiv:2507.04535).
+ * A pattern is (i, j, d, same), j the later node: node i beside (node j << d), with equal or opposite signs; its common
+ * shift and sign are factored out.  The best is made a node, its occurrences become one term each, again and again (the
+ * greedy scheme of Hartley and of Boullis & Tisserand, weighted as da4ml's paper describes, arXiv:2507.04535).
  *
  * Counts are not kept up to date.  A pattern touches its later node from the step on that made it, when all pairs of
  * that node are counted; after that digits only ever go, and rows only use up depth, so that a count can only fall.
@@ -212,13 +212,10 @@ static void tally_own(share *s, int32_t node, const digits *mine, size_t *num_to
     }
 }
 
-/* Where an old node comes in newly its number may be the lower one. */
 static uint64_t key_at(const share *s, int32_t v, uint64_t at)
 {
     const uint64_t width = 2 * (2 * (uint64_t)s->reach + 1);
-    const int32_t other = (int32_t)(at / width);
-    const int d = (int)(at % width / 2) - s->reach;
-    return other <= v ? key_make(other, v, d, at & 1) : key_make(v, other, -d, at & 1);
+    return key_make((int32_t)(at / width), v, (int)(at % width / 2) - s->reach, at & 1);
 }
 
 static bl_status add_patterns(share *s, int32_t v, size_t num_touched)

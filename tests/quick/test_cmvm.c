@@ -1,9 +1,11 @@
 /* Adder graphs: every graph is its matrix (by evaluation, beside the driver's own proof), ranges are sound and reached,
- * limits hold, and what should be shared is. */
+ * limits hold, and what should be shared is.
+ * Length: one subject and its helpers, of which a good part are tables of cases. */
 #include "support/test.h"
 
 #include "base/random.h"
 #include "bitlathe/lower.h"
+#include "program/cmvm_impl.h"
 #include "program/cmvm_op.h"
 #include "program/csd.h"
 #include "support/memory.h"
@@ -516,6 +518,108 @@ static void a_wrong_graph_is_found(void **unused)
     bl_context_destroy(ctx);
 }
 
+/* The rules of adder_graph.h, each at its edge. */
+static void legal_nodes_end_where_the_header_says(void **unused)
+{
+    (void)unused;
+    static const struct {
+        bool ternary, legal;
+        bli_adder_node node;
+    } cases[] = {
+        {false, true, {.num_terms = 2, .term = {{0, 0, false}, {1, 2, false}}, .constant = 4}},
+        {false, false, {.num_terms = 2, .term = {{0, 0, false}, {1, 2, false}}, .constant = 5}},
+        {false, false, {.num_terms = 2, .term = {{0, 0, false}, {1, 2, false}}, .constant = -1}},
+        {false, true, {.num_terms = 2, .term = {{0, 0, false}, {1, 2, true}}, .constant = -4}},
+        {false, true, {.num_terms = 2, .term = {{0, 0, false}, {1, 2, true}}, .constant = -1}},
+        {false, true, {.num_terms = 2, .term = {{0, 0, false}, {1, 2, true}}}},
+        {false, false, {.num_terms = 2, .term = {{0, 0, false}, {1, 2, true}}, .constant = -5}},
+        {false, false, {.num_terms = 2, .term = {{0, 0, false}, {1, 2, true}}, .constant = 1}},
+        {false, true, {.num_terms = 2, .term = {{0, 0, true}, {1, 2, false}}, .constant = 3}},
+        {false, true, {.num_terms = 2, .term = {{0, 0, true}, {1, 2, false}}, .constant = -1}},
+        {false, false, {.num_terms = 2, .term = {{0, 0, true}, {1, 2, false}}, .constant = 4}},
+        {false, false, {.num_terms = 2, .term = {{0, 0, true}, {1, 2, false}}, .constant = -2}},
+        {false, false, {.num_terms = 2, .term = {{0, 0, true}, {1, 2, true}}}},
+        {false, false, {.num_terms = 2, .term = {{0, 1, false}, {1, 2, false}}}},
+        {false, false, {.num_terms = 2, .term = {{0, 1, false}, {1, 2, false}}, .constant = 1}},
+        {true, true, {.num_terms = 2, .term = {{0, 1, false}, {1, 2, false}}, .constant = 1}},
+        {true, false, {.num_terms = 2, .term = {{0, 1, false}, {1, 2, false}}}},
+        {true, true, {.num_terms = 2, .term = {{0, 0, false}, {1, 62, false}}, .constant = 99}},
+        {true, false, {.num_terms = 2, .term = {{0, 0, false}, {1, 63, false}}}},
+        {true, true, {.num_terms = 3, .term = {{0, 0, false}, {1, 2, true}, {2, 3, true}}}},
+        {true, false, {.num_terms = 3, .term = {{0, 0, false}, {1, 2, true}, {2, 3, true}}, .constant = 1}},
+        {false, false, {.num_terms = 3, .term = {{0, 0, false}, {1, 2, true}, {2, 3, true}}}},
+        {true, false, {.num_terms = 3, .term = {{0, 0, true}, {1, 2, true}, {2, 3, true}}}},
+        {false, true, {.num_terms = 1, .term = {{0, 3, true}}, .constant = 77}},
+        {false, false, {.num_terms = 0}},
+    };
+    bl_context *ctx = context();
+    const bli_adder_range ranges[3] = {{-8, 7}, {-8, 7}, {-8, 7}};
+    for (size_t k = 0; k < sizeof cases / sizeof *cases; k++) {
+        bli_adder_graph *g;
+        assert_ok(ctx, bli_adder_graph_create(ctx, ranges, 3, 0, cases[k].ternary, &g));
+        if (bli_adder_is_legal(g, &cases[k].node) != cases[k].legal)
+            fail_msg("case %zu is %slegal", k, cases[k].legal ? "not " : "");
+        bli_adder_graph_destroy(g);
+    }
+    bl_context_destroy(ctx);
+}
+
+static void a_sum_past_62_bits_leaves_the_graph_as_it_was(void **unused)
+{
+    (void)unused;
+    bl_context *ctx = context();
+    const bli_adder_range ranges[2] = {{0, (int64_t)1 << 61}, {0, (int64_t)1 << 61}};
+    bli_adder_graph *g;
+    int32_t v;
+    assert_ok(ctx, bli_adder_graph_create(ctx, ranges, 2, 0, false, &g));
+    const bli_adder_node fits = {.num_terms = 2, .term = {{0, 0, false}, {1, 0, false}}};
+    const bli_adder_node high = {.num_terms = 2, .term = {{0, 0, false}, {1, 1, false}}};
+    const bli_adder_node low = {.num_terms = 2, .term = {{0, 0, false}, {1, 1, true}}, .constant = -2};
+    assert_ok(ctx, bli_adder_graph_add(g, &fits, &v));
+    assert_int_equal(g->nodes[v].hi, (int64_t)1 << 62);
+    assert_fails(ctx, BL_LIMIT, "passes 62 bits", bli_adder_graph_add(g, &high, &v));
+    assert_fails(ctx, BL_LIMIT, "passes 62 bits", bli_adder_graph_add(g, &low, &v));
+    assert_int_equal(g->num_nodes, 3);
+    bli_adder_graph_destroy(g);
+    bl_context_destroy(ctx);
+}
+
+/* The same edge twice on a column's way, and a shared pair that is a row's own node: both have one factor in the end.
+ */
+static void what_is_there_already_is_counted_once(void **unused)
+{
+    (void)unused;
+    bl_context *ctx = context();
+    const problem p = small_problem(4, 4, (const int64_t[]){1, 1, 1, 1, 1, 1, 1, 1, 0, 1, 1, 2, 0, 0, 1, 1}, 0);
+    bli_adder_graph *g = solve(ctx, &p, plain);
+    check_graph(&p, g, 3);
+    bli_adder_graph_destroy(g);
+
+    const bli_adder_range ranges[2] = {{-8, 7}, {-8, 7}};
+    const bli_adder_node sum = {.num_terms = 2, .term = {{0, 0, false}, {1, 0, false}}};
+    bli_adder_term first[] = {{0, 0, false}, {1, 0, false}, {2, 0, false}},
+                   second[] = {{0, 2, false}, {1, 2, false}, {2, 0, false}};
+    bli_cmvm_row rows[] = {{first, 3, BLI_CMVM_NO_LIMIT, 0}, {second, 3, BLI_CMVM_NO_LIMIT, 0}};
+    int32_t v;
+    assert_ok(ctx, bli_adder_graph_create(ctx, ranges, 2, 0, false, &g));
+    assert_ok(ctx, bli_adder_graph_add(g, &sum, &v));
+    assert_ok(ctx, bli_cmvm_share(g, rows, 2, &(bli_cmvm_way){.dc = -1, .least = 2}));
+    for (int r = 0; r < 2; r++) {
+        int64_t values[64], in[] = {5, -3}, out[1], total = 0;
+        bli_adder_graph_eval(g, in, values, out);
+        for (int32_t t = 0; t < rows[r].count; t++)
+            for (int32_t u = 0; u < t; u++)
+                assert_false(rows[r].terms[t].node == rows[r].terms[u].node &&
+                             rows[r].terms[t].shift == rows[r].terms[u].shift);
+        for (int32_t t = 0; t < rows[r].count; t++)
+            total +=
+                values[rows[r].terms[t].node] * (1 << rows[r].terms[t].shift) * (rows[r].terms[t].negative ? -1 : 1);
+        assert_int_equal(total, r == 0 ? 2 + 2 : 4 * 2 + 2);
+    }
+    bli_adder_graph_destroy(g);
+    bl_context_destroy(ctx);
+}
+
 static bl_status solve_once(bl_context *ctx, void *arg)
 {
     const problem *p = arg;
@@ -561,6 +665,9 @@ int main(void)
         cmocka_unit_test(what_does_not_fit_is_refused_by_name),
         cmocka_unit_test(large_factors_work),
         cmocka_unit_test(a_wrong_graph_is_found),
+        cmocka_unit_test(legal_nodes_end_where_the_header_says),
+        cmocka_unit_test(a_sum_past_62_bits_leaves_the_graph_as_it_was),
+        cmocka_unit_test(what_is_there_already_is_counted_once),
         cmocka_unit_test(every_allocation_may_fail),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
