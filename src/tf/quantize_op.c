@@ -26,6 +26,10 @@ static const bli_tg_eight table[] = {
 const char bli_tg_eight_ops[] =
     "Conv2D|MatMul|BiasAdd|Add|Mul|MaxPool|AvgPool|Relu|Relu6|Concat|Reshape|ResizeBilinear";
 
+const char bli_tg_more_eight_ops[] =
+    "Conv2D|MatMul|BiasAdd|Add|Mul|MaxPool|AvgPool|Relu|Relu6|Concat|Reshape|ResizeBilinear|"
+    "AddV2|ConcatV2";
+
 static const bli_tg_eight *find_eight(const char *op)
 {
     for (size_t i = 0; i < BLI_COUNT(table); i++)
@@ -344,16 +348,79 @@ static bl_status quantize(const bli_tg_quantizer *q, const bli_tf_node *n, const
     return bli_tg_set_mode(s, made, BLI_DT_QUINT8);
 }
 
+/* ---- which nodes ---------------------------------------------------------------------------------------------------
+ */
+
+/* AddV2 and ConcatV2 in the words of those that have an eight-bit one; *out NULL: it has none. */
+static bl_status older_words(const bli_tg_quantizer *q, const bli_tf_node *n, const bli_tf_node **out)
+{
+    int axis = BLI_DT_INT32;
+    size_t data = bli_tg_data_inputs(n);
+    bool concat = strcmp(n->op, "ConcatV2") == 0;
+    *out = n;
+    if (q->job->compat || (!concat && strcmp(n->op, "AddV2") != 0))
+        return BL_OK;
+    bli_tf_node *older = bli_tf_node_copy(q->job->store, n);
+    if (!older)
+        return BL_NO_MEMORY;
+    older->op = concat ? "Concat" : "Add";
+    *out = older;
+    if (!concat)
+        return BL_OK;
+    BLI_TRY(bli_tf_type_or(q->job->ctx, n, "Tidx", BLI_DT_INT32, &axis));
+    if (axis != BLI_DT_INT32 || data < 2)
+        *out = NULL;
+    else {
+        memmove(older->inputs + 1, older->inputs, (data - 1) * sizeof *older->inputs);
+        older->inputs[0] = n->inputs[data - 1];
+        bli_tf_node_remove(older, "Tidx");
+    }
+    return BL_OK;
+}
+
+static const bl_shape *shape_of(const bli_tg_quantizer *q, const char *input)
+{
+    bli_tf_ref r = bli_tf_ref_parse(input);
+    size_t at = q->shapes.out ? bli_tf_index_find(&q->ix, r.name, r.size) : SIZE_MAX;
+    bool there = at != SIZE_MAX && r.port >= 0 && r.port < q->shapes.num_out[at];
+    const bl_shape *s = there ? &q->shapes.out[at][r.port].shape : NULL;
+    return s && bli_tf_known(s) ? s : NULL;
+}
+
+static bool is_row_of(const bl_shape *row, const bl_shape *all)
+{
+    return row->rank == 1 && all->rank > 0 && row->dim[0] == all->dim[all->rank - 1];
+}
+
+/* The eight-bit sum and product know scalars, equal shapes, and a vector along the last dimension. */
+static bool shapes_fit(const bli_tg_quantizer *q, const bli_tf_node *n)
+{
+    if (q->job->compat || bli_tg_data_inputs(n) != 2 || (strcmp(n->op, "Add") != 0 && strcmp(n->op, "Mul") != 0))
+        return true;
+    const bl_shape *a = shape_of(q, n->inputs[0]), *b = shape_of(q, n->inputs[1]);
+    if (!a || !b || bl_shape_count(a) == 1 || bl_shape_count(b) == 1 || is_row_of(a, b) || is_row_of(b, a))
+        return true;
+    bool same = a->rank == b->rank;
+    for (int i = 0; same && i < a->rank; i++)
+        same = a->dim[i] == b->dim[i];
+    return same;
+}
+
+static bool is_ignored(const bli_tg_quantizer *q, const bli_tf_node *n)
+{
+    return bli_tg_arg_count(q->job, "ignore_op") && bli_tg_arg_has(q->job, "ignore_op", n->op);
+}
+
 bl_status bli_tg_quantize_node(const bli_tg_quantizer *q, const bli_tf_graph *g, const bli_tf_node *n,
                                bli_tf_graph *out)
 {
-    const bli_tg_eight *e = find_eight(n->op);
-    bool yes = e != NULL;
-    for (size_t i = 0; i < bli_tg_arg_count(q->job, "ignore_op") && yes; i++)
-        yes = strcmp(bli_tg_arg_value(q->job, "ignore_op", i), n->op) != 0;
+    const bli_tf_node *older;
+    BLI_TRY(older_words(q, n, &older));
+    const bli_tg_eight *e = older ? find_eight(older->op) : NULL;
+    bool yes = e && !is_ignored(q, n) && shapes_fit(q, older);
     if (yes)
-        BLI_TRY(all_float(g, n, e, &yes));
+        BLI_TRY(all_float(g, older, e, &yes));
     if (yes && !q->job->compat)
-        BLI_TRY(fits(q->job->ctx, n, &yes));
-    return yes ? quantize(q, n, e, out) : bli_tg_add_copy(out, n);
+        BLI_TRY(fits(q->job->ctx, older, &yes));
+    return yes ? quantize(q, older, e, out) : bli_tg_add_copy(out, n);
 }

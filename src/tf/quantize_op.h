@@ -3,6 +3,7 @@
 #define BLI_TF_QUANTIZE_OP_H
 
 #include "tf/opdef.h"
+#include "tf/session.h"
 #include "tf/transform.h"
 
 /* How a float operator is done with bytes. */
@@ -18,9 +19,12 @@ typedef struct bli_tg_quantizer {
     const bli_tg_job *job;
     bool has_fallback;
     float fallback_min, fallback_max;
+    bli_tf_shapes shapes; /* of the graph whose nodes are quantized; out NULL: not known */
+    bli_tf_index ix;
 } bli_tg_quantizer;
 
-extern const char bli_tg_eight_ops[]; /* their names, with '|' between */
+extern const char bli_tg_more_eight_ops[]; /* with those that the original leaves float */
+extern const char bli_tg_eight_ops[];      /* their names, with '|' between */
 /* Adds to out what stands for n: n itself where it is no float operator of the table, or one that eight bits would
  * change. */
 BL_MUST_CHECK bl_status bli_tg_quantize_node(const bli_tg_quantizer *q, const bli_tf_graph *g, const bli_tf_node *n,

@@ -109,6 +109,28 @@ def coverage(cases):
         yield from (f"no case has {t['name']} on {op}" for op in filter(None, (t["ops"] or "").split("|")) if op not in ops)
 
 
+def old_name(folder):
+    """Called as transform_graph: flags as --name=value only, exit status 0 or 255, the usage with all transforms."""
+    program, source, out = folder / "transform_graph", folder / "in.pb", folder / "out.pb"
+    program.symlink_to(pathlib.Path(BINARY).resolve())
+    source.write_bytes(tf_cases.graph("devices").SerializeToString())
+    good = [f"--in_graph={source}", f"--out_graph={out}", "--inputs=input", "--outputs=output", "--transforms=remove_device"]
+    for what, flags, status, words in [
+            ("a good call", good, 0, ""), ("truth values bare", [*good, "--output_as_text"], 0, ""),
+            ("truth values", [*good, "--compat=1", "--output_as_text=false"], 0, ""),
+            ("no transforms", good[:-1], 255, "--transforms is missing"), ("no such file", [f"--in_graph={folder}/no", *good[1:]], 255, "no"),
+            ("an unknown flag", [*good, "--colour=red"], 255, "--colour=red"), ("a flag without =", [*good, "--inputs", "x"], 255, "usage"),
+            ("a bad truth value", [*good, "--output_as_text=maybe"], 255, "quantize_weights"),
+            ("an unknown transform", [*good[:-1], "--transforms=remove_devise"], 255, "remove_device")]:
+        out.unlink(missing_ok=True)
+        r = subprocess.run([program, *flags], capture_output=True, text=True, timeout=60)
+        if r.returncode != status or words not in r.stderr or out.exists() != (status == 0):
+            yield f"transform_graph, {what}: exit status {r.returncode}, {r.stderr[:200]!r}"
+        text = out.exists() and out.read_bytes().startswith(b"node {")
+        if text != ("--output_as_text" in flags):
+            yield f"transform_graph, {what}: text {text}"
+
+
 def main():
     words = sys.argv[1:]
     golden = json.loads(lzma.decompress(GOLDEN.read_bytes()))
@@ -121,6 +143,8 @@ def main():
         print("../shared/data/tf_pb is not there: without the real graphs")
     passed = 0
     with tempfile.TemporaryDirectory() as folder:
+        if not words:
+            faults += old_name(pathlib.Path(folder))
         log = folder + "/log.txt"
         pathlib.Path(log).write_text(tf_cases.LOG)
         for case in cases:

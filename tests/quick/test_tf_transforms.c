@@ -1,5 +1,6 @@
 /* test_tf_transforms.c: transforms of TensorFlow graphs: their string, their arguments, and what of the original's
- * defects is mended.  (That the compatible mode is the original's: tests/check/test_tf_transforms.py.)  */
+ * defects is mended.  (That the compatible mode is the original's: tests/check/test_tf_transforms.py.) Length: one test
+ * a defect. */
 #include <math.h>
 
 #include "support/memory.h"
@@ -507,6 +508,34 @@ static void fake_quantization_moves_below_what_keeps_its_order_only(void **state
     assert_node(r, "y", "Relu", "y_hoisted");
 }
 
+static void newer_sums_and_concatenations_get_eight_bits(void **state)
+{
+    rig *r = *state;
+    static const int32_t one = 1;
+    add(r, "Placeholder", "x", "");
+    add(r, "Neg", "n", "x");
+    add(r, "AddV2", "s", "x n");
+    assert_ok(r->ctx, bli_tg_add_const(r->g, "axis", BLI_DT_INT32, 0, NULL, &one, NULL, NULL));
+    bli_tf_node *c = add(r, "ConcatV2", "y", "s n axis");
+    assert_ok(r->ctx, bli_tf_node_set(r->store, c, "N", bli_tf_value_int(r->store, 2)));
+    transform(r, "quantize_nodes");
+    assert_string_equal(find(r, "s/eightbit")->op, "QuantizedAdd");
+    assert_string_equal(find(r, "y/eightbit")->op, "QuantizedConcat");
+    assert_string_equal(find(r, "y/eightbit")->inputs[0], "axis");
+    assert_string_equal(find(r, "y/eightbit")->inputs[1], "s/eightbit/requantize:0");
+}
+
+static void sums_of_shapes_that_eight_bits_do_not_know_stay(void **state)
+{
+    rig *r = *state;
+    static const int64_t column[2] = {3, 1}, square[2] = {3, 3};
+    add_const(r, "a", 2, column, 1);
+    add_const(r, "x", 2, square, 1);
+    add(r, "Add", "y", "x a");
+    transform(r, "quantize_nodes");
+    assert_node(r, "y", "Add", "x a");
+}
+
 static void inputs_that_are_no_floats_stay(void **state)
 {
     rig *r = *state;
@@ -591,6 +620,8 @@ int main(void)
         TEST(control_inputs_are_no_data),
         TEST(what_eight_bits_cannot_say_stays_float),
         TEST(fake_quantization_moves_below_what_keeps_its_order_only),
+        TEST(newer_sums_and_concatenations_get_eight_bits),
+        TEST(sums_of_shapes_that_eight_bits_do_not_know_stay),
         TEST(inputs_that_are_no_floats_stay),
         TEST(every_allocation_may_fail),
     };
