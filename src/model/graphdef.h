@@ -32,6 +32,7 @@ BL_MUST_CHECK char *bli_tf_text_copy(bli_tf_store *s, const char *text, size_t s
  * store, views of tensors too, must not be used afterwards.  Small things stay until the end. */
 typedef struct bli_tf_graph bli_tf_graph;
 void bli_tf_store_sweep(bli_tf_store *s, const bli_tf_graph *const *graphs, size_t count);
+void bli_tf_store_keep(bli_tf_store *s); /* what was made until now stays, whatever is swept */
 
 /* ---- element types --------------------------------------------------------------------------------------------- */
 

@@ -13,7 +13,7 @@ enum { LARGE = 1 << 16 };
 typedef struct block {
     char *at;
     size_t size;
-    bool reached;
+    bool kept, reached;
 } block;
 
 struct bli_tf_store {
@@ -78,7 +78,7 @@ void *bli_tf_alloc(bli_tf_store *s, size_t size)
         return NULL;
     void *p = bli_alloc(s->ctx, size);
     if (p)
-        s->blocks[s->num_blocks++] = (block){p, size, false};
+        s->blocks[s->num_blocks++] = (block){.at = p, .size = size};
     return p;
 }
 
@@ -113,6 +113,12 @@ char *bli_tf_text(bli_tf_store *s, const char *fmt, ...)
 
 /* ---- letting go ------------------------------------------------------------------------------------------------ */
 
+void bli_tf_store_keep(bli_tf_store *s)
+{
+    for (size_t i = 0; i < s->num_blocks; i++)
+        s->blocks[i].kept = true;
+}
+
 static int by_place(const void *a, const void *b)
 {
     const block *x = a, *y = b;
@@ -145,7 +151,7 @@ void bli_tf_sweep_end(bli_tf_store *s)
 {
     size_t kept = 0;
     for (size_t i = 0; i < s->num_blocks; i++) {
-        if (s->blocks[i].reached)
+        if (s->blocks[i].kept || s->blocks[i].reached)
             s->blocks[kept++] = s->blocks[i];
         else
             bli_free(s->ctx, s->blocks[i].at);

@@ -133,11 +133,13 @@ bl_status bli_tg_transform(bli_tf_store *s, bli_tf_graph **g, const char *transf
     BLI_TRY(split(s, o->inputs, &job.inputs));
     BLI_TRY(split(s, o->outputs, &job.outputs));
     BLI_TRY(bli_tg_parse_calls(s, transforms, o->compat, &calls, &count));
+    bli_tf_store_keep(s); /* the caller's graph, names and parameters */
     for (size_t i = 0; i < count; i++) {
         const bli_tg_pass *pass = NULL;
         job.call = &calls[i];
         BLI_TRY(find_pass(job.ctx, calls[i].name, &pass));
         BLI_TRY(bli_within(job.ctx, run_call(&job, pass, &now), "%s", pass->name));
+        bli_tf_store_sweep(s, (const bli_tf_graph *const[]){now}, 1);
     }
     *g = now;
     return BL_OK;

@@ -583,6 +583,30 @@ static bl_status transform_small(bl_context *ctx, void *arg)
     return s;
 }
 
+static void long_chains_keep_two_copies_of_the_weights(void **state)
+{
+    (void)state;
+    enum { CONTENT = 4 << 18 };
+    static const int64_t dim[2] = {1 << 9, 1 << 9};
+    counting_allocator counter = {0};
+    bl_allocator allocator = counting_allocator_of(&counter);
+    rig r = {0};
+    assert_int_equal(bl_context_create(&allocator, &r.ctx), BL_OK);
+    assert_ok(r.ctx, bli_tf_store_create(r.ctx, &r.store));
+    r.g = bli_tf_graph_make(r.store);
+    add_const(&r, "y", 2, dim, 1);
+    transform(&r, "round_weights(num_steps=9) round_weights(num_steps=8) round_weights(num_steps=7) "
+                  "round_weights(num_steps=6) round_weights(num_steps=5)");
+    size_t count;
+    assert_non_null(floats(&r, "y", &count));
+    assert_int_equal(count, dim[0] * dim[1]);
+    assert_true(counter.live_bytes < 2 * CONTENT + CONTENT / 2);
+    assert_true(counter.peak_bytes < 3 * CONTENT + CONTENT / 2);
+    bli_tf_store_destroy(r.store);
+    bl_context_destroy(r.ctx);
+    assert_int_equal(counter.live_blocks, 0);
+}
+
 static void every_allocation_may_fail(void **state)
 {
     (void)state;
@@ -623,6 +647,7 @@ int main(void)
         TEST(newer_sums_and_concatenations_get_eight_bits),
         TEST(sums_of_shapes_that_eight_bits_do_not_know_stay),
         TEST(inputs_that_are_no_floats_stay),
+        cmocka_unit_test(long_chains_keep_two_copies_of_the_weights),
         TEST(every_allocation_may_fail),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
