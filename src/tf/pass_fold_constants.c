@@ -337,7 +337,7 @@ static bl_status fold(bli_tg_folder *f, const bli_tf_graph *in, bli_tf_graph *ou
 static bl_status run(const bli_tg_job *job, const bli_tf_graph *in, bli_tf_graph *out)
 {
     bli_tg_folder f = {.job = job};
-    bli_tf_graph *g;
+    bli_tf_graph *g = NULL;
     size_t n = in->num_nodes + 1;
     BLI_TRY(bli_tg_arg_int(job, "max_constant_size_in_bytes", 10 << 20, &f.limit));
     BLI_TRY(import(job, in, &g));
