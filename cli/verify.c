@@ -52,7 +52,9 @@ static bl_status read_number(cli *c, const char *option, const char *text, uint6
 static const char *some(const bl_verify_report *r, int i, char *text, size_t size)
 {
     const bool fewer = r->path[i].samples > 0 && r->path[i].samples < r->samples;
-    snprintf(text, size, fewer ? " (%lld samples: the netlist is large)" : "", (long long)r->path[i].samples);
+    text[0] = '\0';
+    if (fewer)
+        snprintf(text, size, " (%lld samples: the netlist is large)", (long long)r->path[i].samples);
     return text;
 }
 
