@@ -56,7 +56,7 @@ Y
 
 # usage
 expect 2 "usage: bitlathe COMMAND" "$cli"
-expect 0 "train      train what a recipe says" "$cli" --help
+expect 0 "train what a recipe says and write the model" "$cli" --help
 expect 0 "bitlathe " "$cli" --version
 expect 2 "unknown command 'trian' (did you mean 'train'?)" "$cli" trian
 expect 2 "unknown option '--rseume' (did you mean '--resume'?)" "$cli" train --rseume x
