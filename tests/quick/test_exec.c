@@ -496,6 +496,37 @@ static void many_small_constants_give_the_interpreters_bits(void **state)
     free(w);
 }
 
+/* Rounding alone, without ends of its own, from sums to bytes: in tiles of any number of rows. */
+static void rounded_sums_become_bytes(void **state)
+{
+    (void)state;
+    static const int64_t sizes[] = {1, 4, 11, 64, 130};
+    static const int64_t shift[] = {7};
+    enum { DEPTH = 16 };
+    for (int64_t columns = 10; columns <= 80; columns += 1 + columns / 4) {
+        draw d = {(uint64_t)columns};
+        bli_builder *b;
+        bli_program *p;
+        bli_input in = {.name = "x", .scale = 1, .grid = {1, 0}};
+        const bl_shape shape = {1, {DEPTH}};
+        int wire;
+        assert_ok(ctx, bli_builder_create(ctx, "rounded", &b));
+        assert_ok(ctx, bl_format_parse(ctx, "uint<8>", &in.format));
+        assert_ok(ctx, bli_builder_input(b, &in, "x", &shape, &wire));
+        int64_t *w = numbers(&d, DEPTH * columns, -3, 3, false);
+        wire = add_op(b, (bli_prim_op){.kind = BLI_PRIM_DENSE, .channels = columns, .weight = w}, wire, NULL);
+        wire = add_op(b, (bli_prim_op){.kind = BLI_PRIM_ROUND, .rounding = BL_RND, .channels = 1, .shift = shift}, wire,
+                      NULL);
+        const bli_output o = {.wire = wire, .name = "y"};
+        assert_ok(ctx, bli_builder_output(b, &o));
+        assert_ok(ctx, bli_builder_finish(b, &p));
+        check_program(p, (uint64_t)columns, sizes, 5);
+        bli_program_destroy(p);
+        bli_builder_destroy(b);
+        free(w);
+    }
+}
+
 /* ---- a quantizer as one multiplication ------------------------------------------------------------------------------
  */
 
@@ -619,6 +650,7 @@ int main(void)
         cmocka_unit_test(random_programs_give_the_interpreters_bits),
         cmocka_unit_test(wide_layers_give_the_interpreters_bits),
         cmocka_unit_test(many_small_constants_give_the_interpreters_bits),
+        cmocka_unit_test(rounded_sums_become_bytes),
         cmocka_unit_test(a_fitted_rescale_is_the_stair_everywhere),
         cmocka_unit_test(every_failed_allocation_is_an_answer),
         cmocka_unit_test(running_allocates_nothing),
