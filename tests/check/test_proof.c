@@ -2,10 +2,9 @@
  * C++ and Verilog, with fresh seeds each time; and the table of what went where has no empty cell.
  *
  * All networks go through the library's own ways; emitted sources, which a compiler takes its time over, get a share,
- * chosen so that cells which are still empty are filled, until none is.  After PROOF_SECONDS (150; 0: no end) no more
- * is compiled, and cells of HLS C++ and Verilog that are empty then are shown, not held against it.  PROOF_SEED=n
- * begins at a seed that was printed, PROOF_NETS=n draws at least so many, PROOF_COMPILED=n takes at least so many
- * through each compiled way, PROOF_EVERY=1 wants every operator x family of formats in every single strategy,
+ * chosen so that cells which are still empty are filled, until none is.  PROOF_SEED=n begins at a seed that was
+ * printed, PROOF_NETS=n draws at least so many, PROOF_C=n and PROOF_COMPILED=n take at least so many through C and each
+ * way of HLS C++ and Verilog, PROOF_EVERY=1 wants every operator x family of formats in every single strategy,
  * PROOF_ONLY="graph c" goes through these backends alone.
  */
 #include "support/test.h"
@@ -16,7 +15,7 @@
 
 #include "support/proof.h"
 
-enum { NETS = 600, COMPILED = 2, OF_C = 120, MOST_NETS = 4000, CHEAP = 100, BATCH = 8, SECONDS = 150 };
+enum { NETS = 600, COMPILED = 2, OF_C = 120, MOST_NETS = 4000, CHEAP = 100, BATCH = 8 };
 
 static bl_context *ctx;
 static proof_table table;
@@ -30,17 +29,9 @@ typedef struct queue {
 } queue;
 static queue queues[PROOF_WAYS];
 
-static time_t began;
-
 static long number(const char *variable, long usual)
 {
     return getenv(variable) ? atol(getenv(variable)) : usual;
-}
-
-static bool late(void)
-{
-    const long most = number("PROOF_SECONDS", SECONDS);
-    return most > 0 && time(NULL) - began > most;
 }
 
 static bool compiled(int w)
@@ -91,7 +82,7 @@ static void go(int w, proof_net *n, long most_compiled)
         return;
     if (is_c || compiled(w)) {
         const long most = is_c && most_compiled > 0 ? number("PROOF_C", OF_C) : most_compiled;
-        if ((is_c || !late()) && (queues[w].sent < most * drawn / number("PROOF_NETS", NETS) || worth(w, n)))
+        if (queues[w].sent < most * drawn / number("PROOF_NETS", NETS) || worth(w, n))
             send(w, n->seed);
         return;
     }
@@ -133,23 +124,10 @@ static uint64_t first_seed(void)
     return text ? strtoull(text, NULL, 10) : (uint64_t)time(NULL) * 100000;
 }
 
-/* What is late is dropped. */
 static void flush_all(void)
 {
-    for (int w = 0; w < proof_way_count; w++) {
-        while (compiled(w) && late() && queues[w].count > 0)
-            proof_free(ctx, &queues[w].net[--queues[w].count]);
+    for (int w = 0; w < proof_way_count; w++)
         flush(w);
-    }
-}
-
-/* Empty cells that more networks can fill. */
-static int missing(void)
-{
-    bool counts[PROOF_WAYS];
-    for (int w = 0; w < PROOF_WAYS; w++)
-        counts[w] = possible[w] && (w >= proof_way_count || !compiled(w) || !late());
-    return proof_empty(&table, counts, every);
 }
 
 static void every_path_gives_the_same_bits(void **state)
@@ -158,7 +136,6 @@ static void every_path_gives_the_same_bits(void **state)
     const uint64_t first = first_seed();
     const long nets = number("PROOF_NETS", NETS), most = number("PROOF_COMPILED", COMPILED);
     every = number("PROOF_EVERY", 0) != 0;
-    began = time(NULL);
     print_message("PROOF_SEED=%llu\n", (unsigned long long)first);
     const char *only = getenv("PROOF_ONLY");
     for (int w = 0; w < proof_way_count; w++)
@@ -166,7 +143,7 @@ static void every_path_gives_the_same_bits(void **state)
     while (drawn < nets)
         one(first + (uint64_t)drawn, most);
     flush_all();
-    while (drawn < nets + number("PROOF_MORE", MOST_NETS) && missing() > 0) {
+    while (drawn < nets + number("PROOF_MORE", MOST_NETS) && proof_empty(&table, possible, every) > 0) {
         for (int k = 0; k < CHEAP; k++)
             one(first + (uint64_t)drawn, 0);
         flush_all();
@@ -176,7 +153,7 @@ static void every_path_gives_the_same_bits(void **state)
                   different);
     assert_int_equal(different, 0);
     assert_true(10 * refused <= drawn);
-    assert_int_equal(late() ? missing() : empty, 0);
+    assert_int_equal(empty, 0);
 }
 
 int main(void)
