@@ -104,6 +104,7 @@ static int64_t power(int64_t x, int64_t y)
 ARITHMETIC(DEFINE_ARITHMETIC)
 COMPARISON(DEFINE_COMPARISON)
 BITS(DEFINE_BITS)
+REALS(div_no_nan, y == 0 ? 0 : x / y, float, double)
 PAIR(logical_and, bool, uint8_t, uint8_t, x &&y)
 PAIR(logical_or, bool, uint8_t, uint8_t, x || y)
 
@@ -131,6 +132,7 @@ static const binary binaries[] = {
     {"Mul", ROW(mul), false, false},
     {"Div", ROW(div), false, true},
     {"RealDiv", {[FLOAT] = div_float, [DOUBLE] = div_double}, false, false},
+    {"DivNoNan", {[FLOAT] = div_no_nan_float, [DOUBLE] = div_no_nan_double}, false, false},
     {"TruncateDiv", {WHOLE_ROW(div)}, false, true},
     {"FloorDiv", ROW(floor_div), false, true},
     {"FloorMod", ROW(floor_mod), false, true},
@@ -286,6 +288,7 @@ static const bli_tf_op ops[] = {
     OP("Mul"),
     OP("Div"),
     OP("RealDiv"),
+    OP("DivNoNan"),
     OP("TruncateDiv"),
     OP("FloorDiv"),
     OP("FloorMod"),

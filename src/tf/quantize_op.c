@@ -28,7 +28,7 @@ const char bli_tg_eight_ops[] =
 
 const char bli_tg_more_eight_ops[] =
     "Conv2D|MatMul|BiasAdd|Add|Mul|MaxPool|AvgPool|Relu|Relu6|Concat|Reshape|ResizeBilinear|"
-    "AddV2|ConcatV2";
+    "AddV2|ConcatV2|DepthwiseConv2dNative";
 
 static const bli_tg_eight *find_eight(const char *op)
 {
@@ -68,13 +68,13 @@ bl_status bli_tg_add_requantize(bli_tf_graph *out, const char *name, const char 
 /* ---- may it? ------------------------------------------------------------------------------------------------------
  */
 
-static bl_status all_float(const bli_tf_graph *g, const bli_tf_node *n, const bli_tg_eight *e, bool *yes)
+bl_status bli_tg_all_float(const bli_tf_graph *g, const bli_tf_node *n, int raw, bool *yes)
 {
     bli_tf_types in, out;
     BLI_TRY(bli_tf_node_types(g, n, &in, &out));
     *yes = true;
     for (size_t i = 0; i < in.count; i++)
-        *yes = *yes && ((int)i == e->raw || in.at[i] == BLI_DT_FLOAT);
+        *yes = *yes && ((int)i == raw || in.at[i] == BLI_DT_FLOAT);
     for (size_t i = 0; i < out.count; i++)
         *yes = *yes && out.at[i] == BLI_DT_FLOAT;
     return BL_OK;
@@ -180,32 +180,25 @@ static bl_status quantize_input(bli_tf_graph *out, const char *u, const char *in
     return bli_tg_set_mode(s, n, BLI_DT_QUINT8);
 }
 
-typedef struct inputs {
-    size_t count, room;
-    const char **names; /* as the eight-bit operator reads them: codes, or a raw input */
-    const char **minima, **maxima;
-    size_t ranges;
-} inputs;
-
 /* A tensor that came before has its quantizer. */
-static bool came_before(const bli_tf_node *n, const bli_tg_eight *e, size_t i)
+static bool came_before(const bli_tf_node *n, int raw, size_t i)
 {
     for (size_t k = 0; k < i; k++)
-        if ((int)k != e->raw && strcmp(n->inputs[k], n->inputs[i]) == 0)
+        if ((int)k != raw && strcmp(n->inputs[k], n->inputs[i]) == 0)
             return true;
     return false;
 }
 
-static bl_status quantize_inputs(const bli_tg_quantizer *q, const bli_tf_node *n, const bli_tg_eight *e, inputs *in,
+bl_status bli_tg_quantize_inputs(const bli_tg_quantizer *q, const bli_tf_node *n, int raw, bli_tg_bytes *in,
                                  bli_tf_graph *out)
 {
     bli_tf_store *s = out->store;
     const char **all = bli_tf_alloc_array(s, 3 * n->num_inputs + 1, sizeof *all);
-    *in = (inputs){.names = all, .minima = all + n->num_inputs, .maxima = all + 2 * n->num_inputs};
+    *in = (bli_tg_bytes){.names = all, .minima = all + n->num_inputs, .maxima = all + 2 * n->num_inputs};
     if (!all)
         return BL_NO_MEMORY;
     for (size_t i = 0; i < n->num_inputs; i++) {
-        if ((int)i == e->raw) {
+        if ((int)i == raw) {
             in->names[in->count++] = n->inputs[i];
             continue;
         }
@@ -214,7 +207,7 @@ static bl_status quantize_inputs(const bli_tg_quantizer *q, const bli_tf_node *n
         char *u = unique_name(s, n, n->inputs[i]);
         if (!u)
             return BL_NO_MEMORY;
-        if (q->job->compat || !came_before(n, e, i))
+        if (q->job->compat || !came_before(n, raw, i))
             BLI_TRY(quantize_input(out, u, n->inputs[i]));
         in->names[in->count++] = bli_tf_text(s, "%s/quantize:0", u);
         in->minima[in->ranges] = bli_tf_text(s, "%s/quantize:1", u);
@@ -255,7 +248,7 @@ static bl_status set_bytes(void *user, const char *attr)
     return bli_tg_set_type(p->store, p->to, attr, BLI_DT_QUINT8);
 }
 
-static bl_status add_ranges(const inputs *in, bool by_kind, bli_tf_store *s, bli_tf_node *made)
+static bl_status add_ranges(const bli_tg_bytes *in, bool by_kind, bli_tf_store *s, bli_tf_node *made)
 {
     for (size_t i = 0; i < in->ranges && by_kind; i++)
         BLI_TRY(bli_tf_node_add_input(s, made, in->minima[i]));
@@ -267,8 +260,8 @@ static bl_status add_ranges(const inputs *in, bool by_kind, bli_tf_store *s, bli
     return BL_OK;
 }
 
-static bl_status add_eight(const bli_tg_quantizer *q, const bli_tf_node *n, const bli_tg_eight *e, const inputs *in,
-                           const char *name, bli_tf_graph *out)
+static bl_status add_eight(const bli_tg_quantizer *q, const bli_tf_node *n, const bli_tg_eight *e,
+                           const bli_tg_bytes *in, const char *name, bli_tf_graph *out)
 {
     bli_tf_store *s = out->store;
     bli_tf_node *made;
@@ -290,8 +283,7 @@ static bl_status add_eight(const bli_tg_quantizer *q, const bli_tf_node *n, cons
     return BL_OK;
 }
 
-/* Names of a node's first three outputs. */
-static bl_status ports(bli_tf_store *s, const char *name, const char *at[3])
+bl_status bli_tg_ports(bli_tf_store *s, const char *name, const char *at[3])
 {
     for (int k = 0; k < 3; k++)
         if (!(at[k] = bli_tf_text(s, "%s:%d", name, k)))
@@ -299,53 +291,65 @@ static bl_status ports(bli_tf_store *s, const char *name, const char *at[3])
     return BL_OK;
 }
 
-/* From 32 bits to 8: *from becomes the node that has the bytes. */
-static bl_status narrow(const bli_tg_quantizer *q, const char **from, bli_tf_graph *out)
+static bl_status fallback_range(const bli_tg_quantizer *q, const char *from, const char *wide[6], bli_tf_graph *out)
 {
-    bli_tf_store *s = out->store;
-    const char *wide[6] = {NULL};
+    char *min = bli_tf_text(out->store, "%s/fallback_min", from),
+         *max = bli_tf_text(out->store, "%s/fallback_max", from);
+    if (!min || !max)
+        return BL_NO_MEMORY;
+    BLI_TRY(bli_tg_add_float(out, min, q->fallback_min));
+    BLI_TRY(bli_tg_add_float(out, max, q->fallback_max));
+    wide[3] = min;
+    wide[4] = max;
+    return BL_OK;
+}
+
+static bl_status found_range(const char *from, const char *wide[6], bli_tf_graph *out)
+{
+    char *name = bli_tf_text(out->store, "%s/requant_range", from);
+    const char *found[3] = {NULL};
     bli_tf_node *range;
-    char *name = bli_tf_text(s, "%s/requantize", *from), *min = NULL, *max = NULL;
-    BLI_TRY(ports(s, *from, wide));
-    if (q->has_fallback) {
-        min = bli_tf_text(s, "%s/fallback_min", *from);
-        max = bli_tf_text(s, "%s/fallback_max", *from);
-        if (!min || !max)
-            return BL_NO_MEMORY;
-        BLI_TRY(bli_tg_add_float(out, min, q->fallback_min));
-        BLI_TRY(bli_tg_add_float(out, max, q->fallback_max));
-        wide[3] = min;
-        wide[4] = max;
-    } else {
-        char *ranges = bli_tf_text(s, "%s/requant_range", *from);
-        const char *found[3] = {NULL};
-        if (!ranges)
-            return BL_NO_MEMORY;
-        BLI_TRY(bli_tg_add_node(out, "RequantizationRange", ranges, wide, &range));
-        BLI_TRY(bli_tg_set_type(s, range, "Tinput", BLI_DT_QINT32));
-        BLI_TRY(ports(s, ranges, found));
-        wide[3] = found[0];
-        wide[4] = found[1];
-    }
+    if (!name)
+        return BL_NO_MEMORY;
+    BLI_TRY(bli_tg_add_node(out, "RequantizationRange", name, wide, &range));
+    BLI_TRY(bli_tg_set_type(out->store, range, "Tinput", BLI_DT_QINT32));
+    BLI_TRY(bli_tg_ports(out->store, name, found));
+    wide[3] = found[0];
+    wide[4] = found[1];
+    return BL_OK;
+}
+
+bl_status bli_tg_narrow(const bli_tg_quantizer *q, const char **from, const char *const wide[3], bli_tf_graph *out)
+{
+    const char *inputs[6] = {wide[0], wide[1], wide[2], NULL, NULL, NULL};
+    char *name = bli_tf_text(out->store, "%s/requantize", *from);
+    BLI_TRY(q->has_fallback ? fallback_range(q, *from, inputs, out) : found_range(*from, inputs, out));
     *from = name;
-    return name ? bli_tg_add_requantize(out, name, wide) : BL_NO_MEMORY;
+    return name ? bli_tg_add_requantize(out, name, inputs) : BL_NO_MEMORY;
+}
+
+bl_status bli_tg_end(const bli_tf_node *n, const char *const codes[3], bli_tf_graph *out)
+{
+    const char *const inputs[4] = {codes[0], codes[1], codes[2], NULL};
+    bli_tf_node *made;
+    BLI_TRY(bli_tg_add_node(out, "Dequantize", n->name, inputs, &made));
+    return bli_tg_set_mode(out->store, made, BLI_DT_QUINT8);
 }
 
 static bl_status quantize(const bli_tg_quantizer *q, const bli_tf_node *n, const bli_tg_eight *e, bli_tf_graph *out)
 {
-    bli_tf_store *s = out->store;
-    const char *last = bli_tf_text(s, "%s/eightbit", n->name), *codes[4] = {NULL};
-    inputs in;
-    bli_tf_node *made;
+    const char *last = bli_tf_text(out->store, "%s/eightbit", n->name), *codes[3];
+    bli_tg_bytes in;
     if (!last)
         return BL_NO_MEMORY;
-    BLI_TRY(quantize_inputs(q, n, e, &in, out));
+    BLI_TRY(bli_tg_quantize_inputs(q, n, e->raw, &in, out));
     BLI_TRY(add_eight(q, n, e, &in, last, out));
-    if (e->wide)
-        BLI_TRY(narrow(q, &last, out));
-    BLI_TRY(ports(s, last, codes));
-    BLI_TRY(bli_tg_add_node(out, "Dequantize", n->name, codes, &made));
-    return bli_tg_set_mode(s, made, BLI_DT_QUINT8);
+    BLI_TRY(bli_tg_ports(out->store, last, codes));
+    if (e->wide) {
+        BLI_TRY(bli_tg_narrow(q, &last, codes, out));
+        BLI_TRY(bli_tg_ports(out->store, last, codes));
+    }
+    return bli_tg_end(n, codes, out);
 }
 
 /* ---- which nodes ---------------------------------------------------------------------------------------------------
@@ -378,7 +382,7 @@ static bl_status older_words(const bli_tg_quantizer *q, const bli_tf_node *n, co
     return BL_OK;
 }
 
-static const bl_shape *shape_of(const bli_tg_quantizer *q, const char *input)
+const bl_shape *bli_tg_shape_of(const bli_tg_quantizer *q, const char *input)
 {
     bli_tf_ref r = bli_tf_ref_parse(input);
     size_t at = q->shapes.out ? bli_tf_index_find(&q->ix, r.name, r.size) : SIZE_MAX;
@@ -397,7 +401,7 @@ static bool shapes_fit(const bli_tg_quantizer *q, const bli_tf_node *n)
 {
     if (q->job->compat || bli_tg_data_inputs(n) != 2 || (strcmp(n->op, "Add") != 0 && strcmp(n->op, "Mul") != 0))
         return true;
-    const bl_shape *a = shape_of(q, n->inputs[0]), *b = shape_of(q, n->inputs[1]);
+    const bl_shape *a = bli_tg_shape_of(q, n->inputs[0]), *b = bli_tg_shape_of(q, n->inputs[1]);
     if (!a || !b || bl_shape_count(a) == 1 || bl_shape_count(b) == 1 || is_row_of(a, b) || is_row_of(b, a))
         return true;
     bool same = a->rank == b->rank;
@@ -415,11 +419,16 @@ bl_status bli_tg_quantize_node(const bli_tg_quantizer *q, const bli_tf_graph *g,
                                bli_tf_graph *out)
 {
     const bli_tf_node *older;
+    bool done = false;
+    if (!q->job->compat && !is_ignored(q, n))
+        BLI_TRY(bli_tg_quantize_more(q, g, n, out, &done));
+    if (done)
+        return BL_OK;
     BLI_TRY(older_words(q, n, &older));
     const bli_tg_eight *e = older ? find_eight(older->op) : NULL;
     bool yes = e && !is_ignored(q, n) && shapes_fit(q, older);
     if (yes)
-        BLI_TRY(all_float(g, older, e, &yes));
+        BLI_TRY(bli_tg_all_float(g, older, e->raw, &yes));
     if (yes && !q->job->compat)
         BLI_TRY(fits(q->job->ctx, older, &yes));
     return yes ? quantize(q, older, e, out) : bli_tg_add_copy(out, n);

@@ -525,6 +525,25 @@ static void newer_sums_and_concatenations_get_eight_bits(void **state)
     assert_string_equal(find(r, "y/eightbit")->inputs[1], "s/eightbit/requantize:0");
 }
 
+static void depthwise_convolutions_get_eight_bits(void **state)
+{
+    rig *r = *state;
+    static const int64_t narrow[4] = {1, 1, 2, 1}, wide[4] = {17, 16, 2, 1};
+    add(r, "Placeholder", "x", "");
+    add_const(r, "w", 4, narrow, 1);
+    add_const(r, "w2", 4, wide, 1);
+    bli_tf_node *n = add_conv(r, "d", "x", "w");
+    n->op = "DepthwiseConv2dNative";
+    n = add_conv(r, "y", "d", "w2");
+    n->op = "DepthwiseConv2dNative";
+    transform(r, "quantize_nodes");
+    assert_node(r, "d/eightbit/sums", "DepthwiseConv2dNative", "d/eightbit/x/centred d/eightbit/w/centred");
+    assert_node(r, "d/eightbit/requantize", "Requantize",
+                "d/eightbit/codes d/eightbit/min d/eightbit/max d/eightbit/requant_range:0 "
+                "d/eightbit/requant_range:1");
+    assert_node(r, "y", "DepthwiseConv2dNative", "d w2"); /* more taps than floats can sum exactly */
+}
+
 static void sums_of_shapes_that_eight_bits_do_not_know_stay(void **state)
 {
     rig *r = *state;
@@ -645,6 +664,7 @@ int main(void)
         TEST(what_eight_bits_cannot_say_stays_float),
         TEST(fake_quantization_moves_below_what_keeps_its_order_only),
         TEST(newer_sums_and_concatenations_get_eight_bits),
+        TEST(depthwise_convolutions_get_eight_bits),
         TEST(sums_of_shapes_that_eight_bits_do_not_know_stay),
         TEST(inputs_that_are_no_floats_stay),
         cmocka_unit_test(long_chains_keep_two_copies_of_the_weights),

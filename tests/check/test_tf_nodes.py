@@ -1,0 +1,96 @@
+"""quantize_nodes beyond the original: each graph of tests/support/tf_nodes.py in floats and in eight bits.
+
+The eight-bit graph has the operators that it should, gives the floats' results within the bound that the ranges imply, and
+the very bits that TensorFlow 2.21 gave when it ran the same graph (tests/golden/tf_nodes.npz, tools/make_tf_node_goldens.py).
+
+Usage by hand: test_tf_nodes.py [WORD]...   only cases that have all words in their name
+"""
+import os
+import pathlib
+import subprocess
+import sys
+import tempfile
+
+HERE = pathlib.Path(__file__).resolve().parents[1]
+sys.path.insert(0, str(HERE / "support"))
+try:
+    import numpy as np
+    import tf_nodes
+    from tf_messages import GraphDef, graph_text
+except ImportError as e:
+    print(f"SKIPPED: {e}")
+    sys.exit(77)
+
+BUILD = pathlib.Path(os.environ.get("BITLATHE_BINARY", HERE.parent / "build/release"))
+PROGRAM, RUN = os.environ.get("BITLATHE", str(BUILD / "bitlathe")), str(BUILD / "tests/tool_tf_run")
+# operators that may be left float, as they are not what a case is about
+FLOAT = {"Const", "Placeholder", "Identity"}
+
+
+def call(*args):
+    r = subprocess.run(args, capture_output=True, text=True, timeout=60)
+    if r.returncode:
+        raise RuntimeError(f"{pathlib.Path(args[0]).name}: {r.stderr.strip()}")
+
+
+def transform(source, out, transforms="quantize_nodes strip_unused_nodes"):
+    call(PROGRAM, "transform-graph", f"--in_graph={source}", f"--out_graph={out}", "--inputs=input", "--outputs=output",
+         f"--transforms={transforms}")
+
+
+def run(folder, graph, x, names, *flags):
+    np.save(folder / "x.npy", x)
+    call(RUN, str(graph), *flags, f"input={folder}/x.npy", "--", *(f"{n}={folder}/{i}.npy" for i, n in enumerate(names)))
+    return [np.load(folder / f"{i}.npy") for i in range(len(names))]
+
+
+def stays_float(g, eight):
+    """Nodes that have their operator still."""
+    after = {n.name: n.op for n in eight.node}
+    return [f"{n.name} ({n.op})" for n in g.node if n.op not in FLOAT and after.get(n.name) == n.op]
+
+
+def check(name, golden, folder):
+    g = tf_nodes.CASES[name]()[0]
+    x = tf_nodes.fed(name)
+    (folder / "float.pb").write_bytes(g.SerializeToString())
+    transform(folder / "float.pb", folder / "eight.pb")
+    eight = GraphDef()
+    eight.ParseFromString((folder / "eight.pb").read_bytes())
+    if stays_float(g, eight):
+        return f"left float: {', '.join(stays_float(g, eight))}"
+    names = [n.name for n in g.node]
+    fetched = dict(zip(names, run(folder, folder / "float.pb", x, names)))
+    want, limit = fetched["output"], tf_nodes.bound(g, fetched)
+    got, plain = (run(folder, folder / "eight.pb", x, ["output"], *flags)[0] for flags in ([], ["--plain"]))
+    if got.tobytes() != plain.tobytes():
+        return "joined nodes give other bits than single ones"
+    if got.shape != want.shape or got.dtype != want.dtype:
+        return f"{got.dtype}{got.shape}, the float graph {want.dtype}{want.shape}"
+    off = abs(got - want).max(initial=0)
+    if not off <= limit:
+        return f"off by {off:g}, may be off by {limit:g}"
+    if name in golden and golden[name].tobytes() != got.tobytes():
+        return f"not TensorFlow's bits: {np.count_nonzero(golden[name] != got)} of {got.size} differ, e.g. by {abs(golden[name] - got).max()}"
+    return None if name in golden or not x.size else "no golden"
+
+
+def main():
+    words = sys.argv[1:]
+    golden = dict(np.load(HERE / "golden/tf_nodes.npz"))
+    names = [n for n in tf_nodes.CASES if all(w in n for w in words)]
+    faults = []
+    with tempfile.TemporaryDirectory() as folder:
+        for name in names:
+            try:
+                fault = check(name, golden, pathlib.Path(folder))
+            except RuntimeError as e:
+                fault = str(e)
+            if fault:
+                faults.append(f"{name}: {fault}")
+    print("\n".join(faults))
+    print(f"{len(names) - len(faults)} cases agree, {len(faults)} faults")
+    sys.exit(1 if faults else 0)
+
+
+main()
