@@ -1,6 +1,7 @@
 /* outside.c: the paths that leave the library: emitted C and HLS C++ under a compiler. */
 #include <glob.h>
 #include <inttypes.h>
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -129,6 +130,17 @@ bl_status bli_verify_c(bli_verify *v, const char *name)
 
 /* ---- HLS ----------------------------------------------------------------------------------------------------------
  */
+/* The folder of a file, from the root on: compilers run in folders of their own. */
+static bool absolute(const char *file, char folder[BLI_VERIFY_ROOM])
+{
+    char full[PATH_MAX];
+    if (!realpath(file, full))
+        return false;
+    *strrchr(full, '/') = '\0';
+    snprintf(folder, BLI_VERIFY_ROOM, "%.3000s", full);
+    return true;
+}
+
 /* Where the Python wheel hls4ml keeps ap_int.h: in the environment that is active, one in build/venv, the user's own,
  * the machine's; or Vitis HLS. */
 static bool usual_types(char found[BLI_VERIFY_ROOM])
@@ -146,10 +158,9 @@ static bool usual_types(char found[BLI_VERIFY_ROOM])
             continue;
         snprintf(pattern, sizeof pattern, "%.3000s%s/hls4ml/templates/vivado/ap_types/ap_int.h", base, places[i][1]);
         const bool there = glob(pattern, 0, NULL, &g) == 0 && g.gl_pathc > 0;
-        if (there)
-            snprintf(found, BLI_VERIFY_ROOM, "%.*s", (int)(strlen(g.gl_pathv[0]) - strlen("/ap_int.h")), g.gl_pathv[0]);
+        const bool known = there && absolute(g.gl_pathv[0], found);
         globfree(&g);
-        if (there)
+        if (known)
             return true;
     }
     return false;
