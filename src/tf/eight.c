@@ -70,13 +70,14 @@ int64_t bli_code_clamped(float x, float low, float high, const bli_codes *t)
     return code < t->low ? t->low : code > t->high ? t->high : code;
 }
 
+/* Codes of 32 bits lose bits on their way, as TensorFlow's type for them becomes a number by way of a float. */
 float bli_value_of(int64_t code, float low, float high, const bli_codes *t)
 {
     if (low == high)
         return low;
     const double scale = stretched(low, high, t) / ldexp(1, t->bits);
     const double base = (double)(bli_round_away(low / (float)scale) * (float)scale);
-    return (float)(base + ((double)code - (double)t->low) * scale);
+    return (float)(base + ((double)(float)code - (double)t->low) * scale);
 }
 
 /* ---- rule for tensors ---------------------------------------------------------------------------------------- */

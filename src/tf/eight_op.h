@@ -13,6 +13,8 @@ BL_MUST_CHECK bl_status bli_tf_range_in(const bli_tf_call *c, int low, int high,
 /* Outputs `first` and the next are floats, scalars. */
 void bli_tf_range_infer(bli_tf_call *c, int first);
 void bli_tf_range_out(bli_tf_call *c, int first, const float range[2]);
+/* The shape of a sum or product of inputs 0 and 1, as far as it is known. */
+bl_shape bli_tf_eight_result(const bli_tf_call *c);
 /* Stretching as the eight-bit kernels know it: same shape, one value, or a vector against the last dimensions. */
 BL_MUST_CHECK bl_status bli_tf_eight_spread(const bli_tf_call *c);
 

@@ -154,15 +154,17 @@ static bl_status need_sums(const bli_tf_call *c)
 static bl_status infer_range(bli_tf_call *c)
 {
     BLI_TRY(need_sums(c));
-    if (bli_tf_known(&c->in[0].shape) && bli_tf_count(&c->in[0]) == 0)
-        return bli_tf_refuse(c, 0, "codes to find a range of");
     bli_tf_range_infer(c, 0);
     return BL_OK;
 }
 
+/* Of nothing: [0, 0], where TensorFlow's goes from 0 to below it and is an error further on. */
 static void filled_range(const bli_tf_call *c, const float from[2], float out[2])
 {
-    int32_t least, greatest;
+    int32_t least = 0, greatest = 0;
+    out[0] = out[1] = 0;
+    if (bli_tf_count(&c->in[0]) == 0)
+        return;
     bli_tf_loops_get(c->site->isa)->extremes(c->in[0].data, bli_tf_count(&c->in[0]), &least, &greatest);
     bli_range_of_extremes(least, greatest, from, out);
 }
@@ -183,8 +185,6 @@ static bl_status infer_requantize(bli_tf_call *c)
     BLI_TRY(need_sums(c));
     if (c->num_in == 5)
         BLI_TRY(bli_tf_range_in(c, 3, 4, range));
-    else if (bli_tf_known(&c->in[0].shape) && bli_tf_count(&c->in[0]) == 0)
-        return bli_tf_refuse(c, 0, "codes to find a range of");
     BLI_TRY(bli_tf_type_or(c->ctx, c->node, "out_type", BLI_DT_QUINT8, &type));
     if (type != BLI_DT_QUINT8)
         return bli_fail(c->ctx, BL_UNSUPPORTED, "attribute 'out_type' is %s; only quint8 is known",

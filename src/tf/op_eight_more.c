@@ -61,10 +61,7 @@ static bl_status infer_add(bli_tf_call *c)
     BLI_TRY(bli_tf_need_type(c, 0, BLI_DT_QUINT8));
     BLI_TRY(bli_tf_need_type(c, 1, BLI_DT_QUINT8));
     BLI_TRY(bli_tf_eight_spread(c));
-    if (bl_shape_count(&c->in[0].shape) < bl_shape_count(&c->in[1].shape))
-        c->out[0].shape = c->in[1].shape;
-    if (c->in[0].shape.rank < 0 || c->in[1].shape.rank < 0)
-        c->out[0].shape = BLI_TF_UNKNOWN_SHAPE;
+    c->out[0].shape = bli_tf_eight_result(c);
     return BL_OK;
 }
 

@@ -128,7 +128,7 @@ static bl_status run_matmul(bli_tf_call *c)
     uint8_t *x = NULL, *w = NULL;
     BLI_TRY(read_sizes(c, &s));
     BLI_TRY(out_range(c, a, b));
-    for (int i = 0; i < 2; i++)
+    for (int i = 0; i < 2 && bli_tf_count(&c->out[0]) > 0; i++)
         if (!((i ? b : a)[1] > (i ? b : a)[0]))
             return bli_fail(c->ctx, BL_BAD_VALUE, "input %d has a range from %g to %g", i, (double)(i ? b : a)[0],
                             (double)(i ? b : a)[1]);
@@ -154,12 +154,31 @@ static bl_status run_matmul(bli_tf_call *c)
 }
 
 /* ---- QuantizedMul -------------------------------------------------------------------------------------------- */
+/* Which of two has the result's elements; of a batch without any, that of more dimensions. */
+static bool second_is_larger(const bl_shape *x, const bl_shape *y)
+{
+    const bool known = bli_tf_known(x) && bli_tf_known(y) && bl_shape_count(x) > 0 && bl_shape_count(y) > 0;
+    return known ? bl_shape_count(x) < bl_shape_count(y) : x->rank < y->rank;
+}
+
+bl_shape bli_tf_eight_result(const bli_tf_call *c)
+{
+    const bl_shape *x = &c->in[0].shape, *y = &c->in[1].shape;
+    if (x->rank < 0 || y->rank < 0)
+        return BLI_TF_UNKNOWN_SHAPE;
+    bl_shape s = second_is_larger(x, y) ? *y : *x;
+    for (int i = 0; i < s.rank && x->rank == y->rank && !(bli_tf_known(x) && bli_tf_known(y)); i++)
+        if (x->dim[i] != y->dim[i])
+            s.dim[i] = -1;
+    return s;
+}
+
 bl_status bli_tf_eight_spread(const bli_tf_call *c)
 {
     const bl_shape *x = &c->in[0].shape, *y = &c->in[1].shape;
     if (!bli_tf_known(x) || !bli_tf_known(y) || bl_shape_equal(x, y))
         return BL_OK;
-    const bl_shape *small = bl_shape_count(x) < bl_shape_count(y) ? x : y, *large = small == x ? y : x;
+    const bl_shape *large = second_is_larger(x, y) ? y : x, *small = large == x ? y : x;
     const int64_t n = bl_shape_count(small);
     if (n == 1 && small->rank <= large->rank)
         return BL_OK;
@@ -175,10 +194,7 @@ static bl_status infer_mul(bli_tf_call *c)
     BLI_TRY(need_bytes(c));
     BLI_TRY(bli_tf_eight_spread(c));
     c->out[0].dtype = BLI_DT_QINT32;
-    c->out[0].shape =
-        bl_shape_count(&c->in[0].shape) < bl_shape_count(&c->in[1].shape) ? c->in[1].shape : c->in[0].shape;
-    if (c->in[0].shape.rank < 0 || c->in[1].shape.rank < 0)
-        c->out[0].shape = BLI_TF_UNKNOWN_SHAPE;
+    c->out[0].shape = bli_tf_eight_result(c);
     bli_tf_range_infer(c, 1);
     return BL_OK;
 }

@@ -201,38 +201,29 @@ static bl_status convert_fake_quants(const bli_tg_quantizer *q, const bli_tf_gra
 /* ---- operators ----------------------------------------------------------------------------------------------------
  */
 
-typedef struct quantizing {
-    const bli_tg_quantizer *q;
-    const bli_tf_graph *g;
-} quantizing;
-
 static bl_status quantize_one(const bli_tg_found *f, bli_tf_graph *out)
 {
-    const quantizing *w = f->user;
-    return bli_tg_quantize_node(w->q, w->g, f->match->node, out);
+    return bli_tg_quantize_node(f->user, f->match->node, out);
 }
 
-static bl_status quantize_known(bli_tg_quantizer *q, const bli_tf_graph *in, bli_arena *arena, bli_tf_graph *out)
+static bl_status quantize_known(bli_tg_quantizer *q, bli_arena *arena, bli_tf_graph *out)
 {
     const bli_tg_pattern pattern = {q->job->compat ? bli_tg_eight_ops : bli_tg_more_eight_ops, 0, NULL};
-    quantizing w = {q, in};
-    const bli_tg_rule rule = {&pattern, quantize_one, true, &w};
-    if (!q->job->compat) { /* a graph whose shapes contradict each other is quantized as if they were not known */
-        bl_status s = bli_tf_infer_graph(in, arena, &q->shapes);
-        if (s == BL_NO_MEMORY)
-            return s;
-    }
-    return bli_tg_replace(q->job, in, &rule, out, NULL);
+    const bli_tg_rule rule = {&pattern, quantize_one, true, q};
+    if (!q->job->compat)
+        BLI_TRY(bli_tg_know(q, arena));
+    return bli_tg_replace(q->job, q->g, &rule, out, NULL);
 }
 
 static bl_status quantize_ops(const bli_tg_quantizer *q, const bli_tf_graph *in, bli_tf_graph *out)
 {
     bli_tg_quantizer with = *q;
     bli_arena *arena;
+    with.g = in;
     BLI_TRY(bli_arena_create(q->job->ctx, &arena));
     bl_status s = bli_tf_index_make(in, &with.ix);
     if (s == BL_OK) {
-        s = quantize_known(&with, in, arena, out);
+        s = quantize_known(&with, arena, out);
         bli_tf_index_free(&with.ix);
     }
     bli_arena_destroy(arena);

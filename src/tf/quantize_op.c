@@ -10,25 +10,25 @@
 #include <string.h>
 
 static const bli_tg_eight table[] = {
-    {"Conv2D", "strides padding", "Tinput Tfilter", "out_type", -1},
-    {"MatMul", "transpose_a transpose_b", "T1 T2", "Toutput", -1},
-    {"BiasAdd", "", "T1 T2", "out_type", -1},
-    {"Add", "", "T1 T2", "Toutput", -1},
-    {"Mul", "", "T1 T2", "Toutput", -1},
-    {"MaxPool", "ksize strides padding", "T", NULL, -1},
-    {"AvgPool", "ksize strides padding", "T", NULL, -1},
-    {"Relu", "", "Tinput", NULL, -1},
-    {"Relu6", "", "Tinput", NULL, -1},
-    {"Concat", "N", "T", NULL, 0},
-    {"Reshape", "", "T", NULL, 1},
-    {"ResizeBilinear", "align_corners", "T", NULL, 1},
+    {"Conv2D", "strides padding", "Tinput Tfilter", "out_type", 0},
+    {"MatMul", "transpose_a transpose_b", "T1 T2", "Toutput", 0},
+    {"BiasAdd", "", "T1 T2", "out_type", 0},
+    {"Add", "", "T1 T2", "Toutput", 0},
+    {"Mul", "", "T1 T2", "Toutput", 0},
+    {"MaxPool", "ksize strides padding", "T", NULL, 0},
+    {"AvgPool", "ksize strides padding", "T", NULL, 0},
+    {"Relu", "", "Tinput", NULL, 0},
+    {"Relu6", "", "Tinput", NULL, 0},
+    {"Concat", "N", "T", NULL, 1},
+    {"Reshape", "", "T", NULL, 2},
+    {"ResizeBilinear", "align_corners", "T", NULL, 2},
 };
 const char bli_tg_eight_ops[] =
     "Conv2D|MatMul|BiasAdd|Add|Mul|MaxPool|AvgPool|Relu|Relu6|Concat|Reshape|ResizeBilinear";
 
 const char bli_tg_more_eight_ops[] =
     "Conv2D|MatMul|BiasAdd|Add|Mul|MaxPool|AvgPool|Relu|Relu6|Concat|Reshape|ResizeBilinear|"
-    "AddV2|ConcatV2|DepthwiseConv2dNative";
+    "AddV2|ConcatV2|DepthwiseConv2dNative|Sub|Pad|LeakyRelu|Mean|FusedBatchNorm|FusedBatchNormV2|FusedBatchNormV3";
 
 static const bli_tg_eight *find_eight(const char *op)
 {
@@ -68,13 +68,18 @@ bl_status bli_tg_add_requantize(bli_tf_graph *out, const char *name, const char 
 /* ---- may it? ------------------------------------------------------------------------------------------------------
  */
 
-bl_status bli_tg_all_float(const bli_tf_graph *g, const bli_tf_node *n, int raw, bool *yes)
+static bool is_raw(unsigned raw, size_t input)
+{
+    return input < 32 && (raw >> input & 1);
+}
+
+bl_status bli_tg_all_float(const bli_tf_graph *g, const bli_tf_node *n, unsigned raw, bool *yes)
 {
     bli_tf_types in, out;
     BLI_TRY(bli_tf_node_types(g, n, &in, &out));
     *yes = true;
     for (size_t i = 0; i < in.count; i++)
-        *yes = *yes && ((int)i == raw || in.at[i] == BLI_DT_FLOAT);
+        *yes = *yes && (is_raw(raw, i) || in.at[i] == BLI_DT_FLOAT);
     for (size_t i = 0; i < out.count; i++)
         *yes = *yes && out.at[i] == BLI_DT_FLOAT;
     return BL_OK;
@@ -158,14 +163,36 @@ static bl_status add_extreme(bli_tf_graph *out, const char *op, const char *name
     return bli_tf_node_set(out->store, n, "keep_dims", bli_tf_value_bool(out->store, false));
 }
 
+/* A zero behind the elements, so that their extremes are numbers if there are none; ranges have zero anyway. */
+static bl_status add_zero(bli_tf_graph *out, const char *u, const char **flat)
+{
+    static const int64_t dim[2] = {1, 2};
+    static const int32_t one_behind[2] = {0, 1};
+    char *pads = bli_tf_text(out->store, "%s/one_behind", u), *name = bli_tf_text(out->store, "%s/with_zero", u);
+    bli_tf_node *n;
+    if (!pads || !name)
+        return BL_NO_MEMORY;
+    BLI_TRY(bli_tg_add_const(out, pads, BLI_DT_INT32, 2, dim, one_behind, NULL, NULL));
+    BLI_TRY(bli_tg_add_node(out, "Pad", name, (const char *[]){*flat, pads, NULL}, &n));
+    BLI_TRY(bli_tg_set_type(out->store, n, "T", BLI_DT_FLOAT));
+    *flat = name;
+    return bli_tg_set_type(out->store, n, "Tpaddings", BLI_DT_INT32);
+}
+
+static bool may_be_empty(const bli_tg_quantizer *q, const char *input)
+{
+    const bl_shape *s = q->job->compat ? NULL : bli_tg_shape_of(q, input);
+    return !q->job->compat && (!s || bl_shape_count(s) == 0);
+}
+
 /* Six nodes below u that bring an input to bytes. */
-static bl_status quantize_input(bli_tf_graph *out, const char *u, const char *input)
+static bl_status quantize_input(const bli_tg_quantizer *q, bli_tf_graph *out, const char *u, const char *input)
 {
     bli_tf_store *s = out->store;
     char *node = bli_tf_ref_node(s, input), *control = node ? bli_tf_text(s, "^%s", node) : NULL;
     char *shape = bli_tf_text(s, "%s/reshape_dims", u), *dims = bli_tf_text(s, "%s/reduction_dims", u);
-    char *flat = bli_tf_text(s, "%s/reshape", u), *min = bli_tf_text(s, "%s/min", u),
-         *max = bli_tf_text(s, "%s/max", u);
+    const char *flat = bli_tf_text(s, "%s/reshape", u), *min = bli_tf_text(s, "%s/min", u),
+               *max = bli_tf_text(s, "%s/max", u);
     char *name = bli_tf_text(s, "%s/quantize", u);
     bli_tf_node *n;
     if (!control || !shape || !dims || !flat || !min || !max || !name)
@@ -174,6 +201,8 @@ static bl_status quantize_input(bli_tf_graph *out, const char *u, const char *in
     BLI_TRY(add_dims(out, dims, control, 0));
     BLI_TRY(bli_tg_add_node(out, "Reshape", flat, (const char *[]){input, shape, NULL}, &n));
     BLI_TRY(bli_tg_set_type(s, n, "T", BLI_DT_FLOAT));
+    if (may_be_empty(q, input))
+        BLI_TRY(add_zero(out, u, &flat));
     BLI_TRY(add_extreme(out, "Min", min, flat, dims));
     BLI_TRY(add_extreme(out, "Max", max, flat, dims));
     BLI_TRY(bli_tg_add_node(out, "QuantizeV2", name, (const char *[]){input, min, max, NULL}, &n));
@@ -181,15 +210,15 @@ static bl_status quantize_input(bli_tf_graph *out, const char *u, const char *in
 }
 
 /* A tensor that came before has its quantizer. */
-static bool came_before(const bli_tf_node *n, int raw, size_t i)
+static bool came_before(const bli_tf_node *n, unsigned raw, size_t i)
 {
     for (size_t k = 0; k < i; k++)
-        if ((int)k != raw && strcmp(n->inputs[k], n->inputs[i]) == 0)
+        if (!is_raw(raw, k) && strcmp(n->inputs[k], n->inputs[i]) == 0)
             return true;
     return false;
 }
 
-bl_status bli_tg_quantize_inputs(const bli_tg_quantizer *q, const bli_tf_node *n, int raw, bli_tg_bytes *in,
+bl_status bli_tg_quantize_inputs(const bli_tg_quantizer *q, const bli_tf_node *n, unsigned raw, bli_tg_bytes *in,
                                  bli_tf_graph *out)
 {
     bli_tf_store *s = out->store;
@@ -198,7 +227,7 @@ bl_status bli_tg_quantize_inputs(const bli_tg_quantizer *q, const bli_tf_node *n
     if (!all)
         return BL_NO_MEMORY;
     for (size_t i = 0; i < n->num_inputs; i++) {
-        if ((int)i == raw) {
+        if (is_raw(raw, i)) {
             in->names[in->count++] = n->inputs[i];
             continue;
         }
@@ -208,7 +237,7 @@ bl_status bli_tg_quantize_inputs(const bli_tg_quantizer *q, const bli_tf_node *n
         if (!u)
             return BL_NO_MEMORY;
         if (q->job->compat || !came_before(n, raw, i))
-            BLI_TRY(quantize_input(out, u, n->inputs[i]));
+            BLI_TRY(quantize_input(q, out, u, n->inputs[i]));
         in->names[in->count++] = bli_tf_text(s, "%s/quantize:0", u);
         in->minima[in->ranges] = bli_tf_text(s, "%s/quantize:1", u);
         in->maxima[in->ranges] = bli_tf_text(s, "%s/quantize:2", u);
@@ -336,15 +365,23 @@ bl_status bli_tg_end(const bli_tf_node *n, const char *const codes[3], bli_tf_gr
     return bli_tg_set_mode(out->store, made, BLI_DT_QUINT8);
 }
 
-static bl_status quantize(const bli_tg_quantizer *q, const bli_tf_node *n, const bli_tg_eight *e, bli_tf_graph *out)
+static bl_status quantize(const bli_tg_quantizer *q, const bli_tf_node *n, const bli_tg_eight *e, bli_tf_graph *out,
+                          const char *codes[3])
 {
-    const char *last = bli_tf_text(out->store, "%s/eightbit", n->name), *codes[3];
+    const char *last = bli_tf_text(out->store, "%s/eightbit", n->name);
     bli_tg_bytes in;
     if (!last)
         return BL_NO_MEMORY;
     BLI_TRY(bli_tg_quantize_inputs(q, n, e->raw, &in, out));
     BLI_TRY(add_eight(q, n, e, &in, last, out));
-    BLI_TRY(bli_tg_ports(out->store, last, codes));
+    return bli_tg_ports(out->store, last, codes);
+}
+
+static bl_status quantize_to_end(const bli_tg_quantizer *q, const bli_tf_node *n, const bli_tg_eight *e,
+                                 bli_tf_graph *out)
+{
+    const char *codes[3], *last = bli_tf_text(out->store, "%s/eightbit", n->name);
+    BLI_TRY(last ? quantize(q, n, e, out, codes) : BL_NO_MEMORY);
     if (e->wide) {
         BLI_TRY(bli_tg_narrow(q, &last, codes, out));
         BLI_TRY(bli_tg_ports(out->store, last, codes));
@@ -382,54 +419,39 @@ static bl_status older_words(const bli_tg_quantizer *q, const bli_tf_node *n, co
     return BL_OK;
 }
 
-const bl_shape *bli_tg_shape_of(const bli_tg_quantizer *q, const char *input)
+static bl_status may(const bli_tg_quantizer *q, const bli_tf_node *n, const bli_tg_eight *e, bool *yes)
 {
-    bli_tf_ref r = bli_tf_ref_parse(input);
-    size_t at = q->shapes.out ? bli_tf_index_find(&q->ix, r.name, r.size) : SIZE_MAX;
-    bool there = at != SIZE_MAX && r.port >= 0 && r.port < q->shapes.num_out[at];
-    const bl_shape *s = there ? &q->shapes.out[at][r.port].shape : NULL;
-    return s && bli_tf_known(s) ? s : NULL;
+    *yes = e != NULL;
+    if (*yes && !q->job->compat && (strcmp(n->op, "Add") == 0 || strcmp(n->op, "Mul") == 0))
+        *yes = bli_tg_sum_fits(q, n);
+    if (*yes)
+        BLI_TRY(bli_tg_all_float(q->g, n, e->raw, yes));
+    if (*yes && !q->job->compat)
+        BLI_TRY(fits(q->job->ctx, n, yes));
+    return BL_OK;
 }
 
-static bool is_row_of(const bl_shape *row, const bl_shape *all)
+bl_status bli_tg_kernel_products(const bli_tg_quantizer *q, const bli_tf_node *n, bli_tf_graph *out,
+                                 const char *wide[3], bool *done)
 {
-    return row->rank == 1 && all->rank > 0 && row->dim[0] == all->dim[all->rank - 1];
+    const bli_tg_eight *e = strcmp(n->op, "Conv2D") == 0 || strcmp(n->op, "MatMul") == 0 ? find_eight(n->op) : NULL;
+    BLI_TRY(may(q, n, bli_tg_is_ignored(q, n) ? NULL : e, done));
+    return *done && out ? quantize(q, n, e, out, wide) : BL_OK;
 }
 
-/* The eight-bit sum and product know scalars, equal shapes, and a vector along the last dimension. */
-static bool shapes_fit(const bli_tg_quantizer *q, const bli_tf_node *n)
-{
-    if (q->job->compat || bli_tg_data_inputs(n) != 2 || (strcmp(n->op, "Add") != 0 && strcmp(n->op, "Mul") != 0))
-        return true;
-    const bl_shape *a = bli_tg_shape_of(q, n->inputs[0]), *b = bli_tg_shape_of(q, n->inputs[1]);
-    if (!a || !b || bl_shape_count(a) == 1 || bl_shape_count(b) == 1 || is_row_of(a, b) || is_row_of(b, a))
-        return true;
-    bool same = a->rank == b->rank;
-    for (int i = 0; same && i < a->rank; i++)
-        same = a->dim[i] == b->dim[i];
-    return same;
-}
-
-static bool is_ignored(const bli_tg_quantizer *q, const bli_tf_node *n)
-{
-    return bli_tg_arg_count(q->job, "ignore_op") && bli_tg_arg_has(q->job, "ignore_op", n->op);
-}
-
-bl_status bli_tg_quantize_node(const bli_tg_quantizer *q, const bli_tf_graph *g, const bli_tf_node *n,
-                               bli_tf_graph *out)
+bl_status bli_tg_quantize_node(const bli_tg_quantizer *q, const bli_tf_node *n, bli_tf_graph *out)
 {
     const bli_tf_node *older;
-    bool done = false;
-    if (!q->job->compat && !is_ignored(q, n))
-        BLI_TRY(bli_tg_quantize_more(q, g, n, out, &done));
-    if (done)
+    bool yes = false;
+    if (!q->job->compat)
+        BLI_TRY(bli_tg_quantize_sum(q, n, out, &yes));
+    if (!q->job->compat && !yes)
+        BLI_TRY(bli_tg_quantize_more(q, n, out, &yes));
+    if (yes)
         return BL_OK;
     BLI_TRY(older_words(q, n, &older));
-    const bli_tg_eight *e = older ? find_eight(older->op) : NULL;
-    bool yes = e && !is_ignored(q, n) && shapes_fit(q, older);
-    if (yes)
-        BLI_TRY(bli_tg_all_float(g, older, e->raw, &yes));
-    if (yes && !q->job->compat)
-        BLI_TRY(fits(q->job->ctx, older, &yes));
-    return yes ? quantize(q, older, e, out) : bli_tg_add_copy(out, n);
+    const bli_tg_eight *e = older && !bli_tg_is_ignored(q, n) ? find_eight(older->op) : NULL;
+    if (e)
+        BLI_TRY(may(q, older, e, &yes));
+    return yes ? quantize_to_end(q, older, e, out) : bli_tg_add_copy(out, n);
 }

@@ -12,23 +12,47 @@ typedef struct bli_tg_eight {
     const char *copied; /* attributes, with spaces between */
     const char *bytes;  /* attributes that are set to quint8 */
     const char *wide;   /* attribute that is set to qint32; NULL: the result is quint8 */
-    int raw;            /* the input that stays as it is; -1: none */
+    unsigned raw;       /* inputs that stay as they are, by bits */
 } bli_tg_eight;
+
+/* Who reads the outputs of each node. */
+typedef struct bli_tg_readers {
+    size_t *count; /* inputs that do, control inputs too; a requested output is one more */
+    size_t *last;  /* a node that does */
+    bool *others;  /* whether outputs but the first are read */
+} bli_tg_readers;
 
 typedef struct bli_tg_quantizer {
     const bli_tg_job *job;
     bool has_fallback;
     float fallback_min, fallback_max;
-    bli_tf_shapes shapes; /* of the graph whose nodes are quantized; out NULL: not known */
+    const bli_tf_graph *g; /* whose nodes are quantized */
     bli_tf_index ix;
+    bli_tf_shapes shapes; /* out NULL: not known */
+    bli_tg_readers readers;
 } bli_tg_quantizer;
 
 extern const char bli_tg_more_eight_ops[]; /* with those that the original leaves float */
 extern const char bli_tg_eight_ops[];      /* their names, with '|' between */
 /* Adds to out what stands for n: n itself where it is no float operator of the table, or one that eight bits would
  * change. */
-BL_MUST_CHECK bl_status bli_tg_quantize_node(const bli_tg_quantizer *q, const bli_tf_graph *g, const bli_tf_node *n,
-                                             bli_tf_graph *out);
+BL_MUST_CHECK bl_status bli_tg_quantize_node(const bli_tg_quantizer *q, const bli_tf_node *n, bli_tf_graph *out);
+
+/* ---- what is known of the graph (quantize_known.c) ----------------------------------------------------------------
+ */
+
+/* Shapes and readers of q->g; a graph whose shapes contradict each other has none. */
+BL_MUST_CHECK bl_status bli_tg_know(bli_tg_quantizer *q, bli_arena *arena);
+const bli_tf_node *bli_tg_node_of(const bli_tg_quantizer *q, const char *input);    /* NULL: there is none */
+const bl_shape *bli_tg_some_shape_of(const bli_tg_quantizer *q, const char *input); /* NULL: not even the rank */
+const bl_shape *bli_tg_shape_of(const bli_tg_quantizer *q, const char *input);      /* NULL: not known in full */
+/* The one node that reads n, and nothing but its first output; NULL: none, several, or n is a requested output. */
+const bli_tf_node *bli_tg_only_reader(const bli_tg_quantizer *q, const bli_tf_node *n);
+bool bli_tg_only_first_read(const bli_tg_quantizer *q, const bli_tf_node *n);
+/* Whether QuantizedAdd and QuantizedMul know shapes like those of n's inputs: scalars, equal ones, and a vector along
+ * the last dimension; unknown ones are taken to be such. */
+bool bli_tg_sum_fits(const bli_tg_quantizer *q, const bli_tf_node *n);
+bool bli_tg_is_ignored(const bli_tg_quantizer *q, const bli_tf_node *n);
 
 /* ---- what constructions of eight bits share (quantize_op.c) -------------------------------------------------------
  */
@@ -40,10 +64,10 @@ typedef struct bli_tg_bytes {
     const char **minima, **maxima;
     size_t ranges;
 } bli_tg_bytes;
-/* Whether all of a node's inputs, but for `raw`, and outputs are floats. */
-BL_MUST_CHECK bl_status bli_tg_all_float(const bli_tf_graph *g, const bli_tf_node *n, int raw, bool *yes);
-/* Quantizers of n's data inputs, but for `raw` (-1: none). */
-BL_MUST_CHECK bl_status bli_tg_quantize_inputs(const bli_tg_quantizer *q, const bli_tf_node *n, int raw,
+/* Whether all of a node's inputs, but for the raw ones, and outputs are floats. */
+BL_MUST_CHECK bl_status bli_tg_all_float(const bli_tf_graph *g, const bli_tf_node *n, unsigned raw, bool *yes);
+/* Quantizers of n's data inputs, but for the raw ones. */
+BL_MUST_CHECK bl_status bli_tg_quantize_inputs(const bli_tg_quantizer *q, const bli_tf_node *n, unsigned raw,
                                                bli_tg_bytes *in, bli_tf_graph *out);
 /* From 32 bits to 8: *from becomes the node that has the bytes. */
 BL_MUST_CHECK bl_status bli_tg_narrow(const bli_tg_quantizer *q, const char **from, const char *const wide[3],
@@ -52,15 +76,31 @@ BL_MUST_CHECK bl_status bli_tg_narrow(const bli_tg_quantizer *q, const char **fr
 BL_MUST_CHECK bl_status bli_tg_end(const bli_tf_node *n, const char *const codes[3], bli_tf_graph *out);
 /* Names of a node's first three outputs. */
 BL_MUST_CHECK bl_status bli_tg_ports(bli_tf_store *s, const char *name, const char *at[3]);
-/* NULL: not known in full. */
-const bl_shape *bli_tg_shape_of(const bli_tg_quantizer *q, const char *input);
+/* An operator with an eight-bit kernel whose result has 32 bits, up to these: names of the codes and their range.
+ * *done: whether n is such a one, and may be; out NULL: only asked. */
+BL_MUST_CHECK bl_status bli_tg_kernel_products(const bli_tg_quantizer *q, const bli_tf_node *n, bli_tf_graph *out,
+                                               const char *wide[3], bool *done);
 
 /* ---- operators without an eight-bit one of their own (quantize_more.c) --------------------------------------------
  */
 
 /* Adds to out what stands for n, and says whether it did. */
-BL_MUST_CHECK bl_status bli_tg_quantize_more(const bli_tg_quantizer *q, const bli_tf_graph *g, const bli_tf_node *n,
-                                             bli_tf_graph *out, bool *done);
+BL_MUST_CHECK bl_status bli_tg_quantize_more(const bli_tg_quantizer *q, const bli_tf_node *n, bli_tf_graph *out,
+                                             bool *done);
+/* As bli_tg_kernel_products. */
+BL_MUST_CHECK bl_status bli_tg_more_products(const bli_tg_quantizer *q, const bli_tf_node *n, bli_tf_graph *out,
+                                             const char *wide[3], bool *done);
+/* n's input 1, a vector, added to sums of 32 bits; the result as n's bytes. */
+BL_MUST_CHECK bl_status bli_tg_add_offset(const bli_tg_quantizer *q, const bli_tf_node *n, const char *const wide[3],
+                                          bli_tf_graph *out);
+
+/* ---- sums behind products (quantize_sum.c) ------------------------------------------------------------------------
+ */
+
+/* Where n is a convolution or a matrix product whose only reader adds a vector, nothing is added for it; where n is
+ * that reader, what stands for both is.  *done: whether n was one of them. */
+BL_MUST_CHECK bl_status bli_tg_quantize_sum(const bli_tg_quantizer *q, const bli_tf_node *n, bli_tf_graph *out,
+                                            bool *done);
 
 /* What quantizers have in common. */
 BL_MUST_CHECK bl_status bli_tg_set_mode(bli_tf_store *s, bli_tf_node *n, int dtype); /* T, MIN_FIRST */

@@ -6,7 +6,7 @@ range may be off by the other half, as ranges begin at a multiple of the step.  
 """
 import numpy as np
 
-from tf_graphs import FLOAT, INT32, Net
+from tf_graphs import FLOAT, INT32, INT64, Net
 from tf_messages import NUMPY, values
 
 FIRST = dict(data_format="NCHW")
@@ -36,12 +36,136 @@ def depthwise(nchw=False, shape=(1, 5, 7, 3), kernel=(3, 3), units=1, stride=1, 
     return n.g, fed
 
 
+def conv(nchw=False, shape=(1, 6, 5, 3), units=4, kernel=(3, 3), stride=1, padding="SAME", sum="BiasAdd", shared=False, **more):
+    """A convolution with a vector added; shared: somebody else reads the convolution too."""
+    n = Net(12)
+    fed = picture(n, nchw, *shape)
+    n.conv("conv", "input", n.normal("w", *kernel, shape[3], units, scale=.4), "Conv2D", order(nchw, 1, stride, stride, 1), padding,
+           **layout(nchw), **more)
+    plus(n, sum, "sum", "conv", n.normal("b", units), nchw)
+    n.unary("Relu", "relu", "sum")
+    n.node("Add", "output", ["relu", "conv"] if shared else ["relu", "relu"], T=FLOAT)
+    return n.g, fed
+
+
+def plus(n, op, name, x, y, nchw=False, swapped=False):
+    n.node(op, name, [y, x] if swapped else [x, y], T=FLOAT, **({} if op != "BiasAdd" else layout(nchw) or dict(data_format="NHWC")))
+
+
+def dense(sum="BiasAdd", batch=3, swapped=False, turned=False):
+    n = Net(13)
+    n.input("input", batch, 10)
+    n.node("MatMul", "product", ["input", n.normal("w", *((7, 10) if turned else (10, 7)))], T=FLOAT, transpose_a=False, transpose_b=turned)
+    plus(n, sum, "output", "product", n.normal("b", 7), False, swapped)
+    return n.g, (batch, 10)
+
+
+def depthwise_bias(nchw=False):
+    n = Net(14)
+    fed = picture(n, nchw, 1, 6, 5, 4)
+    n.conv("conv", "input", n.normal("w", 3, 3, 4, 2, scale=.4), "DepthwiseConv2dNative", **layout(nchw))
+    plus(n, "BiasAdd", "sum", "conv", n.normal("b", 8), nchw)
+    n.unary("Relu6", "output", "sum")
+    return n.g, fed
+
+
+def sub(how, shape=(2, 3, 5, 4)):
+    """Less a constant of the same shape, a vector, a number; a vector less the input; itself."""
+    n = Net(15)
+    n.input("input", *shape)
+    if how != "itself":
+        n.const("c", np.asarray(n.r.randn(*dict(same=shape, number=()).get(how, shape[-1:])), np.float32))
+    pair = dict(itself=["input", "input"], turned=["c", "input"]).get(how, ["input", "c"])
+    n.node("Sub", "output", pair, T=FLOAT)
+    return n.g, shape
+
+
+def pad(nchw=False, then=False, shape=(2, 3, 5, 2), pads=((0, 0), (1, 2), (0, 3), (0, 0)), type=INT32):
+    n = Net(16)
+    fed = picture(n, nchw, *shape)
+    n.const("pads", np.array(order(nchw, *pads), np.int32 if type == INT32 else np.int64))
+    n.node("Pad", "pad" if then else "output", ["input", "pads"], T=FLOAT, Tpaddings=type)
+    if then:
+        n.conv("output", "pad", n.normal("w", 3, 3, shape[3], 2, scale=.4), padding="VALID", **layout(nchw))
+    return n.g, fed
+
+
+def leaky(alpha, shape=(2, 3, 5, 2)):
+    n = Net(17)
+    n.input("input", *shape)
+    n.node("LeakyRelu", "output", ["input"], T=FLOAT, **({} if alpha is None else dict(alpha=float(alpha))))
+    return n.g, shape
+
+
+def mean(axes, keep=False, shape=(2, 5, 4, 3), known=True, after=None):
+    n = Net(18)
+    n.input("input", *(shape if known else [-1] * len(shape)))
+    n.const("axes", np.array(axes, np.int32))
+    n.node("Mean", "output", ["input", "axes"], T=FLOAT, Tidx=INT32, keep_dims=keep)
+    return n.g, shape
+
+
+def norm(op="FusedBatchNorm", nchw=False, shape=(2, 3, 5, 6), more=None, **attrs):
+    n = Net(19)
+    fed = picture(n, nchw, *shape)
+    n.bn("output" if not more else "norm", "input", shape[3], op, **layout(nchw), **attrs)
+    if more:
+        n.unary(more, "output", "norm")
+    return n.g, fed
+
+
+def shared_input():
+    """Several readers of one tensor, an output in the middle of what else would be one construction."""
+    n = Net(20)
+    n.input("input", 1, 6, 6, 4)
+    n.conv("a", "input", n.normal("a/w", 3, 3, 4, 1, scale=.4), "DepthwiseConv2dNative")
+    n.unary("LeakyRelu", "b", "a", alpha=.1)
+    n.node("Sub", "c", ["a", "b"], T=FLOAT)
+    n.const("pads", np.zeros((4, 2), np.int32))
+    n.node("Pad", "d", ["c", "pads"], T=FLOAT, Tpaddings=INT32)
+    n.node("AddV2", "output", ["d", "input"], T=FLOAT)
+    return n.g, (1, 6, 6, 4)
+
+
 CASES = {
     "depthwise": depthwise,
     "depthwise, two units": lambda: depthwise(shape=(2, 6, 5, 4), units=2),
     "depthwise, stride 2, batch 2": lambda: depthwise(shape=(2, 9, 7, 5), stride=2),
     "depthwise, valid": lambda: depthwise(shape=(1, 8, 6, 3), kernel=(2, 3), padding="VALID"),
     "depthwise, relu6": lambda: depthwise(then=("Relu6",)),
+    "depthwise, no pictures": lambda: depthwise(shape=(0, 5, 7, 3)),
+    "depthwise, bias": depthwise_bias,
+    "conv, bias": conv,
+    "conv, bias, batch 2": lambda: conv(shape=(2, 5, 3, 2), stride=2),
+    "conv, Add": lambda: conv(sum="Add"),
+    "conv, AddV2": lambda: conv(sum="AddV2", padding="VALID"),
+    "conv, bias, shared": lambda: conv(shared=True),
+    "conv, bias, no pictures": lambda: conv(shape=(0, 5, 3, 2)),
+    "dense, bias": dense,
+    "dense, AddV2, swapped": lambda: dense("AddV2", swapped=True),
+    "dense, Add, turned": lambda: dense("Add", turned=True),
+    "dense, nothing": lambda: dense(batch=0),
+    **{f"sub, {how}": lambda how=how: sub(how) for how in ("same", "vector", "number", "turned", "itself")},
+    "sub, nothing": lambda: sub("vector", (0, 3, 5, 4)),
+    "pad": pad,
+    "pad, int64": lambda: pad(type=INT64),
+    "pad, conv": lambda: pad(then=True),
+    "pad, nothing": lambda: pad(shape=(0, 3, 5, 2)),
+    "pad, one dimension": lambda: pad(shape=(4, 3, 5, 2), pads=((2, 1), (0, 0), (0, 0), (0, 0))),
+    **{f"leaky, {alpha}": lambda alpha=alpha: leaky(alpha) for alpha in (None, 0, .01, 1.5)},
+    "leaky, nothing": lambda: leaky(.2, (0, 2)),
+    "mean": lambda: mean([1, 2]),
+    "mean, kept": lambda: mean([1, 2], True),
+    "mean, negative axes": lambda: mean([-1, 0]),
+    "mean, one axis": lambda: mean(2),
+    "mean, no axis": lambda: mean(np.zeros(0, np.int32)),
+    "mean, unknown sizes": lambda: mean([-2, 1], known=False),
+    "mean, unknown sizes, one axis": lambda: mean(-1, True, known=False),
+    "mean, no pictures": lambda: mean([1, 2], shape=(0, 5, 4, 3)),
+    **{f"norm, {op}": lambda op=op: norm(op) for op in ("FusedBatchNorm", "FusedBatchNormV2", "FusedBatchNormV3")},
+    "norm, epsilon, relu": lambda: norm(epsilon=.5, more="Relu"),
+    "norm, no pictures": lambda: norm("FusedBatchNormV3", shape=(0, 3, 5, 6)),
+    "shared": shared_input,
 }
 
 
@@ -66,6 +190,12 @@ def through(n, v, e):
         sums = tuple(range(w.ndim - 1)) if n.op != "DepthwiseConv2dNative" else (0, 1)
         terms = np.prod([w.shape[k] for k in sums])
         return abs(w).sum(sums).max() * e[0] + terms * (a[0] * e[1] + e[0] * e[1])
+    if n.op in ("BiasAdd", "Add", "AddV2", "Sub"):
+        return e[0] + e[1]
+    if n.op.startswith("FusedBatchNorm"):
+        return abs(v[1] / np.sqrt(v[4] + n.attr["epsilon"].f)).max() * e[0]
+    if n.op == "LeakyRelu":
+        return max(1, abs(n.attr["alpha"].f)) * e[0]
     return e[0]  # functions that bring values no further apart
 
 
