@@ -39,6 +39,9 @@ typedef struct bli_lowering {
 /* Whether evaluation computes the value exactly. */
 bool bli_lower_exact(const bli_lowering *l, int value);
 
+/* formats.c: refuses formats without integers, of weights too, whose quantizers evaluation form computes away. */
+BL_MUST_CHECK bl_status bli_lower_formats(bl_context *ctx, const bl_graph *g);
+
 /* chain.c: one more link on x; *out NULL with a message in the context when it cannot be. */
 BL_MUST_CHECK bl_status bli_chain_append(bli_lowering *l, const bl_node *n, int slot, const bli_lowered *x,
                                          bli_chain **out);

@@ -224,24 +224,6 @@ static bl_status by_chain(bli_lowering *l, const bli_op *op, bli_lower_call *c)
     return bli_fail(l->ctx, BL_UNSUPPORTED, "operator %s does not become integers", n->type);
 }
 
-/* Formats that are for training only, by name. */
-static bl_status refuse_format(bli_lowering *l, const bl_node *n)
-{
-    enum { MOST_FLOAT_BITS = 8 };
-    bl_format f;
-    const char *text = strcmp(n->type, "Quantize") == 0 ? bl_node_string(n, "format", NULL) : NULL;
-    if (!text)
-        return BL_OK;
-    BLI_TRY(bl_format_parse(l->ctx, text, &f));
-    if (f.kind == BL_FORMAT_FLOAT32 || (f.kind == BL_FORMAT_FLOAT && f.bits > MOST_FLOAT_BITS))
-        return bli_fail(l->ctx, BL_UNSUPPORTED, "%s is for training only; integers take floats of at most %d bits",
-                        text, (int)MOST_FLOAT_BITS);
-    return f.kind == BL_FORMAT_MX
-               ? bli_fail(l->ctx, BL_UNSUPPORTED,
-                          "%s has a scale for each block of an activation; give it another format", text)
-               : BL_OK;
-}
-
 static bl_status lower_node(bli_lowering *l, int node)
 {
     const bl_node *n = bl_graph_node(l->g, node);
@@ -250,7 +232,6 @@ static bl_status lower_node(bli_lowering *l, int node)
     bli_lower_call c;
     if (l->done[node])
         return BL_OK;
-    BLI_TRY(refuse_format(l, n));
     BLI_TRY(bli_lower_entering(l, node, &done));
     if (done || (n->num_inputs > 0 && n->inputs[0] >= 0 && take_coded(l, n)))
         return BL_OK;
@@ -338,6 +319,8 @@ static bl_status prepare(bli_lowering *l, const bl_graph *g)
     BLI_TRY(bl_graph_clone(g, &copy));
     bl_status s = bl_graph_infer(copy);
     l->g = copy;
+    if (s == BL_OK)
+        s = bli_lower_formats(l->ctx, copy);
     if (s == BL_OK)
         s = cut_softmax(l);
     copy = l->g;

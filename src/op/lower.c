@@ -145,8 +145,18 @@ bl_status bli_lower_pass_chain(bli_lower_call *c, bool keeps_channels, int outpu
 }
 
 /* ---- sums of products ----------------------------------------------------------------------------------------- */
-static bl_status too_wide(bli_lower_call *c)
+/* Why numbers have no codes. */
+static bl_status too_wide(bli_lower_call *c, const bl_tensor *weight, const bl_tensor *bias)
 {
+    const bl_tensor *both[] = {weight, bias};
+    for (size_t k = 0; k < BLI_COUNT(both); k++)
+        for (int64_t i = 0; both[k] && both[k]->data && i < bl_shape_count(&both[k]->shape); i++) {
+            const double v = bli_real_at(both[k]->type, both[k]->data, (size_t)i);
+            if (!isfinite(v))
+                return bli_fail(c->ctx, BL_UNSUPPORTED,
+                                "%s %lld is %g, which is no integer; give it a format that saturates",
+                                k == 0 ? "weight" : "bias", (long long)i, v);
+        }
     return bli_fail(c->ctx, BL_LIMIT, "weights and bias do not fit one grid of 62 bits; give them formats");
 }
 
@@ -160,7 +170,7 @@ bl_status bli_lower_products(bli_lower_call *c, const bl_tensor *weight, const b
     *s = (bli_lower_sum){NULL, NULL, 0};
     BLI_TRY(bli_lower_codes(c, weight, &s->weight, &we, &ok));
     if (!ok)
-        return too_wide(c);
+        return too_wide(c, weight, bias);
     s->exp = xe + we;
     if (!bias || !bias->data)
         return BL_OK;
@@ -175,7 +185,7 @@ bl_status bli_lower_products(bli_lower_call *c, const bl_tensor *weight, const b
     const int down = s->exp - be; /* the bias is finer: weights move up */
     ok = ok && (down > 0 ? bli_lower_shift(s->weight, count, down) : bli_lower_shift(s->bias, units, -down));
     s->exp = down > 0 ? be : s->exp;
-    return ok ? BL_OK : too_wide(c);
+    return ok ? BL_OK : too_wide(c, weight, bias);
 }
 
 /* ---- moves ---------------------------------------------------------------------------------------------------- */

@@ -3,6 +3,7 @@
 #include "support/test.h"
 
 #include <math.h>
+#include <stdlib.h>
 
 #include "bitlathe/bitlathe.h"
 #include "support/memory.h"
@@ -193,6 +194,44 @@ typedef struct refusal {
     bl_status status;
 } refusal;
 
+/* Zeros around a picture whose own values are -1 and 1 (or powers of two): they are 0, on every instruction set. */
+static void zeros_around_a_grid_without_zero_are_zeros(void **state)
+{
+    (void)state;
+    static const char *const formats[] = {"binary", "po2<3>", "float<e2m1>"};
+    static const char *const isas[] = {"generic", "avx2", "avx512", "amx"};
+    char text[8192];
+    for (size_t k = 0; k < BLI_COUNT(formats); k++)
+        for (int depth = 0; depth < 3; depth++) { /* all channels, each by itself, one row of zeros made by Pad */
+            int n =
+                snprintf(text, sizeof text,
+                         "graph \"g\"\ninput \"x\" F32 [N, 3, 3, 16]\nnode \"q\" \"Quantize\" \"bitlathe\" (\"x\") -> "
+                         "(\"xq\" F32 ?) {\"format\" string \"%s\"}\n%s"
+                         "constant \"w\" F32 [16, %d, 3, 3] \"\" =",
+                         formats[k],
+                         depth == 2 ? "constant \"pads\" I64 [8] \"\" = 0 1 0 0 0 0 1 0\n"
+                                      "node \"pad\" \"Pad\" \"\" (\"xq\" \"pads\") -> (\"xp\" F32 ?) {}\n"
+                                    : "",
+                         depth == 1 ? 1 : 16);
+            for (int i = 0; i < 16 * 9 * (depth == 1 ? 1 : 16); i++)
+                n += snprintf(text + n, sizeof text - (size_t)n, " %d", i * 7 % 5 > 1 ? 1 : -1);
+            snprintf(text + n, sizeof text - (size_t)n,
+                     "\nnode \"conv\" \"Conv\" \"qonnx.custom_op.channels_last\" (\"%s\" \"w\") -> (\"y\" F32 ?) "
+                     "{\"pads\" ints 1 1 1 1, \"kernel_shape\" ints 3 3, \"group\" int %d}\noutput \"y\"\n",
+                     depth == 2 ? "xp" : "xq", depth == 1 ? 16 : 1);
+            for (size_t i = 0; i < BLI_COUNT(isas); i++) {
+                bl_context *ctx = new_context();
+                bl_tensor x, flat = all_rows(ctx, 9 * 16, 0.25);
+                x = (bl_tensor){BL_F32, {4, {ROWS / 64, 3, 3, 16}}, flat.data};
+                setenv("BITLATHE_ISA", isas[i], 1);
+                same_bits(ctx, text, x);
+                unsetenv("BITLATHE_ISA");
+                bl_tensor_free(ctx, &flat);
+                bl_context_destroy(ctx);
+            }
+        }
+}
+
 static const refusal refusals[] = {
     {"graph \"g\"\ninput \"x\" F32 [N, 2]\nconstant \"w\" F32 [2, 1] \"\" = 1 2\n"
      "node \"fc\" \"MatMul\" \"\" (\"x\" \"w\") -> (\"y\" F32 ?) {}\noutput \"y\"\n",
@@ -216,6 +255,17 @@ static const refusal refusals[] = {
          "a", "y", "a", "\"format\" string \"ufixed<4,0,RND,SAT>\"") "output \"a\"\n",
      "node 's' (Softmax): operator Softmax does not become integers", BL_UNSUPPORTED},
     {INPUT(2, "bfloat16") "output \"xq\"\n", "node 'q' (Quantize): bfloat16 is for training only", BL_UNSUPPORTED},
+    {INPUT(2, "int<4>") "parameter \"w\" F32 [2, 1] \"weight\" = 0.5 -0.25\n" QUANTIZE(
+         "fc/weight_quant", "w", "wq",
+         "\"format\" string \"bfloat16\"") "node \"fc\" \"MatMul\" \"\" (\"xq\" \"wq\") -> (\"y\" F32 ?) {}\n"
+                                           "output \"y\"\n",
+     "node 'fc/weight_quant' (Quantize): bfloat16 is for training only: its values are no integers of one step; give "
+     "'w' "
+     "fixed<..>, int<..> or a float of at most 8 bits",
+     BL_UNSUPPORTED},
+    {INPUT(2, "int<4>") "constant \"w\" F32 [2, 1] \"\" = 1 inf\n"
+                        "node \"fc\" \"MatMul\" \"\" (\"xq\" \"w\") -> (\"y\" F32 ?) {}\noutput \"y\"\n",
+     "node 'fc' (MatMul): weight 1 is inf, which is no integer", BL_UNSUPPORTED},
     {INPUT(4, "mx<int4,2>") "output \"xq\"\n", "node 'q' (Quantize): mx<int4,2> has a scale for each block",
      BL_UNSUPPORTED},
 };
@@ -288,6 +338,7 @@ int main(void)
         cmocka_unit_test(widths_of_channels_are_kept_apart),
         cmocka_unit_test(scales_at_the_ends_stay_real),
         cmocka_unit_test(a_softmax_at_the_end_is_cut_and_named),
+        cmocka_unit_test(zeros_around_a_grid_without_zero_are_zeros),
         cmocka_unit_test(refusals_name_node_reason_and_remedy),
         cmocka_unit_test(every_allocation_may_fail),
         cmocka_unit_test(nothing_at_all_is_computed_too),

@@ -95,6 +95,15 @@ static bool is_quantizer(const bl_node *n)
     return strstr(n->type, "Quant") != NULL || strcmp(n->type, "Trunc") == 0;
 }
 
+static bool padded(const bl_node *n)
+{
+    const bl_attr *pads = bl_node_attr(n, "pads");
+    for (size_t i = 0; pads && i < pads->count; i++)
+        if (pads->u.ints[i] > 0)
+            return true;
+    return false;
+}
+
 static int op_of(const bl_graph *g, const bl_node *n)
 {
     const bool two = n->num_inputs > 1 && n->inputs[1] >= 0 && bl_graph_value(g, n->inputs[1])->shape.rank > 0 &&
@@ -107,6 +116,8 @@ static int op_of(const bl_graph *g, const bl_node *n)
     for (int i = 0; i < n->num_attrs; i++)
         if (strcmp(n->attrs[i].name, "group") == 0 && n->attrs[i].u.i > 1)
             name = strcmp(name, "Conv") == 0 ? "Conv of groups" : "ConvTranspose of groups";
+    if (strcmp(name, "Conv") == 0 && padded(n))
+        name = "Conv with zeros around";
     return find(ops, op_text, PROOF_OPS, name);
 }
 
@@ -166,7 +177,8 @@ void proof_count(proof_table *t, int way, const proof_marks *m)
 /* What stands before a weight's quantizer and the next one. */
 static bool behind_weights(const char *op)
 {
-    static const char *const names[] = {"MatMul", "Gemm", "Conv", "ConvTranspose", "Add", "BatchNormalization", "Relu"};
+    static const char *const names[] = {
+        "MatMul", "Gemm", "Conv", "Conv with zeros around", "ConvTranspose", "Add", "BatchNormalization", "Relu"};
     for (size_t i = 0; i < BLI_COUNT(names); i++)
         if (strcmp(names[i], op) == 0)
             return true;
