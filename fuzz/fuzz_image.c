@@ -9,8 +9,6 @@
 
 #include "support/fuzz.h"
 
-enum { CHUNK = 12, SIGNATURE = 8 };
-
 static char folder[] = "/tmp/bitlathe-fuzz-XXXXXX";
 
 static void in_folder(char path[64], const char *name)
@@ -41,31 +39,6 @@ static void make_folder(const char *target)
     in_folder(path, "/only/1.png");
     fuzz_check(symlink(target, path) == 0, "a link");
     made = atexit(remove_folder) == 0;
-}
-
-static uint32_t crc(const uint8_t *p, size_t n)
-{
-    uint32_t c = 0xffffffffu;
-    for (size_t i = 0; i < n; i++) {
-        c ^= p[i];
-        for (int k = 0; k < 8; k++)
-            c = c & 1 ? 0xedb88320u ^ (c >> 1) : c >> 1;
-    }
-    return ~c;
-}
-
-static void put_sums_right(uint8_t *p, size_t size)
-{
-    size_t at = SIGNATURE;
-    while (at + CHUNK <= size) {
-        size_t n = (size_t)p[at] << 24 | (size_t)p[at + 1] << 16 | (size_t)p[at + 2] << 8 | p[at + 3];
-        if (n > size - at - CHUNK)
-            return;
-        uint32_t c = crc(p + at + 4, n + 4);
-        for (int k = 0; k < 4; k++)
-            p[at + 8 + n + (size_t)k] = (uint8_t)(c >> (24 - 8 * k));
-        at += n + CHUNK;
-    }
 }
 
 static void compare(bl_context *ctx, bl_dataset_options *o, const bl_dataset *decoded)
@@ -99,7 +72,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     }
     if (size > 0)
         memcpy(bytes, data, size);
-    put_sums_right(bytes, size);
+    fuzz_png_sums(bytes, size);
     make_folder(fuzz_path(bytes, size));
     bl_dataset_options o = {.source = folder, .memory = 1 << 28};
     if (bl_dataset_open(ctx, &o, &d) == BL_OK)

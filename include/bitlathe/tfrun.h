@@ -18,9 +18,9 @@ typedef struct bl_tf_session bl_tf_session;
 BL_MUST_CHECK bl_status bl_tf_session_create(const bl_graphdef *g, bl_tf_session **out);
 void bl_tf_session_destroy(bl_tf_session *s); /* NULL is fine */
 
-/* feeds: names of outputs ("input", "input:0") and what they are; fetches likewise; out[i] is freed by
- * bl_tensor_free.  Codes of quantized types come out as the plain integers that hold them.  On failure all of out are
- * empty. */
+/* feeds: names of outputs ("input", "input:0") and what they are (for a placeholder of a string: a vector of U8, its
+ * bytes); fetches likewise; out[i] is freed by bl_tensor_free.  Codes of quantized types come out as the plain integers
+ * that hold them.  On failure all of out are empty. */
 BL_MUST_CHECK bl_status bl_tf_session_run(bl_tf_session *s, const bl_npz_entry *feeds, size_t num_feeds,
                                           const char *const *fetches, size_t num_fetches, bl_tensor *out);
 
@@ -33,9 +33,9 @@ void bl_tf_session_watch(bl_tf_session *s, bl_tf_watch_fn fn, void *user);
 size_t bl_tf_session_peak(const bl_tf_session *s);
 
 /* ---- pictures -------------------------------------------------------------------------------------------------- */
-/* A picture as label_image makes a graph's input of it, [1, height, width, channels] in float32: decoded by the end of
- * its name (.png, .gif, .bmp; everything else is JPEG), resized by TensorFlow's legacy bilinear rule, less mean,
- * divided by std.  The same bits as TensorFlow's. */
+/* A picture as label_image makes a graph's input of it, [1, height, width, channels] in float32: decoded by the
+ * operator that the end of its name says (.png, .gif, .bmp; everything else is DecodeJpeg), resized by TensorFlow's
+ * legacy bilinear rule, less mean, divided by std.  The same bits as TensorFlow's. */
 BL_MUST_CHECK bl_status bl_tf_picture_read(bl_context *ctx, const char *path, int height, int width, float mean,
                                            float std, bl_tensor *out);
 

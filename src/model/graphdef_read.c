@@ -28,7 +28,7 @@ typedef struct decode_memory {
 static void *take(void *memory, size_t size)
 {
     decode_memory *m = memory;
-    void *p = bli_tf_alloc(m->store, size);
+    void *p = size < SIZE_MAX ? bli_tf_alloc(m->store, size + 1) : NULL; /* bytes get a NUL behind them: text_of */
     m->failed = m->failed || !p;
     return p;
 }

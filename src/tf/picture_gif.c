@@ -1,6 +1,6 @@
-/* picture_gif.c: a GIF of one frame: a reader of its blocks and a decoder of its LZW codes (GIF89a specification),
- * every access bounded.  Transparent pixels, and those that the frame leaves out, are black, as in TensorFlow.
- * Animations are refused: label_image cannot use them either. */
+/* picture_gif.c: a GIF and its frames: a reader of its blocks and a decoder of its LZW codes (GIF89a specification),
+ * every access bounded.  Transparent pixels, and those that a frame leaves out, are those of the frame before, black in
+ * the first, as in TensorFlow: what a frame asks to be done after it is not looked at. */
 #include <string.h>
 
 #include "base/reader.h"
@@ -11,9 +11,9 @@ enum { CODES = 4096, END_OF_BLOCKS = 0x3b, IMAGE = 0x2c, EXTENSION = 0x21, CONTR
 typedef struct gif {
     bl_context *ctx;
     bli_reader r;
-    const uint8_t *colors; /* three bytes each */
-    int num_colors, transparent;
-    int64_t left, top, width, height;
+    const uint8_t *colors, *own; /* three bytes each: for all frames; of this one, or NULL */
+    int num_colors, num_own, transparent;
+    int64_t left, top, width, height, frames;
     bool interlaced;
 } gif;
 
@@ -22,13 +22,15 @@ static bl_status truncated(gif *g)
     return bli_fail(g->ctx, BL_BAD_FILE, "it ends early, at byte %zu", g->r.pos);
 }
 
-static bl_status take_colors(gif *g, uint8_t flags)
+static bl_status take_colors(gif *g, uint8_t flags, const uint8_t **colors, int *count)
 {
+    *colors = NULL;
+    *count = 0;
     if (!(flags & 0x80))
         return BL_OK;
-    g->num_colors = 2 << (flags & 7);
-    g->colors = bli_reader_take(&g->r, (size_t)g->num_colors * 3);
-    return g->colors ? BL_OK : truncated(g);
+    *count = 2 << (flags & 7);
+    *colors = bli_reader_take(&g->r, (size_t)*count * 3);
+    return *colors ? BL_OK : truncated(g);
 }
 
 static bl_status skip_blocks(gif *g)
@@ -65,7 +67,7 @@ static bl_status read_place(gif *g)
     g->width = v[2];
     g->height = v[3];
     g->interlaced = flags & 0x40;
-    return take_colors(g, flags);
+    return take_colors(g, flags, &g->own, &g->num_own);
 }
 
 /* ---- codes --------------------------------------------------------------------------------------------------- */
@@ -163,70 +165,90 @@ static int64_t row_of(const gif *g, int64_t i)
     return 0;
 }
 
-static void paint(const gif *g, const uint8_t *indices, bli_picture *out)
+static bl_status paint(const gif *g, const uint8_t *indices, const bli_picture *out)
 {
+    const uint8_t *colors = g->own ? g->own : g->colors;
+    const int count = g->own ? g->num_own : g->num_colors;
+    uint8_t *frame = (uint8_t *)out->pixels + g->frames * out->height * out->width * 3;
+    if (!colors)
+        return bli_fail(g->ctx, BL_BAD_FILE, "frame %lld has no colours", (long long)g->frames);
     for (int64_t i = 0; i < g->height; i++)
         for (int64_t j = 0; j < g->width; j++) {
             const int64_t y = g->top + row_of(g, i), x = g->left + j;
             const int index = indices[i * g->width + j];
-            if (y < out->height && x < out->width && index < g->num_colors && index != g->transparent)
-                memcpy(out->pixels + (y * out->width + x) * 3, g->colors + 3 * index, 3);
+            if (y >= out->height || x >= out->width || index == g->transparent)
+                continue;
+            if (index >= count)
+                return bli_fail(g->ctx, BL_BAD_FILE, "colour %d of %d", index, count);
+            memcpy(frame + (y * out->width + x) * 3, colors + 3 * index, 3);
         }
+    return BL_OK;
 }
 
-static bl_status read_image(gif *g, const bli_picture_how *how, bli_picture *out)
+static bl_status read_codes(gif *g, int size, const bli_picture *out)
+{
+    const size_t frame = (size_t)(out->height * out->width * 3), start = g->r.pos;
+    uint8_t *indices = bli_alloc(g->ctx, (size_t)(g->width * g->height)), *to = out->pixels;
+    table *t = bli_alloc(g->ctx, sizeof *t);
+    if (g->frames > 0)
+        memcpy(to + (size_t)g->frames * frame, to + (size_t)(g->frames - 1) * frame, frame);
+    bl_status s = indices && t ? decode_codes(g, t, size, indices, g->width * g->height) : BL_NO_MEMORY;
+    if (s == BL_OK)
+        s = paint(g, indices, out);
+    bli_free(g->ctx, t);
+    bli_free(g->ctx, indices);
+    g->r.pos = start;
+    return s;
+}
+
+/* out NULL, or beyond its frames: only looked at. */
+static bl_status read_image(gif *g, const bli_picture *out)
 {
     uint8_t size;
     BLI_TRY(read_place(g));
     if (!bli_reader_u8(&g->r, &size))
         return truncated(g);
-    if (size < 2 || size > 8 || g->width * g->height == 0 || g->width * g->height > BLI_PICTURE_MAX_BYTES)
+    if (size < 1 || size > 8 || g->width * g->height == 0 || g->width * g->height > BLI_PICTURE_MAX_BYTES)
         return bli_fail(g->ctx, BL_BAD_FILE, "a frame of %lld x %lld pixels in codes of %d bits", (long long)g->width,
                         (long long)g->height, size);
-    if (how->only_size)
-        return skip_blocks(g);
-    uint8_t *indices = bli_alloc(g->ctx, (size_t)(g->width * g->height));
-    table *t = bli_alloc(g->ctx, sizeof *t);
-    const size_t start = g->r.pos;
-    bl_status s = indices && t ? decode_codes(g, t, size, indices, g->width * g->height) : BL_NO_MEMORY;
-    if (s == BL_OK)
-        paint(g, indices, out);
-    bli_free(g->ctx, t);
-    bli_free(g->ctx, indices);
-    g->r.pos = start;
-    return s == BL_OK ? skip_blocks(g) : s;
+    if (out && g->frames < out->frames)
+        BLI_TRY(read_codes(g, size, out));
+    g->frames++;
+    g->transparent = -1;
+    return skip_blocks(g);
 }
 
-static bl_status read_blocks(gif *g, const bli_picture_how *how, bli_picture *out)
+static bl_status read_blocks(gif *g, const bli_picture *out)
 {
-    int frames = 0;
+    g->frames = 0;
     for (uint8_t block; bli_reader_u8(&g->r, &block) && block != END_OF_BLOCKS;) {
-        if (block == IMAGE && frames++ > 0)
-            return bli_fail(g->ctx, BL_UNSUPPORTED, "more than one frame");
         if (block == IMAGE)
-            BLI_TRY(read_image(g, how, out));
+            BLI_TRY(read_image(g, out));
         else if (block == EXTENSION)
             BLI_TRY(read_extension(g));
         else
             return bli_fail(g->ctx, BL_BAD_FILE, "a block of kind %d", block);
     }
-    return frames == 1 ? BL_OK : bli_fail(g->ctx, BL_BAD_FILE, "it has no frame");
+    return g->frames ? BL_OK : bli_fail(g->ctx, BL_BAD_FILE, "it has no frame");
 }
 
 bl_status bli_picture_gif(bl_context *ctx, const bli_picture_how *how, const void *data, size_t size, bli_picture *out)
 {
     gif g = {.ctx = ctx, .r = bli_reader_make(data, size), .transparent = -1};
-    const uint8_t *magic = bli_reader_take(&g.r, 6);
     uint16_t width, height;
     uint8_t flags;
-    if (!magic || memcmp(magic, "GIF8", 4) != 0)
-        return bli_fail(ctx, BL_BAD_FILE, "it does not begin with GIF8");
-    if (!bli_reader_u16le(&g.r, &width) || !bli_reader_u16le(&g.r, &height) || !bli_reader_u8(&g.r, &flags) ||
-        !bli_reader_take(&g.r, 2))
+    if (!bli_reader_take(&g.r, 6) || !bli_reader_u16le(&g.r, &width) || !bli_reader_u16le(&g.r, &height) ||
+        !bli_reader_u8(&g.r, &flags) || !bli_reader_take(&g.r, 2))
         return truncated(&g);
-    BLI_TRY(take_colors(&g, flags));
-    if (how->channels && how->channels != 3)
-        return bli_fail(ctx, BL_UNSUPPORTED, "a GIF has 3 channels, expected %d", how->channels);
-    BLI_TRY(bli_picture_start(ctx, how, height, width, 3, out));
-    return read_blocks(&g, how, out);
+    BLI_TRY(take_colors(&g, flags, &g.colors, &g.num_colors));
+    const size_t start = g.r.pos;
+    BLI_TRY(read_blocks(&g, NULL));
+    if (g.frames > 1 && (how->op == BLI_PICTURE_JPEG || how->op == BLI_PICTURE_PNG))
+        return bli_fail(ctx, BL_UNSUPPORTED, "%lld frames, expected one", (long long)g.frames);
+    *out = (bli_picture){how->first_only ? 1 : g.frames, height, width, 3, NULL};
+    BLI_TRY(bli_picture_start(ctx, how, 8, out));
+    if (how->only_size)
+        return BL_OK;
+    g.r.pos = start;
+    return read_blocks(&g, out);
 }

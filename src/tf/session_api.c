@@ -117,21 +117,40 @@ static bl_status run_inner(bl_tf_session *s, const bli_tf_feed *feeds, size_t nu
     return status;
 }
 
+/* Bytes for a node of strings are one string. */
+static bool wants_string(const bl_tf_session *s, const bl_npz_entry *feed)
+{
+    const bli_tf_node *n = bli_tf_index_input(&s->inner->index, feed->name);
+    const bli_tf_value *v = n ? bli_tf_node_attr(n, "dtype") : NULL;
+    return v && v->value_case == BLI_TF__ATTR_VALUE__VALUE_TYPE && (int)v->type == BLI_DT_STRING &&
+           feed->tensor.type == BL_U8 && feed->tensor.shape.rank == 1;
+}
+
+static void as_feed(const bl_tf_session *s, const bl_npz_entry *from, bli_tf_bytes *bytes, bli_tf_feed *to)
+{
+    const bl_tensor *t = &from->tensor;
+    *to = (bli_tf_feed){from->name, {dtype_of(t->type), t->shape, t->data, NULL}};
+    if (!wants_string(s, from))
+        return;
+    *bytes = (bli_tf_bytes){t->data, (size_t)t->shape.dim[0]};
+    to->value = (bli_tf_array){BLI_DT_STRING, {0, {0}}, bytes, NULL};
+}
+
 bl_status bl_tf_session_run(bl_tf_session *s, const bl_npz_entry *feeds, size_t num_feeds, const char *const *fetches,
                             size_t num_fetches, bl_tensor *out)
 {
     for (size_t i = 0; i < num_fetches; i++)
         out[i] = (bl_tensor){.type = BL_F32};
     bli_tf_feed *in = bli_alloc_array(s->ctx, num_feeds + 1, sizeof *in);
+    bli_tf_bytes *bytes = bli_alloc_array(s->ctx, num_feeds + 1, sizeof *bytes);
     bli_tf_array *arrays = bli_alloc_array(s->ctx, num_fetches + 1, sizeof *arrays);
-    bl_status status = in && arrays ? BL_OK : BL_NO_MEMORY;
-    for (size_t i = 0; in && i < num_feeds; i++) {
-        const bl_tensor *t = &feeds[i].tensor;
-        in[i] = (bli_tf_feed){feeds[i].name, {dtype_of(t->type), t->shape, t->data, NULL}};
-    }
+    bl_status status = in && bytes && arrays ? BL_OK : BL_NO_MEMORY;
+    for (size_t i = 0; status == BL_OK && i < num_feeds; i++)
+        as_feed(s, &feeds[i], &bytes[i], &in[i]);
     if (status == BL_OK)
         status = run_inner(s, in, num_feeds, fetches, num_fetches, arrays, out);
     bli_free(s->ctx, in);
+    bli_free(s->ctx, bytes);
     bli_free(s->ctx, arrays);
     return status;
 }
@@ -150,7 +169,7 @@ static bl_status normalise(bl_context *ctx, const bli_picture *p, const int64_t 
     if (!x)
         return BL_NO_MEMORY;
     for (int64_t i = 0; i < n; i++)
-        x[i] = (float)p->pixels[i];
+        x[i] = (float)((const uint8_t *)p->pixels)[i];
     bl_status s = bli_tf_resize_bilinear(&c, &(bli_tf_resize){false, false}, &shape, x, size, y);
     for (int64_t i = 0; s == BL_OK && i < m; i++)
         y[i] = (y[i] - mean) / std;
@@ -163,10 +182,14 @@ static bl_status decode(bl_context *ctx, const char *path, const char *data, siz
                         float mean, float std, bl_tensor *out)
 {
     bli_picture p;
-    bli_picture_how how = {.kind = bli_picture_kind_of(path)};
-    how.channels = how.kind == BLI_PICTURE_BMP ? 0 : 3;
+    bli_picture_how how = {.op = bli_picture_op_of(path)};
+    how.channels = how.op == BLI_PICTURE_BMP ? 0 : 3;
     BLI_TRY(bli_picture_decode(ctx, &how, data, size, &p));
-    bl_status s = bl_tensor_create(ctx, BL_F32, &(bl_shape){4, {1, to[0], to[1], p.channels}}, out);
+    bl_status s = BL_OK;
+    if (p.frames != 1)
+        s = bli_fail(ctx, BL_UNSUPPORTED, "GIF: %lld frames, expected one", (long long)p.frames);
+    if (s == BL_OK)
+        s = bl_tensor_create(ctx, BL_F32, &(bl_shape){4, {1, to[0], to[1], p.channels}}, out);
     if (s == BL_OK)
         s = normalise(ctx, &p, to, mean, std, out);
     bli_picture_free(ctx, &p);

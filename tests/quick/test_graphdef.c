@@ -148,6 +148,31 @@ static void written_and_read_is_the_same(void **state)
     rig_free(&r);
 }
 
+static void a_text_of_any_length_that_was_read_has_an_end(void **state)
+{
+    (void)state;
+    rig r = rig_make();
+    char text[65] = "";
+    for (size_t n = 1; n < sizeof text; n++) { /* rooms of every size, that of an allocation among them */
+        bli_tf_graph *g = bli_tf_graph_make(r.store), *again;
+        bli_tf_node *node = bli_tf_node_make(r.store, "a", "DecodeJpeg");
+        const char *got;
+        char *data;
+        size_t size;
+        text[n - 1] = 'x';
+        assert_true(g && node);
+        assert_ok(r.ctx, bli_tf_node_set(r.store, node, "method", bli_tf_value_string(r.store, text)));
+        assert_ok(r.ctx, bli_tf_node_set(r.store, node, "next", bli_tf_value_string(r.store, "yyyyyyyyyyyyyyyy")));
+        assert_ok(r.ctx, bli_tf_graph_add(g, node));
+        assert_ok(r.ctx, bli_tf_graph_encode(g, &data, &size));
+        assert_ok(r.ctx, bli_tf_graph_decode(r.store, data, size, &again));
+        assert_ok(r.ctx, bli_tf_get_string(r.ctx, again->nodes[0], "method", &got));
+        assert_string_equal(got, text);
+        bli_free(r.ctx, data);
+    }
+    rig_free(&r);
+}
+
 static void unknown_fields_versions_and_library_survive(void **state)
 {
     (void)state;
@@ -533,6 +558,7 @@ int main(void)
         cmocka_unit_test(a_getter_names_node_attribute_and_what_it_wanted),
         cmocka_unit_test(a_value_has_the_bytes_of_deterministic_serialisation),
         cmocka_unit_test(written_and_read_is_the_same),
+        cmocka_unit_test(a_text_of_any_length_that_was_read_has_an_end),
         cmocka_unit_test(unknown_fields_versions_and_library_survive),
         cmocka_unit_test(what_tensorflow_wrote_is_written_the_same),
         cmocka_unit_test(tensorflows_text_is_the_same_graph),

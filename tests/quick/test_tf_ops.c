@@ -143,11 +143,18 @@ static void other_operators_give_tensorflows_values(void **state)
     run_file("tf_ops.pb", 150);
 }
 
+static void pictures_and_sounds_are_decoded_as_tensorflow_decodes_them(void **state)
+{
+    (void)state;
+    run_file("tf_runtime.pb", 470);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(eight_bit_operators_give_tensorflows_bits),
         cmocka_unit_test(other_operators_give_tensorflows_values),
+        cmocka_unit_test(pictures_and_sounds_are_decoded_as_tensorflow_decodes_them),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
