@@ -206,16 +206,16 @@ static bl_status quantize_one(const bli_tg_found *f, bli_tf_graph *out)
     return bli_tg_quantize_node(f->user, f->match->node, out);
 }
 
-static bl_status quantize_known(bli_tg_quantizer *q, bli_arena *arena, bli_tf_graph *out)
+static bl_status quantize_known(bli_tg_quantizer *q, bli_tf_graph *out)
 {
     const bli_tg_pattern pattern = {q->job->compat ? bli_tg_eight_ops : bli_tg_more_eight_ops, 0, NULL};
     const bli_tg_rule rule = {&pattern, quantize_one, true, q};
-    if (!q->job->compat)
-        BLI_TRY(bli_tg_know(q, arena));
     return bli_tg_replace(q->job, q->g, &rule, out, NULL);
 }
 
-static bl_status quantize_ops(const bli_tg_quantizer *q, const bli_tf_graph *in, bli_tf_graph *out)
+/* What with what is known of the graph. */
+static bl_status knowing(const bli_tg_quantizer *q, const bli_tf_graph *in,
+                         bl_status (*what)(bli_tg_quantizer *q, bli_tf_graph *out), bli_tf_graph *out)
 {
     bli_tg_quantizer with = *q;
     bli_arena *arena;
@@ -223,11 +223,31 @@ static bl_status quantize_ops(const bli_tg_quantizer *q, const bli_tf_graph *in,
     BLI_TRY(bli_arena_create(q->job->ctx, &arena));
     bl_status s = bli_tf_index_make(in, &with.ix);
     if (s == BL_OK) {
-        s = quantize_known(&with, arena, out);
+        if (!q->job->compat)
+            s = bli_tg_know(&with, arena);
+        if (s == BL_OK)
+            s = what(&with, out);
         bli_tf_index_free(&with.ix);
     }
     bli_arena_destroy(arena);
     return s;
+}
+
+static bl_status quantize_ops(const bli_tg_quantizer *q, const bli_tf_graph *in, bli_tf_graph *out)
+{
+    return knowing(q, in, quantize_known, out);
+}
+
+static bl_status keep(bli_tg_quantizer *q, bli_tf_graph *out)
+{
+    for (size_t i = 0; i < q->g->num_nodes; i++)
+        BLI_TRY(bli_tf_graph_add(out, q->g->nodes[i]));
+    return BL_OK;
+}
+
+static bl_status channels_last(const bli_tg_quantizer *q, const bli_tf_graph *in, bli_tf_graph *out)
+{
+    return knowing(q, in, q->job->compat ? keep : bli_tg_channels_last, out);
 }
 
 /* ---- what lies between --------------------------------------------------------------------------------------------
@@ -315,8 +335,8 @@ static bl_status both_or_none(const bli_tg_job *job, const char *a, const char *
 
 static bl_status run(const bli_tg_job *job, const bli_tf_graph *in, bli_tf_graph *out)
 {
-    static const step steps[] = {quantize_placeholders, hoist3,           hoist2, hoist1,    convert_fake_quants,
-                                 quantize_ops,          join_requantizes, merge,  skip_pairs};
+    static const step steps[] = {quantize_placeholders, channels_last, hoist3,           hoist2, hoist1,
+                                 convert_fake_quants,   quantize_ops,  join_requantizes, merge,  skip_pairs};
     bli_tg_quantizer q = {.job = job};
     bool input;
     BLI_TRY(both_or_none(job, "input_min", "input_max", &input));

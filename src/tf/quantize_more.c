@@ -127,6 +127,29 @@ static bl_status pad(const bli_tg_site *s, const bli_tg_bytes *in, bli_tf_node *
     return bli_tg_copy_or_default(s->out->store, *main, "Tpaddings", s->n);
 }
 
+/* ---- Transpose ----------------------------------------------------------------------------------------------------
+ */
+
+/* One that moves what has eight bits anyway. */
+static bool transpose_fits(const bli_tg_quantizer *q, const bli_tf_node *n)
+{
+    const bli_tf_node *from = bli_tg_node_of(q, n->inputs[0]);
+    return from && bli_tg_op_is(from->op, bli_tg_more_eight_ops);
+}
+
+static bl_status transpose(const bli_tg_site *s, const bli_tg_bytes *in, bli_tf_node **main)
+{
+    static const bli_tg_part bytes[] = {{"bytes", "Bitcast", "$", "T=quint8 type=uint8", 0}};
+    static const bli_tg_part turned[] = {{"turned", "Transpose", "bytes #1", "T=uint8", 0}};
+    static const bli_tg_part codes[] = {{"codes", "Bitcast", "turned", "T=uint8 type=quint8", 0}};
+    bli_tf_node *n;
+    (void)in;
+    BLI_TRY(BLI_TG_ADD_PARTS(s, bytes, NULL));
+    BLI_TRY(BLI_TG_ADD_PARTS(s, turned, &n));
+    BLI_TRY(bli_tg_copy_or_default(s->out->store, n, "Tperm", s->n));
+    return BLI_TG_ADD_PARTS(s, codes, main);
+}
+
 /* ---- LeakyRelu ----------------------------------------------------------------------------------------------------
  */
 
@@ -379,6 +402,7 @@ static const construction constructions[] = {
     {"DepthwiseConv2dNative", 0, WIDE, true, depthwise_fits, depthwise},
     {"Sub", 0, {"sum:0", "sum:1", "sum:2"}, true, sub_fits, sub},
     {"Pad", 2, {"codes", "$:1", "$:2"}, false, NULL, pad},
+    {"Transpose", 2, {"codes", "$:1", "$:2"}, false, transpose_fits, transpose},
     {"LeakyRelu", 0, {"codes", "table:1", "table:2"}, false, NULL, leaky_relu},
     {"Mean", 2, WIDE, true, mean_fits, mean},
     {"FusedBatchNorm", NORM_PARAMETERS, WIDE, true, norm_fits, norm},
@@ -394,7 +418,7 @@ static bl_status find(const bli_tg_quantizer *q, const bli_tf_node *n, const con
         bool floats = false;
         if (strcmp(c->op, n->op) != 0 || bli_tg_is_ignored(q, n))
             continue;
-        BLI_TRY(bli_tg_all_float(q->g, n, c->raw, &floats));
+        BLI_TRY(bli_tg_all_float(q, n, c->raw, &floats));
         if (floats && (!c->fits || c->fits(q, n)))
             *out = c;
     }

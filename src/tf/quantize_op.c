@@ -28,7 +28,8 @@ const char bli_tg_eight_ops[] =
 
 const char bli_tg_more_eight_ops[] =
     "Conv2D|MatMul|BiasAdd|Add|Mul|MaxPool|AvgPool|Relu|Relu6|Concat|Reshape|ResizeBilinear|"
-    "AddV2|ConcatV2|DepthwiseConv2dNative|Sub|Pad|LeakyRelu|Mean|FusedBatchNorm|FusedBatchNormV2|FusedBatchNormV3";
+    "AddV2|ConcatV2|DepthwiseConv2dNative|Sub|Pad|Transpose|LeakyRelu|Mean|FusedBatchNorm|FusedBatchNormV2|"
+    "FusedBatchNormV3";
 
 static const bli_tg_eight *find_eight(const char *op)
 {
@@ -73,10 +74,16 @@ static bool is_raw(unsigned raw, size_t input)
     return input < 32 && (raw >> input & 1);
 }
 
-bl_status bli_tg_all_float(const bli_tf_graph *g, const bli_tf_node *n, unsigned raw, bool *yes)
+/* Types that are not there are the operator's defaults, where it has any. */
+bl_status bli_tg_all_float(const bli_tg_quantizer *q, const bli_tf_node *n, unsigned raw, bool *yes)
 {
     bli_tf_types in, out;
-    BLI_TRY(bli_tf_node_types(g, n, &in, &out));
+    bli_tf_node *filled = q->job->compat ? NULL : bli_tf_node_copy(q->job->store, n);
+    if (!filled && !q->job->compat)
+        return BL_NO_MEMORY;
+    if (filled)
+        BLI_TRY(bli_tf_opdef_fill(q->job->store, bli_tf_opdef_find(n->op), filled));
+    BLI_TRY(bli_tf_node_types(q->g, filled ? filled : n, &in, &out));
     *yes = true;
     for (size_t i = 0; i < in.count; i++)
         *yes = *yes && (is_raw(raw, i) || in.at[i] == BLI_DT_FLOAT);
@@ -392,14 +399,15 @@ static bl_status quantize_to_end(const bli_tg_quantizer *q, const bli_tf_node *n
 /* ---- which nodes ---------------------------------------------------------------------------------------------------
  */
 
-/* AddV2 and ConcatV2 in the words of those that have an eight-bit one; *out NULL: it has none. */
+/* AddV2 and ConcatV2 in the words of those that have an eight-bit one, and BiasAdd in those of the better one, as
+ * QuantizedBiasAdd gives sums that are low by 1/64 of the greatest value; *out NULL: it has none. */
 static bl_status older_words(const bli_tg_quantizer *q, const bli_tf_node *n, const bli_tf_node **out)
 {
     int axis = BLI_DT_INT32;
     size_t data = bli_tg_data_inputs(n);
     bool concat = strcmp(n->op, "ConcatV2") == 0;
     *out = n;
-    if (q->job->compat || (!concat && strcmp(n->op, "AddV2") != 0))
+    if (q->job->compat || (!concat && !bli_tg_op_is(n->op, "AddV2|BiasAdd")))
         return BL_OK;
     bli_tf_node *older = bli_tf_node_copy(q->job->store, n);
     if (!older)
@@ -425,7 +433,7 @@ static bl_status may(const bli_tg_quantizer *q, const bli_tf_node *n, const bli_
     if (*yes && !q->job->compat && (strcmp(n->op, "Add") == 0 || strcmp(n->op, "Mul") == 0))
         *yes = bli_tg_sum_fits(q, n);
     if (*yes)
-        BLI_TRY(bli_tg_all_float(q->g, n, e->raw, yes));
+        BLI_TRY(bli_tg_all_float(q, n, e->raw, yes));
     if (*yes && !q->job->compat)
         BLI_TRY(fits(q->job->ctx, n, yes));
     return BL_OK;

@@ -65,7 +65,7 @@ typedef struct bli_tg_bytes {
     size_t ranges;
 } bli_tg_bytes;
 /* Whether all of a node's inputs, but for the raw ones, and outputs are floats. */
-BL_MUST_CHECK bl_status bli_tg_all_float(const bli_tf_graph *g, const bli_tf_node *n, unsigned raw, bool *yes);
+BL_MUST_CHECK bl_status bli_tg_all_float(const bli_tg_quantizer *q, const bli_tf_node *n, unsigned raw, bool *yes);
 /* Quantizers of n's data inputs, but for the raw ones. */
 BL_MUST_CHECK bl_status bli_tg_quantize_inputs(const bli_tg_quantizer *q, const bli_tf_node *n, unsigned raw,
                                                bli_tg_bytes *in, bli_tf_graph *out);
@@ -101,6 +101,12 @@ BL_MUST_CHECK bl_status bli_tg_add_offset(const bli_tg_quantizer *q, const bli_t
  * that reader, what stands for both is.  *done: whether n was one of them. */
 BL_MUST_CHECK bl_status bli_tg_quantize_sum(const bli_tg_quantizer *q, const bli_tf_node *n, bli_tf_graph *out,
                                             bool *done);
+
+/* ---- channels first (quantize_nchw.c) -----------------------------------------------------------------------------
+ */
+
+/* q->g with pictures whose channels come last, as far as eight-bit operators are concerned. */
+BL_MUST_CHECK bl_status bli_tg_channels_last(bli_tg_quantizer *q, bli_tf_graph *out);
 
 /* What quantizers have in common. */
 BL_MUST_CHECK bl_status bli_tg_set_mode(bli_tf_store *s, bli_tf_node *n, int dtype); /* T, MIN_FIRST */

@@ -50,7 +50,7 @@ static bl_status find_product(const bli_tg_quantizer *q, const bli_tf_node *n, i
     if (!bli_tg_op_is(n->op, "BiasAdd|Add|AddV2") || bli_tg_data_inputs(n) != 2 || bli_tg_is_ignored(q, n) ||
         (format && format->s.len == 4 && memcmp(format->s.data, "NCHW", 4) == 0))
         return BL_OK;
-    BLI_TRY(bli_tg_all_float(q->g, n, 0, &floats));
+    BLI_TRY(bli_tg_all_float(q, n, 0, &floats));
     for (*k = 0; floats && !*out && *k < (n->op[0] == 'B' ? 1 : 2); ++*k)
         BLI_TRY(product_below(q, n, *k, out));
     --*k;

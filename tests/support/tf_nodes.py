@@ -127,6 +127,44 @@ def shared_input():
     return n.g, (1, 6, 6, 4)
 
 
+def net(nchw):
+    """What networks with channels first are made of, in a row."""
+    n = Net(21)
+    fed = picture(n, nchw, 2, 9, 8, 3)
+    f = layout(nchw)
+    n.const("pads", np.array(order(nchw, (0, 0), (1, 1), (1, 1), (0, 0)), np.int32))
+    n.node("Pad", "pad", ["input", "pads"], T=FLOAT, Tpaddings=INT32)
+    n.conv("c1", "pad", n.normal("w1", 3, 3, 3, 6, scale=.4), strides=order(nchw, 1, 2, 2, 1), padding="VALID", **f)
+    n.bn("n1", "c1", 6, "FusedBatchNormV3", **f)
+    n.unary("Relu6", "r1", "n1")
+    n.node("MaxPool", "p1", ["r1"], T=FLOAT, ksize=order(nchw, 1, 3, 3, 1), strides=order(nchw, 1, 1, 1, 1), padding="SAME",
+           data_format="NCHW" if nchw else "NHWC")
+    n.conv("c2", "p1", n.normal("w2", 3, 3, 6, 1, scale=.4), "DepthwiseConv2dNative", **f)
+    n.node("BiasAdd", "b2", ["c2", n.normal("v2", 6)], T=FLOAT, data_format="NCHW" if nchw else "NHWC")
+    n.unary("LeakyRelu", "r2", "b2", alpha=.125)
+    n.node("AddV2", "sum", ["r2", "p1"], T=FLOAT)
+    n.node("ConcatV2", "cat", ["sum", "r1", n.const("axis", np.int32(1 if nchw else 3))], T=FLOAT, N=2, Tidx=INT32)
+    n.node("Sub", "sub", ["cat", n.const("half", np.float32(.5))], T=FLOAT)
+    n.const("plane", np.array([2, 3] if nchw else [1, 2], np.int32))
+    n.node("Mean", "output", ["sub", "plane"], T=FLOAT, Tidx=INT32, keep_dims=False)
+    return n.g, fed
+
+
+def pool(op, nchw=False, shape=(2, 6, 5, 3)):
+    n = Net(22)
+    fed = picture(n, nchw, *shape)
+    n.node(op, "output", ["input"], T=FLOAT, ksize=order(nchw, 1, 3, 2, 1), strides=order(nchw, 1, 2, 2, 1), padding="SAME",
+           data_format="NCHW" if nchw else "NHWC")
+    return n.g, fed
+
+
+def bias(nchw=False, shape=(2, 3, 4, 5)):
+    n = Net(23)
+    fed = picture(n, nchw, *shape)
+    plus(n, "BiasAdd", "output", "input", n.normal("b", shape[-1]), nchw)
+    return n.g, fed
+
+
 CASES = {
     "depthwise": depthwise,
     "depthwise, two units": lambda: depthwise(shape=(2, 6, 5, 4), units=2),
@@ -165,6 +203,21 @@ CASES = {
     **{f"norm, {op}": lambda op=op: norm(op) for op in ("FusedBatchNorm", "FusedBatchNormV2", "FusedBatchNormV3")},
     "norm, epsilon, relu": lambda: norm(epsilon=.5, more="Relu"),
     "norm, no pictures": lambda: norm("FusedBatchNormV3", shape=(0, 3, 5, 6)),
+    "net": lambda: net(False),
+    "bias": bias,
+    "bias, one row": lambda: bias(shape=(1, 6)),
+    "bias, nothing": lambda: bias(shape=(0, 6)),
+    "NCHW, net": lambda: net(True),
+    "NCHW, depthwise, stride 2": lambda: depthwise(True, shape=(2, 9, 7, 5), stride=2),
+    "NCHW, depthwise, relu6": lambda: depthwise(True, then=("Relu6", "Relu")),
+    "NCHW, depthwise, bias": lambda: depthwise_bias(True),
+    "NCHW, depthwise, no pictures": lambda: depthwise(True, shape=(0, 5, 7, 3)),
+    "NCHW, conv, bias, shared": lambda: conv(True, shape=(2, 6, 5, 3), shared=True),
+    "NCHW, conv, stride 2": lambda: conv(True, stride=2, padding="VALID"),
+    "NCHW, pad, conv": lambda: pad(True, then=True),
+    "NCHW, bias": lambda: bias(True),
+    **{f"NCHW, norm, {op}": lambda op=op: norm(op, True, more="Relu") for op in ("FusedBatchNorm", "FusedBatchNormV2", "FusedBatchNormV3")},
+    **{f"NCHW, {op}": lambda op=op: pool(op, True) for op in ("MaxPool", "AvgPool")},
     "shared": shared_input,
 }
 
