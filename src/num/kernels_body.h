@@ -65,10 +65,55 @@ static inline __attribute__((always_inline)) REAL NAME(code)(bl_rounding q, bli_
     return r == r ? r * step + (REAL)0 : (REAL)0; /* + 0 makes -0 +0 */
 }
 
+/* Nearest with ties to even that saturates, without a product: next to 1.5 * 2^(p-1) steps the carrier's own step is
+ * the code's, so adding that and taking it away rounds to codes, once the ends have cut what is too large.  Zero comes
+ * out as +0. */
+static inline bool NAME(even_fits)(const NAME(bli_codes) * k)
+{
+    return k->step >= (REAL)0x1p-60 && k->step <= (REAL)0x1p60 && k->lo >= -WHOLE / 4 && k->hi <= WHOLE / 4;
+}
+
+static inline REAL NAME(even)(REAL v, REAL lo, REAL hi, REAL far)
+{
+    v = v > lo ? v : lo;
+    v = v < hi ? v : hi;
+    return (v + far) - far;
+}
+
+static void NAME(codes_even)(const NAME(bli_codes) * k, const REAL *x, REAL *y, size_t n)
+{
+    const REAL lo = k->lo * k->step, hi = k->hi * k->step, far = (REAL)1.5 * WHOLE * k->step;
+    INDEPENDENT
+    for (size_t i = 0; lo == 0 && i < n; i++) /* NaN becomes the lower end, which is right here */
+        y[i] = NAME(even)(x[i], 0, hi, far);
+    INDEPENDENT
+    for (size_t i = 0; lo != 0 && i < n; i++) {
+        const REAL v = x[i], r = NAME(even)(v, lo, hi, far);
+        y[i] = v == v ? r : 0;
+    }
+}
+
+/* What rounds to a code within the ends lies between two numbers: halves beside an odd end round out of the range. */
+static void NAME(codes_even_grad)(const NAME(bli_codes) * k, const REAL *x, const REAL *dy, REAL *dx, size_t n)
+{
+    const REAL half = (REAL)0.5, low = (k->lo - half) * k->step, high = (k->hi + half) * k->step;
+    const REAL least = NAME(real)(NAME(bits)(low) - (RINT(k->lo * half) != k->lo * half));
+    const REAL most = NAME(real)(NAME(bits)(high) - (RINT(k->hi * half) != k->hi * half));
+    INDEPENDENT
+    for (size_t i = 0; i < n; i++) {
+        const REAL v = x[i], d = dy[i];
+        dx[i] = ((v >= least) & (v <= most)) ? d : 0;
+    }
+}
+
 static inline __attribute__((always_inline)) void NAME(codes)(bl_rounding q, bli_end end, const NAME(bli_codes) * kp,
                                                               const REAL *x, REAL *y, const uint32_t *random, size_t n)
 {
     const NAME(bli_codes) k = *kp;
+    if (q == BL_RND_CONV && end == BLI_END_CLAMP && NAME(even_fits)(kp)) {
+        NAME(codes_even)(kp, x, y, n);
+        return;
+    }
     INDEPENDENT
     for (size_t i = 0; i < n; i++)
         y[i] = NAME(code)(q, end, &k, x[i] * k.inverse, k.step, q == BL_STOCHASTIC ? random[i] : 0);
@@ -79,6 +124,10 @@ static inline __attribute__((always_inline)) void NAME(codes_grad)(bl_rounding q
                                                                    const uint32_t *random, size_t n)
 {
     const NAME(bli_codes) k = *kp;
+    if (q == BL_RND_CONV && NAME(even_fits)(kp)) {
+        NAME(codes_even_grad)(kp, x, dy, dx, n);
+        return;
+    }
     INDEPENDENT
     for (size_t i = 0; i < n; i++) {
         REAL d = dy[i], r = NAME(rounded)(q, x[i] * k.inverse, q == BL_STOCHASTIC ? random[i] : 0);

@@ -111,6 +111,10 @@ bool bli_quant_whole_tensor(const bli_quant_spec *s);
 /* Number of scales for x of this shape (dim[0] ignored when batched and per element). */
 int64_t bli_quant_groups(const bli_quant_spec *s, const bl_shape *x);
 
+/* Where the quantizer of a Quantize node without further inputs lets a gradient pass in float32: dx = dy for
+ * least <= x <= most, else 0, at all steps.  false: not an interval, or not always the same. */
+bool bli_pass_range(const bli_quant_spec *s, float *least, float *most);
+
 /* relu and a per-tensor fixed or int format in one pass, for plans that fuse them: q = format(max(z, 0)), bit for bit
  * what Relu and then Quantize give; dz = dq where z > 0 and the format does not clip, else 0.  Made by
  * bli_relu_quantize_init; ok false: not something this can do (a rounding that draws, a learned scale, a delayed start,

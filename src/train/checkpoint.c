@@ -251,6 +251,7 @@ bl_status bl_trainer_resume(bl_trainer *t, const char *path)
         s = check_counters(t, z, path);
     if (s == BL_OK)
         s = load(t, z, path, false);
+    t->engine->fresh = false;
     if (s == BL_OK)
         s = load(t, z, path, true);
     t->order_epoch = -1;

@@ -3,6 +3,7 @@
 
 #include <string.h>
 
+#include "op/quantizer.h"
 #include "run/layout.h"
 
 bl_status bli_strip_softmax(const bl_graph *g, const bli_loss *loss, bl_graph **out, bool *stripped)
@@ -127,18 +128,30 @@ static bl_status add_param(bli_engine *e, int v, int moments)
 }
 
 /* Where nothing looks at gradients in between, a weight's quantizer lets its gradient pass in pieces of the update,
- * while they are in the cache. */
+ * while they are in the cache.  Where the update is one pass, it quantizes the new weights there, too, for the next
+ * step. */
 static void join_quantizers(bli_engine *e)
 {
     e->gradient_phase = e->opt->optimizer.clip_norm > 0 || e->scaled;
     for (int i = 0; i < e->num_params; i++) {
         e->gradient_phase |= e->params[i].place[BLI_PLACE_GRADIENT].set;
-        e->params[i].quantizer = -1;
+        e->params[i].quantizer = e->params[i].requantizer = -1;
     }
-    for (int s = 0; s < e->plan->num_whole_steps && !e->gradient_phase; s++)
-        for (int i = 0; i < e->num_params && e->tape.piecewise[s]; i++)
-            if (e->plan->whole_steps[s].run->inputs[0] == e->params[i].value)
-                e->params[i].quantizer = s;
+    for (int s = 0; s < e->plan->num_whole_steps; s++)
+        for (int i = 0; i < e->num_params && e->tape.piecewise[s]; i++) {
+            bli_param *p = &e->params[i];
+            bool once = e->whole_flat;
+            if (e->plan->whole_steps[s].run->inputs[0] != p->value)
+                continue;
+            for (bli_update_stage k = BLI_STAGE_INCREMENT; k < BLI_STAGE_COUNT; k++)
+                once = once && !bli_update_begins(p, k);
+            p->quantizer = e->gradient_phase ? -1 : s;
+            p->bounded = p->quantizer >= 0 && p->type == BL_F32 && bli_update_is_one(e->optimizer, p) &&
+                         strcmp(e->plan->whole_steps[s].run->type, "Quantize") == 0 &&
+                         bli_pass_range(e->plan->whole_steps[s].state, &p->pass_least, &p->pass_most);
+            p->requantizer = once ? s : -1;
+            e->requantized[s] = once;
+        }
 }
 
 static bl_status find_params(bli_engine *e)
@@ -154,6 +167,9 @@ static bl_status find_params(bli_engine *e)
     if (e->num_params == 0)
         return bli_fail(e->ctx, BL_BAD_MODEL, "graph '%s': no parameter has a path to the output, nothing to train",
                         bl_graph_name(p->graph));
+    e->requantized = bli_arena_array(p->arena, (size_t)p->num_whole_steps + 1, sizeof *e->requantized);
+    if (!e->requantized)
+        return BL_NO_MEMORY;
     join_quantizers(e);
     return BL_OK;
 }

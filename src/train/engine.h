@@ -43,6 +43,8 @@ typedef struct bli_engine {
     double loss_scale; /* 1 when the mode is none */
     bool scaled;       /* a loss scale is in force: gradients are checked for overflow */
     int good_steps;
+    bool *requantized; /* per whole step: the update of the step before does its work */
+    bool fresh;        /* it did; false once anybody else has changed a parameter */
     /* of the step being run */
     const uint32_t *rows;
     int64_t num_rows;

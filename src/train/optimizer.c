@@ -226,12 +226,12 @@ static void run_stage(const bli_update *u, const bli_step_constants *k, const bl
 }
 
 /* Nothing between the gradient and the master has a format. */
-static bool plain(const bli_param *p)
+bool bli_update_is_one(const bli_optimizer *o, const bli_param *p)
 {
     for (int k = BLI_PLACE_MOMENT1; k <= BLI_PLACE_MASTER; k++)
         if (p->place[k].set)
             return false;
-    return true;
+    return o->all != NULL;
 }
 
 void bli_update_range(const bli_update *u, const bli_param *p, bli_update_stage stage, size_t first, size_t n)
@@ -240,7 +240,10 @@ void bli_update_range(const bli_update *u, const bli_param *p, bli_update_stage 
     bli_step_constants k = u->constants;
     if (!p->decays)
         k.decay = k.decoupled_decay = 0;
-    if (u->optimizer->all && plain(p)) {
+    k.bounded = p->bounded;
+    k.least = (double)p->pass_least;
+    k.most = (double)p->pass_most;
+    if (bli_update_is_one(u->optimizer, p)) {
         u->optimizer->all(u->kernels, &k, p, first, n);
         limit(u, p, first, n);
         return;

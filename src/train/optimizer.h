@@ -31,8 +31,11 @@ typedef struct bli_param {
     size_t elements, row;            /* row: length of the last axis */
     void *master, *grad, *moment[2]; /* moment NULL where the optimizer keeps none */
     bool decays;
-    int quantizer; /* whole step whose backward is left to the update, piece by piece; -1: none */
-    double limit;  /* the master stays in [-limit, limit]; 0: everywhere */
+    int quantizer;   /* whole step whose backward is left to the update, piece by piece; -1: none */
+    int requantizer; /* whole step whose forward follows the update of each piece; -1: none */
+    bool bounded;    /* quantizer passes gradients where pass_least <= master <= pass_most: the update looks */
+    float pass_least, pass_most;
+    double limit; /* the master stays in [-limit, limit]; 0: everywhere */
     bli_place_format place[BLI_PLACE_COUNT];
     void *increment;        /* of all elements, where the update's scale is dynamic; else NULL */
     _Atomic uint64_t *most; /* per place: bits of the greatest magnitude so far (doubles >= 0 sort like their bits) */
@@ -62,6 +65,8 @@ typedef struct bli_update {
     bli_isa isa;
     uint64_t seed, step;
 } bli_update;
+/* Whether moments, increment and master of p are one pass (bli_optimizer.all). */
+bool bli_update_is_one(const bli_optimizer *o, const bli_param *p);
 /* Whether a pass over p begins at this stage (all begin at BLI_STAGE_MOMENTS). */
 bool bli_update_begins(const bli_param *p, bli_update_stage stage);
 /* Forgets the greatest magnitudes of the step before. */

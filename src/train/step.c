@@ -9,7 +9,7 @@
 #include "train/engine.h"
 
 enum { PHASE_WHOLE, PHASE_PREPARE, PHASE_SUM, PHASE_BACK, PHASE_GRADIENT, PHASE_UPDATE /* and one a stage */ };
-enum { SUM_CHUNK = 4096, UPDATE_CHUNK = 4096 };
+enum { SUM_CHUNK = 4096, UPDATE_CHUNK = 4096, UPDATE_PIECE = 1024 };
 
 static void note(bli_engine *e, bl_status s)
 {
@@ -42,7 +42,8 @@ static void forward_whole(bli_engine *e, int member)
         return;
     }
     for (int i; (i = atomic_fetch_add(&e->next[PHASE_WHOLE], 1)) < e->plan->num_whole_steps;)
-        note(e, bli_plan_forward_whole_step(e->plan, i, &at));
+        if (!e->fresh || !e->requantized[i])
+            note(e, bli_plan_forward_whole_step(e->plan, i, &at));
 }
 
 static void prepare(bli_engine *e, int member)
@@ -295,12 +296,22 @@ static bool any_begins(const bli_engine *e, bli_update_stage stage)
     return false;
 }
 
-static void update_piece(bli_engine *e, const bli_place *at, bli_update_stage stage, const bli_param *p, size_t first)
+/* All that is done to elements of a parameter while they are in the first cache. */
+static void update_piece(bli_engine *e, const bli_place *at, bli_update_stage stage, const bli_param *p, size_t first,
+                         size_t n)
 {
-    const size_t n = p->elements - first < UPDATE_CHUNK ? p->elements - first : UPDATE_CHUNK;
-    if (stage == BLI_STAGE_MOMENTS && p->quantizer >= 0)
+    if (stage == BLI_STAGE_MOMENTS && p->quantizer >= 0 && !p->bounded)
         note(e, bli_tape_backward_piece(&e->tape, p->quantizer, at, first, n));
     bli_update_range(&e->update, p, stage, first, n);
+    if (p->requantizer >= 0)
+        note(e, bli_tape_forward_piece(&e->tape, p->requantizer, at, first, n));
+}
+
+static void update_chunk(bli_engine *e, const bli_place *at, bli_update_stage stage, const bli_param *p, size_t first)
+{
+    const size_t end = p->elements - first < UPDATE_CHUNK ? p->elements : first + UPDATE_CHUNK;
+    for (size_t i = first; i < end; i += UPDATE_PIECE)
+        update_piece(e, at, stage, p, i, end - i < UPDATE_PIECE ? end - i : UPDATE_PIECE);
 }
 
 static void update_pass(bli_engine *e, const bli_place *at, bli_update_stage stage)
@@ -313,7 +324,7 @@ static void update_pass(bli_engine *e, const bli_place *at, bli_update_stage sta
             continue;
         const int parts = (int)((p->elements + UPDATE_CHUNK - 1) / UPDATE_CHUNK);
         for (; item < base + parts; item = atomic_fetch_add(next, 1))
-            update_piece(e, at, stage, p, (size_t)(item - base) * UPDATE_CHUNK);
+            update_chunk(e, at, stage, p, (size_t)(item - base) * UPDATE_CHUNK);
         base += parts;
     }
 }
@@ -407,7 +418,9 @@ bl_status bli_engine_step(bli_engine *e, const uint32_t *rows, int64_t n, uint64
         return BL_OK;
     bli_engine_begin(e, rows, n, step, epoch, lr);
     bli_team_run(e->team, member_step, e);
+    e->fresh = false;
     BLI_TRY(atomic_load(&e->status));
+    e->fresh = true;
     out->skipped = e->overflow;
     for (int s = 0; s < e->plan->opt.slices; s++) {
         out->loss += e->slice_loss[s];

@@ -257,6 +257,22 @@ static bl_status whole_gradients(bli_tape *t)
     return BL_OK;
 }
 
+static bli_call **make_piece_calls(const bli_tape *t)
+{
+    const bli_plan *p = t->plan;
+    bli_call **calls = bli_arena_array(p->arena, (size_t)p->opt.threads, sizeof *calls);
+    for (int thread = 0; calls && thread < p->opt.threads; thread++) {
+        const bli_place at = {.thread = thread, .training = true};
+        calls[thread] = bli_arena_array(p->arena, (size_t)p->num_whole_steps + 1, sizeof *calls[thread]);
+        if (!calls[thread])
+            return NULL;
+        for (int i = 0; i < p->num_whole_steps; i++)
+            if (t->piecewise[i])
+                bli_plan_call(p, &p->whole_steps[i], &at, &calls[thread][i]);
+    }
+    return calls;
+}
+
 static bl_status size_reductions(bli_tape *t, const char *wants_error)
 {
     bli_plan *p = t->plan;
@@ -332,7 +348,8 @@ bl_status bli_tape_create(bli_plan *p, int first_step, const char *wants_error, 
     BLI_TRY(count_in_segments(t));
     BLI_TRY(bli_plan_layout(p));
     t->calls = bli_plan_make_calls(p);
-    if (!t->calls)
+    t->piece_calls = make_piece_calls(t);
+    if (!t->calls || !t->piece_calls)
         return BL_NO_MEMORY;
     return size_reductions(t, wants_error);
 }

@@ -43,17 +43,18 @@ typedef struct bli_tape {
     int num_moves, num_contributions;
     bli_move *moves;
     bli_contribution *contributions;
-    int *grad_storage;    /* per value (of the root): storage or -1 */
-    void **grad;          /* per value: gradient of a whole value, or NULL */
-    bool *live;           /* per value: a gradient arrives */
-    int *temp_storage;    /* per step * BLI_MAX_IN: where a further gradient of the same value goes first, or -1 */
-    int *contribution_at; /* per step * BLI_MAX_IN, where the input is whole and wants a gradient */
-    bool *piecewise;      /* per whole step: its gradient replaces its output's, element by element */
-    void **whole_temp;    /* per whole step * BLI_MAX_IN, where a further gradient of the same value goes first */
-    bli_call **calls;     /* of backward: per thread and batched step */
-    size_t slice_bytes;   /* of each slice's gradient block */
-    char *slice_grads;    /* slices * slice_bytes */
-    double *reduced;      /* per step: forward's then backward's sums, at reduced_at[step] */
+    int *grad_storage;      /* per value (of the root): storage or -1 */
+    void **grad;            /* per value: gradient of a whole value, or NULL */
+    bool *live;             /* per value: a gradient arrives */
+    int *temp_storage;      /* per step * BLI_MAX_IN: where a further gradient of the same value goes first, or -1 */
+    int *contribution_at;   /* per step * BLI_MAX_IN, where the input is whole and wants a gradient */
+    bool *piecewise;        /* per whole step: its gradient replaces its output's, element by element */
+    void **whole_temp;      /* per whole step * BLI_MAX_IN, where a further gradient of the same value goes first */
+    bli_call **calls;       /* of backward: per thread and batched step */
+    bli_call **piece_calls; /* of piecewise steps: per thread and whole step */
+    size_t slice_bytes;     /* of each slice's gradient block */
+    char *slice_grads;      /* slices * slice_bytes */
+    double *reduced;        /* per step: forward's then backward's sums, at reduced_at[step] */
     size_t *reduced_at;
     size_t reduced_count;
     double *partials; /* slices * the largest reduce_count */
@@ -80,7 +81,8 @@ void bli_tape_sum(const bli_tape *t, int c, size_t first, size_t n);
 /* After all contributions are summed: adds second contributions, then backward of whole step i. */
 void bli_tape_merge(const bli_tape *t);
 BL_MUST_CHECK bl_status bli_tape_backward_whole(const bli_tape *t, int i, const bli_place *at);
-/* The same for elements [first, first + n) of a piecewise step. */
+/* The same, and forward, for elements [first, first + n) of a piecewise step. */
 BL_MUST_CHECK bl_status bli_tape_backward_piece(const bli_tape *t, int i, const bli_place *at, size_t first, size_t n);
+BL_MUST_CHECK bl_status bli_tape_forward_piece(const bli_tape *t, int i, const bli_place *at, size_t first, size_t n);
 
 #endif

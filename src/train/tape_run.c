@@ -232,23 +232,34 @@ bl_status bli_tape_backward_whole(const bli_tape *t, int i, const bli_place *at)
     return BL_OK;
 }
 
-static void narrow(bl_tensor *t, size_t first, size_t n)
+/* The call of piecewise step i on this thread, for elements [first, first + n). */
+static bli_call *piece_call(const bli_tape *t, int i, const bli_place *at, size_t first, size_t n)
 {
-    if (t->data)
-        *t = (bl_tensor){t->type, {1, {(int64_t)n}}, (char *)t->data + first * bl_dtype_size(t->type)};
+    const bli_pvalue *x = &t->plan->values[t->plan->whole_steps[i].run->inputs[0]];
+    const int out = t->plan->whole_steps[i].run->outputs[0];
+    bli_call *c = &t->piece_calls[at->thread][i];
+    const size_t skip = first * bl_dtype_size(x->type);
+    const bl_shape shape = {1, {(int64_t)n}};
+    c->training = at->training;
+    c->seed = at->seed;
+    c->step = at->step;
+    c->in[0] = (bl_tensor){x->type, shape, (char *)x->data + skip};
+    c->out[0] = (bl_tensor){x->type, shape, (char *)t->plan->values[out].data + skip};
+    c->grad_out[0] = (bl_tensor){x->type, shape, (char *)t->grad[out] + skip};
+    return c;
 }
 
 bl_status bli_tape_backward_piece(const bli_tape *t, int i, const bli_place *at, size_t first, size_t n)
 {
     const bli_pstep *s = &t->plan->whole_steps[i];
-    bli_call c;
-    bli_plan_call(t->plan, s, at, &c);
-    c.first_row = 0;
-    c.grad_out[0] = c.out[0];
-    c.grad_out[0].data = t->grad[s->run->outputs[0]];
-    narrow(&c.in[0], first, n);
-    narrow(&c.out[0], first, n);
-    narrow(&c.grad_out[0], first, n);
-    c.grad_in[0] = c.grad_out[0];
-    return bli_within(c.ctx, s->op->backward(&c), "node '%s' backward", s->run->name);
+    bli_call *c = piece_call(t, i, at, first, n);
+    c->grad_in[0] = c->grad_out[0];
+    return bli_within(c->ctx, s->op->backward(c), "node '%s' backward", s->run->name);
+}
+
+bl_status bli_tape_forward_piece(const bli_tape *t, int i, const bli_place *at, size_t first, size_t n)
+{
+    const bli_pstep *s = &t->plan->whole_steps[i];
+    bli_call *c = piece_call(t, i, at, first, n);
+    return bli_within(c->ctx, s->op->forward(c), "node '%s'", s->run->name);
 }

@@ -261,6 +261,50 @@ static void what_is_too_small_counts_as_zero(void **state)
     assert_true(x.v[0] == (float)(1 - 0.999) * 0x1p-100f && x.m[1] == 0);
 }
 
+/* Three steps; apart: the quantizer's gradient is taken first, by its definition. */
+static void run_bounded(const bl_train_options *o, weights *x, bli_isa isa, bool apart)
+{
+    const bli_optimizer *opt;
+    bl_context *ctx;
+    assert_int_equal(bl_context_create(NULL, &ctx), BL_OK);
+    assert_ok(ctx, bli_optimizer_get(ctx, o, &opt));
+    bli_param p = param_of(x, 2);
+    p.bounded = !apart;
+    p.pass_least = -0.75f;
+    p.pass_most = 0.5f;
+    assert_true(bli_update_is_one(opt, &p));
+    for (int t = 1; t <= 3; t++) {
+        static float given[N];
+        memcpy(given, x->g, sizeof given);
+        for (int i = 0; apart && i < N; i++)
+            x->g[i] = x->w[i] >= p.pass_least && x->w[i] <= p.pass_most ? x->g[i] : 0;
+        bli_update u = {.optimizer = opt, .kernels = bli_train_kernels_for(isa), .isa = isa, .step = (uint64_t)t};
+        opt->constants(o, o->optimizer.lr, t, &u.constants);
+        u.constants.unscale = 1;
+        bli_update_range(&u, &p, BLI_STAGE_MOMENTS, 0, N);
+        memcpy(x->g, given, sizeof given);
+    }
+    bl_context_destroy(ctx);
+}
+
+static void a_bounded_update_contains_the_quantizer_s_gradient(void **state)
+{
+    (void)state;
+    static weights one, two;
+    bl_train_options cases[] = {options_of("adam", 0, false, 0), options_of("adam", 0, false, 0.01),
+                                options_of("adamw", 0, false, 0.1), options_of("adam", 0, false, 0)};
+    cases[3].optimizer.clip_value = 0.05;
+    for (size_t c = 0; c < BLI_COUNT(cases); c++)
+        for (int isa = 0; isa <= (int)bli_cpu_isa(); isa++) {
+            fill(&one);
+            one.w[0] = 0.5f, one.w[1] = nextafterf(0.5f, 1), one.w[2] = -0.75f, one.w[3] = nextafterf(-0.75f, -1);
+            two = one;
+            run_bounded(&cases[c], &one, (bli_isa)isa, false);
+            run_bounded(&cases[c], &two, BLI_ISA_GENERIC, true);
+            assert_memory_equal(&one, &two, sizeof one);
+        }
+}
+
 static void limits_hold_the_master(void **state)
 {
     (void)state;
@@ -324,6 +368,7 @@ int main(void)
         cmocka_unit_test(one_pass_equals_the_stages),
         cmocka_unit_test(updates_never_meet_subnormal_numbers),
         cmocka_unit_test(what_is_too_small_counts_as_zero),
+        cmocka_unit_test(a_bounded_update_contains_the_quantizer_s_gradient),
         cmocka_unit_test(limits_hold_the_master),
         cmocka_unit_test(schedules_start_and_end_where_they_say),
     };

@@ -295,6 +295,62 @@ static void relu_and_quantizer_fused(void **state)
     }
 }
 
+/* The interval's ends and their neighbours, infinities and NaN among other values. */
+static void fill_about(bl_tensor *x, float least, float most, uint64_t *seed)
+{
+    const float special[] = {least,
+                             nextafterf(least, -INFINITY),
+                             nextafterf(least, 0),
+                             most,
+                             nextafterf(most, 0),
+                             INFINITY,
+                             nextafterf(most, INFINITY),
+                             -INFINITY,
+                             NAN,
+                             -0.0f,
+                             0x1p-140f,
+                             -0x1p-140f};
+    fill_reals(x, seed);
+    for (size_t i = 0; i < BLI_COUNT(special); i++)
+        tensor_set(x, (int64_t)(3 * i), (double)special[i]);
+}
+
+static void gradients_pass_in_an_interval(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *text;
+        bool ok;
+    } cases[] = {{"fixed<6,1,RND_CONV,SAT_SYM>", true},
+                 {"fixed<3,1,RND_CONV,SAT>", true},
+                 {"ufixed<4,1,TRN,SAT>", true},
+                 {"int<4,RND_INF,SAT>", true},
+                 {"binary", true},
+                 {"format: int<5>; scale: 0.3", true},
+                 {"fixed<6,1,RND_CONV,WRAP>", false},
+                 {"fixed<6,1,STOCHASTIC,SAT>", false},
+                 {"float<e4m3>", false},
+                 {"format: int<5>; start: 2", false}};
+    for (size_t k = 0; k < BLI_COUNT(cases); k++) {
+        float least = 0, most = 0;
+        quant_call q;
+        uint64_t seed = 3;
+        quant_open(&q, ctx, "weight", cases[k].text, BL_F32, DIMS(31, 20));
+        assert_int_equal(bli_pass_range(q.spec, &least, &most), cases[k].ok);
+        fill_about(&q.t[X], least, most, &seed);
+        fill_reals(&q.t[DY], &seed);
+        quant_backward(&q);
+        for (int64_t i = 0; cases[k].ok && i < 620; i++) {
+            const double x = tensor_get(&q.t[X], i), dy = tensor_get(&q.t[DY], i), dx = tensor_get(&q.t[DX], i);
+            const double want = x >= (double)least && x <= (double)most ? dy : 0;
+            if (dx != want)
+                print_error("%s: x %a, dy %a: dx %a, expected %a\n", cases[k].text, x, dy, dx, want);
+            assert_true(dx == want);
+        }
+        quant_close(&q);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -307,6 +363,7 @@ int main(void)
         cmocka_unit_test(scale_from_the_data_covers_it),
         cmocka_unit_test(mx_blocks_run_along_the_axis),
         cmocka_unit_test(relu_and_quantizer_fused),
+        cmocka_unit_test(gradients_pass_in_an_interval),
     };
     return cmocka_run_group_tests(tests, set_up, tear_down);
 }

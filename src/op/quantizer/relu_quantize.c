@@ -1,56 +1,21 @@
 /* relu_quantize.c: relu and a quantizer in one pass over the data.
  *
  * A format without negative values that saturates does relu's work by itself.  The gradient needs two comparisons: the
- * greatest z that the format does not clip is found once, by bisection over the floats with the reference quantizer.
+ * greatest z that the format does not clip is found once (pass_range.c).
  */
-#include <float.h>
-#include <string.h>
-
 #include "op/quantizer/families.h"
 
 enum { PIECE = 512 };
-
-static float float_of(uint32_t bits)
-{
-    float f;
-    memcpy(&f, &bits, sizeof f);
-    return f;
-}
-
-static bool clips(const bl_format *f, double scale, float z)
-{
-    bool clipped;
-    (void)bli_quantize_reference_f32(f, scale, 0, false, 0, z, &clipped);
-    return clipped;
-}
-
-/* The greatest float >= 0 that is not clipped; positive floats are ordered as their bits. */
-static float greatest_passing(const bl_format *f, double scale)
-{
-    uint32_t lo = 0, hi = 0x7f800000;
-    while (hi - lo > 1) {
-        uint32_t mid = lo + (hi - lo) / 2;
-        if (clips(f, scale, float_of(mid)))
-            hi = mid;
-        else
-            lo = mid;
-    }
-    return float_of(lo);
-}
 
 bli_relu_quantize bli_relu_quantize_init(const bli_quant_spec *s, bli_isa isa)
 {
     const bl_format *f = &s->format;
     bli_relu_quantize r = {.format = *f, .scale = s->scale, .isa = isa};
-    if (s->quantizer != &bli_quantizer_ste || bli_quant_needs_scale(s) || s->scale_rule != BLI_SCALE_NUMBER ||
-        s->zero_point != 0 || s->start != 0)
-        return r;
-    if ((f->kind != BL_FORMAT_FIXED && f->kind != BL_FORMAT_INT) || f->rounding == BL_STOCHASTIC ||
-        (f->overflow != BL_SAT && f->overflow != BL_SAT_SYM))
+    float least;
+    if (f->kind == BL_FORMAT_BINARY || !bli_pass_range(s, &least, &r.hi))
         return r;
     r.ok = true;
     r.short_calls = bli_code_loop_find(f, s->scale, &r.loop);
-    r.hi = greatest_passing(f, s->scale);
     return r;
 }
 

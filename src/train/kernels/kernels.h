@@ -5,6 +5,7 @@
 #ifndef BLI_TRAIN_KERNELS_H
 #define BLI_TRAIN_KERNELS_H
 
+#include <stdbool.h>
 #include <stddef.h>
 
 #include "base/cpu.h"
@@ -18,6 +19,8 @@ typedef struct bli_step_constants {
     double unscale;         /* gradient factor: 1 / loss scale, clipping */
     double clip_value;      /* 0: none */
     int nesterov, first;    /* first: momentum starts as the gradient */
+    bool bounded;           /* a gradient counts only where least <= w <= most (adam alone looks at this) */
+    double least, most;
 } bli_step_constants;
 
 /* m, v: moments (may be NULL where unused); d: the increment to be added to w. */
