@@ -75,6 +75,7 @@ static void show_transforms(cli *c)
         if (!c->o.json)
             printf("%s  %s\n", t.name, t.help);
         json_t *o = json_pack("{s:s, s:s, s:o}", "name", t.name, "help", t.help, "parameters", parameters_of(c, i));
+        json_object_set_new(o, "extension", json_boolean(t.extension));
         json_object_set_new(o, "ops", t.ops ? json_string(t.ops) : json_null());
         json_array_append_new(list, o);
     }

@@ -40,6 +40,8 @@ bl_status cli_transform_file(cli *c)
         return s;
     s = transform(c, g);
     bl_graphdef_destroy(g);
+    if (s == BL_MISMATCH && !c->command)
+        return cli_fail(c, BL_BAD_VALUE, "%s", bl_context_message(c->ctx)); /* the old name knows no difference: 255 */
     return s;
 }
 

@@ -124,23 +124,32 @@ static bl_status split(bli_tf_store *s, const char *text, bli_tg_names *out)
     return BL_OK;
 }
 
-bl_status bli_tg_transform(bli_tf_store *s, bli_tf_graph **g, const char *transforms, const bli_tg_options *o)
+static bl_status run_calls(bli_tg_job *job, bli_tf_graph **g, const char *transforms, const bli_tg_options *o)
 {
-    bli_tg_job job = {.ctx = bli_tf_store_context(s), .store = s, .compat = o->compat};
+    bli_tf_store *s = job->store;
     bli_tf_graph *now = *g;
     bli_tg_call *calls;
     size_t count;
-    BLI_TRY(split(s, o->inputs, &job.inputs));
-    BLI_TRY(split(s, o->outputs, &job.outputs));
+    BLI_TRY(split(s, o->inputs, &job->inputs));
+    BLI_TRY(split(s, o->outputs, &job->outputs));
     BLI_TRY(bli_tg_parse_calls(s, transforms, o->compat, &calls, &count));
     bli_tf_store_keep(s); /* the caller's graph, names and parameters */
     for (size_t i = 0; i < count; i++) {
         const bli_tg_pass *pass = NULL;
-        job.call = &calls[i];
-        BLI_TRY(find_pass(job.ctx, calls[i].name, &pass));
-        BLI_TRY(bli_within(job.ctx, run_call(&job, pass, &now), "%s", pass->name));
+        job->call = &calls[i];
+        BLI_TRY(find_pass(job->ctx, calls[i].name, &pass));
+        BLI_TRY(bli_within(job->ctx, run_call(job, pass, &now), "%s", pass->name));
         bli_tf_store_sweep(s, (const bli_tf_graph *const[]){now}, 1);
     }
     *g = now;
     return BL_OK;
+}
+
+bl_status bli_tg_transform(bli_tf_store *s, bli_tf_graph **g, const char *transforms, const bli_tg_options *o)
+{
+    bli_tg_notes notes = {.arena = NULL};
+    bli_tg_job job = {.ctx = bli_tf_store_context(s), .store = s, .origin = *g, .notes = &notes, .compat = o->compat};
+    bl_status status = run_calls(&job, g, transforms, o);
+    bli_arena_destroy(notes.arena);
+    return status;
 }

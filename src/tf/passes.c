@@ -5,6 +5,8 @@
     X(add_default_attributes)                                                                                          \
     X(backport_concatv2)                                                                                               \
     X(backport_tensor_array_v3)                                                                                        \
+    X(calibrate)                                                                                                       \
+    X(check)                                                                                                           \
     X(flatten_atrous_conv)                                                                                             \
     X(fold_batch_norms)                                                                                                \
     X(fold_constants)                                                                                                  \

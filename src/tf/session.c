@@ -71,7 +71,7 @@ void bli_tf_session_forget(bli_tf_session *s)
 {
     for (size_t i = 0; s->spots && i < s->g->num_nodes; i++) {
         bli_tf_spot *p = &s->spots[i];
-        for (int k = 0; k < p->num_out; k++)
+        for (int k = 0; p->out && k < p->num_out; k++)
             bli_tf_array_release(&p->out[k]);
         *p = (bli_tf_spot){.node = p->node};
     }
@@ -165,7 +165,7 @@ bl_status bli_tf_session_rule(bli_tf_session *s, bli_tf_spot *p)
         BLI_TRY(p->op->run(&c));
         p->kept = s->site.kept;
     }
-    return BL_OK;
+    return s->options.on_call ? s->options.on_call(s->options.user, &c) : BL_OK;
 }
 
 bl_status bli_tf_session_node(bli_tf_session *s, bli_tf_spot *p)

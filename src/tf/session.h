@@ -32,6 +32,9 @@ typedef struct bli_tf_session_options {
     void (*on_node)(void *user, const bli_tf_node *n, int64_t nanoseconds, const bli_tf_array *out, int num_out);
     /* What Print nodes say, one line each; NULL: nowhere. */
     void (*on_print)(void *user, const char *line);
+    /* Called after each node's own rule (so plain must be set), with all that it read and made; a failure ends the run.
+     * NULL: nobody looks. */
+    bl_status (*on_call)(void *user, const bli_tf_call *c);
     void *user;
 } bli_tf_session_options;
 #define BLI_TF_SESSION_BYTES ((size_t)8 << 30)

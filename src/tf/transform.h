@@ -37,9 +37,25 @@ typedef struct bli_tg_names {
     const char **at;
 } bli_tg_names;
 
+/* What equalize changed of a node's value: channel c (of the last dimension), times by[c], is what it was. */
+typedef struct bli_tg_scaled {
+    const char *node;
+    size_t count;
+    float *by;
+    struct bli_tg_scaled *next;
+} bli_tg_scaled;
+
+/* What transforms of one string tell those behind them. */
+typedef struct bli_tg_notes {
+    bli_arena *arena;
+    bli_tg_scaled *scaled;
+} bli_tg_notes;
+
 typedef struct bli_tg_job {
     bl_context *ctx;
     bli_tf_store *store;
+    const bli_tf_graph *origin; /* as it was before the first transform */
+    bli_tg_notes *notes;
     bool compat;
     bli_tg_names inputs, outputs;
     const bli_tg_call *call;
@@ -58,6 +74,7 @@ typedef struct bli_tg_pass {
     const char *name, *help;
     const bli_tg_param *params;
     const char *ops; /* those that it is about, with '|' between; NULL: whatever is there */
+    bool extension;  /* ours: TensorFlow's tool has none of that name */
     bl_status (*run)(const bli_tg_job *job, const bli_tf_graph *in, bli_tf_graph *out);
 } bli_tg_pass;
 
@@ -73,6 +90,12 @@ BL_MUST_CHECK bl_status bli_tg_transform(bli_tf_store *s, bli_tf_graph **g, cons
 /* One transform by its name, for those that are made of others. */
 BL_MUST_CHECK bl_status bli_tg_run_pass(const bli_tg_job *job, const char *name, const bli_tf_graph *in,
                                         bli_tf_graph **out);
+
+/* ---- notes (notes.c) ----------------------------------------------------------------------------------------------
+ */
+
+BL_MUST_CHECK bl_status bli_tg_scaled_add(const bli_tg_job *job, const char *node, const float *by, size_t count);
+const bli_tg_scaled *bli_tg_scaled_find(const bli_tg_job *job, const char *node); /* NULL: as it was */
 
 /* ---- arguments (args.c) -------------------------------------------------------------------------------------------
  */

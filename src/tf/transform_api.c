@@ -14,7 +14,7 @@ bool bl_tf_transform_at(size_t i, bl_tf_info *out)
 {
     const bli_tg_pass *p = bli_tg_pass_at(i);
     if (p)
-        *out = (bl_tf_info){p->name, p->help, NULL, p->ops};
+        *out = (bl_tf_info){p->name, p->help, NULL, p->ops, p->extension};
     return p != NULL;
 }
 
@@ -30,6 +30,6 @@ bool bl_tf_parameter_at(size_t transform, size_t i, bl_tf_info *out)
         at++;
     if (!at || !at->name)
         return false;
-    *out = (bl_tf_info){at->name, at->help, kinds[at->kind][at->many], NULL};
+    *out = (bl_tf_info){at->name, at->help, kinds[at->kind][at->many], NULL, false};
     return true;
 }

@@ -98,7 +98,7 @@ def coverage(cases):
                                        check=True).stdout)["transforms"]
     for t in listed:
         mine = [c for c in cases if re.search(rf"\b{t['name']}\b", c[1])]
-        if t.get("extension"):
+        if t["extension"]:  # what the original does not have
             continue
         if not mine:
             yield f"no case has {t['name']}"
