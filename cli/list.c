@@ -60,7 +60,8 @@ static json_t *parameters_of(cli *c, size_t transform)
     json_t *list = json_array();
     bl_tf_info p;
     for (size_t i = 0; bl_tf_parameter_at(transform, i, &p); i++) {
-        json_array_append_new(list, json_pack("{s:s, s:s, s:s}", "name", p.name, "kind", p.kind, "help", p.help));
+        json_array_append_new(list, json_pack("{s:s, s:s, s:s, s:b}", "name", p.name, "kind", p.kind, "help", p.help,
+                                              "extension", p.extension));
         if (!c->o.json)
             printf("    %s: %s; %s\n", p.name, p.help, p.kind);
     }

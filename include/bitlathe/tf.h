@@ -25,7 +25,7 @@ typedef struct bl_tf_info {
     const char *name, *help;
     const char *kind; /* of a parameter: "text", "whole number", "number", "true or false"; "list of ..." */
     const char *ops;  /* of a transform: the operators that it is about, with '|' between, or NULL */
-    bool extension;   /* a transform that TensorFlow's tool does not have */
+    bool extension;   /* a transform or a parameter that TensorFlow's tool does not have */
 } bl_tf_info;
 bool bl_tf_transform_at(size_t i, bl_tf_info *out);
 bool bl_tf_parameter_at(size_t transform, size_t i, bl_tf_info *out);

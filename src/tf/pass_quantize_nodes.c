@@ -201,8 +201,23 @@ static bl_status convert_fake_quants(const bli_tg_quantizer *q, const bli_tf_gra
 /* ---- operators ----------------------------------------------------------------------------------------------------
  */
 
+/* The product at the end of what makes weights of packed codes (unpack.c): in bytes it would be rounded again. */
+static bool unpacks(const bli_tg_quantizer *q, const bli_tf_node *n)
+{
+    if (q->job->compat || strcmp(n->op, "Mul") != 0 || n->num_inputs != 2)
+        return false;
+    for (size_t k = 0; k < 2; k++) {
+        const bli_tf_node *from = bli_tg_node_of(q, n->inputs[k]);
+        if (!from || strcmp(from->op, "Cast") != 0)
+            return false;
+    }
+    return true;
+}
+
 static bl_status quantize_one(const bli_tg_found *f, bli_tf_graph *out)
 {
+    if (unpacks(f->user, f->match->node))
+        return bli_tg_match_keep(f, out);
     return bli_tg_quantize_node(f->user, f->match->node, out);
 }
 

@@ -1,11 +1,12 @@
-/* pass_quantize_weights.c: large float constants as bytes with a range, and a Dequantize in their place.
+/* pass_quantize_weights.c: large float constants as bytes with a range, and a Dequantize in their place; or, on
+ * request, as codes of fewer bits or with a range for each channel (unpack.c).
  *
- * Codes follow TensorFlow's scalar rule for quint8, in double.  The range holds zero.
+ * Codes of bytes follow TensorFlow's scalar rule for quint8, in double.  Ranges hold zero.
  */
 #include <float.h>
 #include <math.h>
 
-#include "tf/transform.h"
+#include "tf/weights.h"
 
 enum { STEPS = 255 };
 
@@ -62,7 +63,56 @@ static bl_status quantize_const(const bli_tg_job *job, const bli_tf_node *n, con
     return bli_tf_node_set(job->store, made, "mode", bli_tf_value_string(job->store, "MIN_FIRST"));
 }
 
-static bl_status visit(const bli_tg_job *job, bli_tf_node *n, int64_t least, bli_tf_graph *out)
+/* ---- few bits -----------------------------------------------------------------------------------------------------
+ */
+
+static bl_status check_finite(const bli_tg_job *job, const bli_tf_node *n, const bli_tf_tensor *t)
+{
+    const float *v = t->data;
+    for (size_t i = 0; i < t->count; i++)
+        if (!isfinite(v[i]))
+            return bli_fail(job->ctx, BL_BAD_VALUE, "node '%s' (Const): element %zu is %g; expected finite weights",
+                            n->name, i, (double)v[i]);
+    return BL_OK;
+}
+
+/* What a loop's constants depend on cannot be said of all the nodes that unpack, so those stay. */
+static bl_status pack(bli_tg_unpacker *u, bli_tf_node *n, const bli_tf_tensor *t, bli_tg_channels channels)
+{
+    if (n->num_inputs > 0)
+        return bli_tf_graph_add(u->out, n);
+    BLI_TRY(check_finite(u->job, n, t));
+    return bli_tg_unpack_weights(u, n, t, channels);
+}
+
+/* ---- the pass -----------------------------------------------------------------------------------------------------
+ */
+
+typedef struct settings {
+    int64_t least, bits;
+    bool per_channel;
+    bli_tg_unpacker unpacker;
+} settings;
+
+/* The original passes over what it does not know. */
+static bl_status read_settings(const bli_tg_job *job, settings *s)
+{
+    *s = (settings){.bits = 8};
+    BLI_TRY(bli_tg_arg_int(job, "minimum_size", 1024, &s->least));
+    if (job->compat && (bli_tg_arg_count(job, "bits") || bli_tg_arg_count(job, "per_channel")))
+        bli_log(job->ctx, BL_LOG_WARNING,
+                "quantize_weights: the original has no 'bits' and no 'per_channel'; passed over");
+    if (job->compat)
+        return BL_OK;
+    BLI_TRY(bli_tg_arg_int(job, "bits", 8, &s->bits));
+    BLI_TRY(bli_tg_arg_bool(job, "per_channel", false, &s->per_channel));
+    if (s->bits < BLI_TG_LEAST_BITS || s->bits > BLI_TG_MOST_BITS)
+        return bli_fail(job->ctx, BL_BAD_VALUE, "parameter 'bits' is %lld; expected %d .. %d", (long long)s->bits,
+                        BLI_TG_LEAST_BITS, BLI_TG_MOST_BITS);
+    return BL_OK;
+}
+
+static bl_status visit(const bli_tg_job *job, settings *s, bli_tf_node *n, bli_tg_channels channels, bli_tf_graph *out)
 {
     int dtype;
     bli_tf_tensor t;
@@ -72,28 +122,40 @@ static bl_status visit(const bli_tg_job *job, bli_tf_node *n, int64_t least, bli
     if (dtype != BLI_DT_FLOAT)
         return bli_tf_graph_add(out, n);
     BLI_TRY(bli_tg_const_view(job->store, n, BLI_DT_FLOAT, &t));
-    if ((int64_t)t.count < least || (!job->compat && t.count == 0))
+    if ((int64_t)t.count < s->least || (!job->compat && t.count == 0))
         return bli_tf_graph_add(out, n);
+    if (s->bits < 8 || s->per_channel)
+        return pack(&s->unpacker, n, &t, s->per_channel ? channels : (bli_tg_channels){0, 0});
     return quantize_const(job, n, &t, out);
 }
 
 static bl_status run(const bli_tg_job *job, const bli_tf_graph *in, bli_tf_graph *out)
 {
-    int64_t least;
-    BLI_TRY(bli_tg_arg_int(job, "minimum_size", 1024, &least));
+    settings s;
+    bli_tg_channels *channels = NULL;
+    BLI_TRY(read_settings(job, &s));
+    BLI_TRY(bli_tg_unpacker_init(&s.unpacker, job, in, (int)s.bits, out));
+    if (s.per_channel)
+        BLI_TRY(bli_tg_find_channels(in, &channels));
     for (size_t i = 0; i < in->num_nodes; i++) {
         if (bli_tg_op_is(in->nodes[i]->op, "Const"))
-            BLI_TRY(visit(job, in->nodes[i], least, out));
+            BLI_TRY(visit(job, &s, in->nodes[i], channels ? channels[i] : (bli_tg_channels){0, 0}, out));
         else
             BLI_TRY(bli_tf_graph_add(out, in->nodes[i]));
     }
     return BL_OK;
 }
 
-static const bli_tg_param params[] = {{"minimum_size", BLI_TG_INT, false, "elements of the smallest (1024)"}, {0}};
+static const bli_tg_param params[] = {
+    {"minimum_size", BLI_TG_INT, false, "elements of the smallest (1024)"},
+    {"bits", BLI_TG_INT, false, "of a code, 2 .. 8 (8)"},
+    {"per_channel", BLI_TG_BOOL, false, "a range for each output channel, not one for all (false)"},
+    {0},
+};
 
 const bli_tg_pass bli_tg_quantize_weights = {.name = "quantize_weights",
                                              .help = "stores large float constants as bytes, for a quarter of the size",
                                              .params = params,
                                              .ops = "Const",
+                                             .own = "bits|per_channel",
                                              .run = run};

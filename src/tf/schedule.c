@@ -186,11 +186,26 @@ static bl_status make_room(bli_tf_session *s)
     return s->args && s->results ? BL_OK : BL_NO_MEMORY;
 }
 
+/* What led to a constant and has no other reader goes: the codes that weights were unpacked from. */
+static void drop_read(bli_tf_session *s, const bli_tf_spot *p)
+{
+    for (int i = 0; i < p->num_in; i++) {
+        bli_tf_spot *from = &s->spots[p->in[i].spot];
+        if (--from->uses[p->in[i].port] == 0)
+            bli_tf_array_release(&from->out[p->in[i].port]);
+    }
+}
+
 static bl_status run_constants(bli_tf_session *s)
 {
-    for (size_t i = 0; i < s->num_order; i++)
-        if (s->spots[s->order[i]].constant)
-            BLI_TRY(bli_tf_session_node(s, &s->spots[s->order[i]]));
+    for (size_t i = 0; i < s->num_order; i++) {
+        bli_tf_spot *p = &s->spots[s->order[i]];
+        if (!p->constant)
+            continue;
+        memcpy(p->uses, p->uses_planned, (size_t)p->num_out * sizeof *p->uses);
+        BLI_TRY(bli_tf_session_node(s, p));
+        drop_read(s, p);
+    }
     return BL_OK;
 }
 

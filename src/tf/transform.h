@@ -75,6 +75,7 @@ typedef struct bli_tg_pass {
     const bli_tg_param *params;
     const char *ops; /* those that it is about, with '|' between; NULL: whatever is there */
     bool extension;  /* ours: TensorFlow's tool has none of that name */
+    const char *own; /* parameters that its transform of that name passes over, with '|' between */
     bl_status (*run)(const bli_tg_job *job, const bli_tf_graph *in, bli_tf_graph *out);
 } bli_tg_pass;
 

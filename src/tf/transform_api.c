@@ -30,6 +30,7 @@ bool bl_tf_parameter_at(size_t transform, size_t i, bl_tf_info *out)
         at++;
     if (!at || !at->name)
         return false;
-    *out = (bl_tf_info){at->name, at->help, kinds[at->kind][at->many], NULL, false};
+    *out = (bl_tf_info){at->name, at->help, kinds[at->kind][at->many], NULL,
+                        p->extension || (p->own && bli_tg_op_is(at->name, p->own))};
     return true;
 }

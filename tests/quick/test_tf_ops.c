@@ -149,12 +149,20 @@ static void pictures_and_sounds_are_decoded_as_tensorflow_decodes_them(void **st
     run_file("tf_runtime.pb", 470);
 }
 
+/* tools/make_low_bits_goldens.py: what quantize_weights packed. */
+static void weights_of_few_bits_are_what_tensorflow_unpacks(void **state)
+{
+    (void)state;
+    run_file("tf_low_bits.pb", 77);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(eight_bit_operators_give_tensorflows_bits),
         cmocka_unit_test(other_operators_give_tensorflows_values),
         cmocka_unit_test(pictures_and_sounds_are_decoded_as_tensorflow_decodes_them),
+        cmocka_unit_test(weights_of_few_bits_are_what_tensorflow_unpacks),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
