@@ -183,7 +183,8 @@ static bl_status run_totals(bli_tf_call *c, const fold_type *t, fold_kind kind, 
     const int64_t n = bli_tf_count(&c->out[0]), all = bli_tf_count(&c->in[0]);
     void *totals;
     BLI_TRY(bli_tf_scratch(c, (size_t)n * sizeof(int64_t), &totals));
-    memset(totals, 0, (size_t)n * sizeof(int64_t));
+    if (n > 0)
+        memset(totals, 0, (size_t)n * sizeof(int64_t));
     for (int64_t i = 0; kind == PROD && i < n; i++)
         if (t->real)
             ((double *)totals)[i] = 1;

@@ -214,6 +214,37 @@ static void store_whole(int dtype, void *data, int64_t i, int64_t v)
     }
 }
 
+static bool is_byte(int t)
+{
+    return t == BLI_DT_UINT8 || t == BLI_DT_QUINT8;
+}
+
+static bool is_int32(int t)
+{
+    return t == BLI_DT_INT32 || t == BLI_DT_QINT32;
+}
+
+/* The casts that eight-bit graphs are full of; the same numbers as one by one. */
+static bool cast_at_once(int from, int to, const void *x, int64_t n, void *y)
+{
+    const uint8_t *bytes = x;
+    const float *floats = x;
+    float *to_floats = y;
+    int32_t *to_whole = y;
+    if (is_byte(from) && to == BLI_DT_FLOAT)
+        for (int64_t i = 0; i < n; i++)
+            to_floats[i] = bytes[i];
+    else if (is_byte(from) && is_int32(to))
+        for (int64_t i = 0; i < n; i++)
+            to_whole[i] = bytes[i];
+    else if (from == BLI_DT_FLOAT && is_int32(to))
+        for (int64_t i = 0; i < n; i++)
+            to_whole[i] = floats[i] >= -0x1p31f && floats[i] < 0x1p31f ? (int32_t)floats[i] : INT32_MIN;
+    else
+        return false;
+    return true;
+}
+
 static bl_status run_cast(bli_tf_call *c)
 {
     const int from = c->in[0].dtype, to = c->out[0].dtype;
@@ -225,6 +256,8 @@ static bl_status run_cast(bli_tf_call *c)
     }
     if (!reads(from) || !reads(to) || to == BLI_DT_HALF || to == BLI_DT_BFLOAT16)
         return bli_fail(c->ctx, BL_UNSUPPORTED, "from %s to %s", bli_tf_dtype_name(from), bli_tf_dtype_name(to));
+    if (cast_at_once(from, to, x, n, c->out[0].data))
+        return BL_OK;
     const bool real = from == BLI_DT_FLOAT || from == BLI_DT_DOUBLE || from == BLI_DT_HALF || from == BLI_DT_BFLOAT16;
     for (int64_t i = 0; i < n; i++)
         if (real)
