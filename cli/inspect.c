@@ -204,11 +204,15 @@ static void show_wire(job *j, const bl_program *p, int i, json_t *wires, double 
                                     w.layer, "op", w.op, "shape", shape, "bits", w.bits, "signed", (int)w.is_signed,
                                     "exp", w.exp, "low", (json_int_t)w.low, "high", (json_int_t)w.high,
                                     "multiplications", (json_int_t)cost.multiplications, "ebops", cost.ebops));
+    if (w.note)
+        json_object_set_new(json_array_get(wires, json_array_size(wires) - 1), "note", json_string(w.note));
     if (j->c->o.json)
         return;
     snprintf(exp, sizeof exp, "2^%d", w.exp);
     printf("  %-28s %-10s %-14s %2d bits %-8s %-6s %11lld .. %-11lld", w.name, w.op, shape, w.bits,
            w.is_signed ? "signed" : "unsigned", exp, (long long)w.low, (long long)w.high);
+    if (w.note)
+        printf("  %s", w.note);
     if (cost.multiplications > 0)
         printf("  %lld products, %.0f EBOPs", (long long)cost.multiplications, cost.ebops);
     printf("\n");

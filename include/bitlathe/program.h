@@ -40,6 +40,7 @@ typedef struct bl_wire_info {
     int exp;           /* of the binary point */
     int zeros;         /* every code is a multiple of 2^zeros */
     int64_t low, high; /* over all elements; both reachable as far as the elements before are independent */
+    const char *note;  /* of a table: its function, and how far it is off; else NULL */
 } bl_wire_info;
 bool bl_program_wire(const bl_program *p, int i, bl_wire_info *out); /* false: no such wire */
 

@@ -187,6 +187,25 @@ static bl_status by_two_steps(bli_lowering *l, const bli_op *op, const bl_node *
     return c->declined ? bli_fail(l->ctx, BL_UNSUPPORTED, "its overflow does not become integers") : BL_OK;
 }
 
+/* What evaluation form would have made a table of, and why it did not. */
+static bl_status refuse_table(bli_lowering *l, const bli_lower_call *c)
+{
+    const char *type = c->node->type;
+    if (strcmp(type, "Softmax") == 0)
+        return bli_fail(
+            l->ctx, BL_UNSUPPORTED,
+            "a Softmax inside the network takes a quantizer of one scale and at most 16 bits in front ('%s') "
+            "and one behind it",
+            c->in[0]->name);
+    if (strcmp(type, "Div") == 0 && c->x[1].wire >= 0)
+        return bli_fail(
+            l->ctx, BL_UNSUPPORTED,
+            "a quotient takes a divisor ('%s') of one step and at most 16 bits whose range does not hold 0, "
+            "and a quantizer behind it",
+            c->in[1]->name);
+    return BL_OK;
+}
+
 static bl_status by_chain(bli_lowering *l, const bli_op *op, bli_lower_call *c)
 {
     const bl_node *n = c->node;
@@ -217,6 +236,7 @@ static bl_status by_chain(bli_lowering *l, const bli_op *op, bli_lower_call *c)
                         "'%s' and '%s' have no common step; bring both into formats whose steps are powers of two (a "
                         "quantizer after each: fixed, or scale learned_po2)",
                         c->in[0]->name, c->in[1]->name);
+    BLI_TRY(refuse_table(l, c));
     for (int i = 0; i < n->num_inputs && i < BLI_MAX_IN; i++)
         if (c->x[i].chain)
             return bli_fail(l->ctx, BL_UNSUPPORTED, "'%s' has no common step here; put a quantizer after '%s'",

@@ -27,7 +27,7 @@
     /* sums of products */ \
     X(matmul) X(gemm) X(conv) X(conv_last) X(conv_transpose) X(conv_transpose_last) \
     /* number formats */ \
-    X(affine) X(codes) X(quantize) X(quant) X(int_quant) X(bipolar_quant) X(float_quant) X(trunc)
+    X(affine) X(codes) X(table) X(quantize) X(quant) X(int_quant) X(bipolar_quant) X(float_quant) X(trunc)
 /* clang-format on */
 
 #define OP_DECLARE(name) extern const bli_op bli_op_##name;

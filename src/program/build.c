@@ -55,6 +55,12 @@ const bli_wire *bli_builder_wire(const bli_builder *b, int wire)
     return wire >= 0 && wire < b->count ? &b->wires[wire] : NULL;
 }
 
+bl_status bli_builder_note(bli_builder *b, int wire, const char *note)
+{
+    b->wires[wire].note = bli_arena_strdup(b->arena, note);
+    return b->wires[wire].note ? BL_OK : BL_NO_MEMORY;
+}
+
 /* ---- growing ---------------------------------------------------------------------------------------------------- */
 
 /* Room for one more element; a copy of the old ones. */

@@ -139,6 +139,8 @@ static bl_status print_spans(bli_buf *b, const bli_wire *w)
         BLI_TRY(bli_buf_printf(b, " by 2^%d", hull.zeros));
     if (w->num_spans > 1)
         BLI_TRY(bli_buf_printf(b, ", %lld spans", (long long)w->num_spans));
+    if (w->note != NULL)
+        BLI_TRY(print_string(b, ", ", w->note));
     return bli_buf_append(b, "\n", 1);
 }
 

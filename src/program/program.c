@@ -54,7 +54,8 @@ bool bl_program_wire(const bl_program *p, int i, bl_wire_info *out)
                           .exp = w->exp,
                           .zeros = hull.zeros,
                           .low = hull.low,
-                          .high = hull.high};
+                          .high = hull.high,
+                          .note = w->note};
     return true;
 }
 

@@ -69,9 +69,10 @@ typedef struct bli_wire {
     int64_t count;     /* elements */
     int64_t num_spans; /* 1, or the last dimension (per channel), or count (per element) */
     const bli_span *spans;
-    int exp;      /* value = code * 2^exp, unless scale is given */
-    int producer; /* op index */
-    int uses;     /* inputs of ops and outputs of the program that read it */
+    int exp;          /* value = code * 2^exp, unless scale is given */
+    int producer;     /* op index */
+    int uses;         /* inputs of ops and outputs of the program that read it */
+    const char *note; /* for the reader: which function a table stands for, and how far it is off; NULL: nothing */
 } bli_wire;
 
 /* Window of CONV, MAXPOOL, SUMPOOL: [0] rows, [1] columns; a 1-D layer has rows only: kernel[1] = stride[1] = 1. */
@@ -159,6 +160,8 @@ BL_MUST_CHECK bl_status bli_builder_add(bli_builder *b, const bli_prim_op *spec,
  */
 BL_MUST_CHECK bl_status bli_builder_input(bli_builder *b, const bli_input *input, const char *layer,
                                           const bl_shape *shape, int *out);
+/* Copied; for the reader only. */
+BL_MUST_CHECK bl_status bli_builder_note(bli_builder *b, int wire, const char *note);
 BL_MUST_CHECK bl_status bli_builder_output(bli_builder *b, const bli_output *output);
 const bli_wire *bli_builder_wire(const bli_builder *b, int wire);
 /* Drops what no output needs (inputs stay), renumbers with the inputs first, verifies.  Whether it succeeds or not, all

@@ -178,6 +178,8 @@ static bl_status walk_node(bli_form *f, int node, bool keep)
         if (!done)
             BLI_TRY(bli_form_product(f, node, &done));
         if (!done)
+            BLI_TRY(bli_form_table(f, node, &done));
+        if (!done)
             BLI_TRY(bli_form_rule(f, node, &done));
     }
     if (!done)

@@ -70,5 +70,7 @@ BL_MUST_CHECK bl_status bli_form_quantizer(bli_form *f, int node, bool *done);
 /* Every other operator (form_rules.c, form_products.c): *done false: no rule applies, the node is to be copied. */
 BL_MUST_CHECK bl_status bli_form_rule(bli_form *f, int node, bool *done);
 BL_MUST_CHECK bl_status bli_form_product(bli_form *f, int node, bool *done);
+/* Functions between quantizers that are no chain (form_tables.c): Softmax, quotients, and those that a sum reads. */
+BL_MUST_CHECK bl_status bli_form_table(bli_form *f, int node, bool *done);
 
 #endif

@@ -25,6 +25,8 @@ bli_range bli_constant_range(const bl_value *v)
         const double x = v->type == BL_F32 ? (double)((const float *)v->data)[i] : ((const double *)v->data)[i];
         if (!isfinite(x))
             return r;
+        r.least = i == 0 || x < r.least ? x : r.least;
+        r.greatest = i == 0 || x > r.greatest ? x : r.greatest;
         if (x == 0)
             continue;
         int e;
@@ -32,8 +34,6 @@ bli_range bli_constant_range(const bl_value *v)
         const int lowest = e - 53 + __builtin_ctzll((unsigned long long)(m < 0 ? -m : m));
         low = lowest < low ? lowest : low;
         high = e > high ? e : high;
-        r.least = x < r.least ? x : r.least;
-        r.greatest = x > r.greatest ? x : r.greatest;
     }
     if (low == 1024)
         low = high = 0;

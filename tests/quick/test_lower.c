@@ -251,9 +251,15 @@ static const refusal refusals[] = {
     {INPUT(2, "int<62>") "constant \"w\" F32 [2, 1] \"\" = 8 9\n"
                          "node \"fc\" \"MatMul\" \"\" (\"xq\" \"w\") -> (\"y\" F32 ?) {}\noutput \"y\"\n",
      "node 'fc' (MatMul)", BL_LIMIT},
-    {INPUT(2, "int<4>") "node \"s\" \"Softmax\" \"\" (\"xq\") -> (\"y\" F32 ?) {}\n" QUANTIZE(
+    {INPUT(2, "int<20>") "node \"s\" \"Softmax\" \"\" (\"xq\") -> (\"y\" F32 ?) {}\n" QUANTIZE(
          "a", "y", "a", "\"format\" string \"ufixed<4,0,RND,SAT>\"") "output \"a\"\n",
-     "node 's' (Softmax): operator Softmax does not become integers", BL_UNSUPPORTED},
+     "node 's' (Softmax): a Softmax inside the network takes a quantizer of one scale and at most 16 bits in front "
+     "('xq')",
+     BL_UNSUPPORTED},
+    {INPUT(2, "int<4>") "node \"s\" \"Div\" \"\" (\"xq\" \"xq\") -> (\"y\" F32 ?) {}\n" QUANTIZE(
+         "a", "y", "a", "\"format\" string \"ufixed<4,0,RND,SAT>\"") "output \"a\"\n",
+     "node 's' (Div): a quotient takes a divisor ('xq') of one step and at most 16 bits whose range does not hold 0",
+     BL_UNSUPPORTED},
     {INPUT(2, "bfloat16") "output \"xq\"\n", "node 'q' (Quantize): bfloat16 is for training only", BL_UNSUPPORTED},
     {INPUT(2, "int<4>") "parameter \"w\" F32 [2, 1] \"weight\" = 0.5 -0.25\n" QUANTIZE(
          "fc/weight_quant", "w", "wq",

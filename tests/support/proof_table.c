@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "base/base.h"
+#include "graph/graph.h"
 #include "support/proof.h"
 
 enum { TEXT = 96 };
@@ -108,8 +109,10 @@ static int op_of(const bl_graph *g, const bl_node *n)
 {
     const bool two = n->num_inputs > 1 && n->inputs[1] >= 0 && bl_graph_value(g, n->inputs[1])->shape.rank > 0 &&
                      bl_graph_value(g, n->inputs[1])->shape.dim[0] < 0;
-    static const char *const names[][2] = {{"MatMul", "MatMul of two"}, {"Add", "Add of two"}};
+    static const char *const names[][2] = {{"MatMul", "MatMul of two"}, {"Add", "Add of two"}, {"Div", "Div of two"}};
     const char *name = n->type;
+    if (strcmp(name, "Softmax") == 0 && !bli_graph_is_output(g, n->outputs[0]))
+        name = "Softmax inside";
     for (size_t i = 0; i < BLI_COUNT(names); i++)
         if (two && strcmp(name, names[i][0]) == 0)
             name = names[i][1];
