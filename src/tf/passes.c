@@ -7,10 +7,14 @@
     X(backport_tensor_array_v3)                                                                                        \
     X(calibrate)                                                                                                       \
     X(check)                                                                                                           \
+    X(fake_quantize_training)                                                                                          \
     X(flatten_atrous_conv)                                                                                             \
     X(fold_batch_norms)                                                                                                \
+    X(fold_batch_norms_algebraic)                                                                                      \
     X(fold_constants)                                                                                                  \
+    X(fold_moments)                                                                                                    \
     X(fold_old_batch_norms)                                                                                            \
+    X(fold_subdivmul_batch_norms)                                                                                      \
     X(freeze_requantization_ranges)                                                                                    \
     X(fuse_pad_and_conv)                                                                                               \
     X(fuse_resize_and_conv)                                                                                            \
@@ -24,6 +28,7 @@
     X(remove_attribute)                                                                                                \
     X(remove_control_dependencies)                                                                                     \
     X(remove_device)                                                                                                   \
+    X(remove_ema)                                                                                                      \
     X(remove_nodes)                                                                                                    \
     X(rename_attribute)                                                                                                \
     X(rename_node)                                                                                                     \
