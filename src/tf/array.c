@@ -97,19 +97,31 @@ static bl_status new_block(bli_tf_pool *p, size_t bytes, bli_tf_block **out)
     return BL_OK;
 }
 
+static bl_status refuse_shape(bli_tf_pool *p, int dtype, const bl_shape *shape)
+{
+    char text[128];
+    bl_shape_print(shape, text, sizeof text);
+    return bli_fail(p->ctx, BL_UNSUPPORTED, "a tensor of %s, shape %s, cannot be made", bli_tf_dtype_name(dtype),
+                    shape->rank < 0 ? "unknown" : text);
+}
+
+static bl_status refuse_size(bli_tf_pool *p, const bl_shape *shape)
+{
+    char text[128];
+    bl_shape_print(shape, text, sizeof text);
+    return bli_fail(p->ctx, BL_LIMIT, "a tensor of shape %s is larger than %zu bytes", text, BLI_TF_MAX_BYTES);
+}
+
 bl_status bli_tf_array_make(bli_tf_pool *p, int dtype, const bl_shape *shape, bli_tf_array *out)
 {
     const size_t element = dtype == BLI_DT_STRING ? sizeof(bli_tf_bytes) : bli_tf_dtype_size(dtype);
     const int64_t count = bl_shape_count(shape);
     size_t bytes;
-    char text[128];
-    bl_shape_print(shape, text, sizeof text);
     *out = (bli_tf_array){.dtype = 0};
     if (element == 0 || shape->rank < 0 || count < 0)
-        return bli_fail(p->ctx, BL_UNSUPPORTED, "a tensor of %s, shape %s, cannot be made", bli_tf_dtype_name(dtype),
-                        shape->rank < 0 ? "unknown" : text);
+        return refuse_shape(p, dtype, shape);
     if (!bli_mul_size((size_t)count, element, &bytes) || bytes > BLI_TF_MAX_BYTES)
-        return bli_fail(p->ctx, BL_LIMIT, "a tensor of shape %s is larger than %zu bytes", text, BLI_TF_MAX_BYTES);
+        return refuse_size(p, shape);
     bytes = bytes < BLI_ALIGN ? BLI_ALIGN : bytes;
     bli_tf_block *b = take_free(p, bytes);
     if (!b)

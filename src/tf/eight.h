@@ -78,7 +78,8 @@ static inline uint8_t bli_requantize_one(const bli_requantizer *r, int32_t code)
 static inline bool bli_requantizer_narrow(const bli_requantizer *r, int64_t least, int64_t greatest)
 {
     const double size = (double)(-least > greatest ? -least : greatest);
-    return r->factor >= 0 && size * (double)r->factor < 0x1p61 && r->offset > -(1 << 29) && r->offset < 1 << 29;
+    return r->factor >= 0 && r->factor < (int64_t)1 << 53 && size * (double)r->factor < 0x1p61 &&
+           r->offset > -(1 << 29) && r->offset < 1 << 29;
 }
 /* RequantizationRange: what range the codes fill. */
 void bli_range_of_extremes(int32_t least, int32_t greatest, const float from[2], float out[2]);

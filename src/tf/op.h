@@ -23,6 +23,7 @@ typedef struct bli_tf_arg {
     bl_shape shape; /* rank -1, dim -1: not known */
     void *data;     /* NULL: not known */
     bool constant;  /* the same at every run */
+    bool ours;      /* the data may be read BLI_ALIGN bytes beyond its end */
 } bli_tf_arg;
 
 typedef struct bli_tf_site bli_tf_site;
@@ -36,6 +37,12 @@ typedef struct bli_tf_call {
     bli_tf_site *site; /* of run: where the node keeps what it made of its constants */
 } bli_tf_call;
 
+/* Products of bytes, of any rows, and in tiles (exec/kernels/kernels.h). */
+typedef struct bli_eight_products {
+    const struct bli_exec_kernels *rows, *tiles;
+    bool looked;
+} bli_eight_products;
+
 /* What a node keeps between runs. */
 struct bli_tf_site {
     bli_arena *arena; /* lives as long as the session */
@@ -46,6 +53,7 @@ struct bli_tf_site {
     void *user;
     void *scratch; /* grows; the same for all nodes of a session */
     size_t scratch_bytes;
+    bli_eight_products products; /* eight_conv.c's, which finds them */
 };
 /* At least so many bytes, aligned, not cleared; valid until the node returns. */
 BL_MUST_CHECK bl_status bli_tf_scratch(const bli_tf_call *c, size_t bytes, void **out);

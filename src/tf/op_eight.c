@@ -52,7 +52,7 @@ void bli_tf_range_out(bli_tf_call *c, int first, const float range[2])
 }
 
 /* ---- QuantizeV2, Dequantize ---------------------------------------------------------------------------------- */
-static bl_status read_how(const bli_tf_call *c, int dtype, bli_eight_how *how)
+bl_status bli_tf_eight_how(const bli_tf_call *c, int dtype, bli_eight_how *how)
 {
     static const char *const modes[] = {
         [BLI_MIN_COMBINED] = "MIN_COMBINED", [BLI_MIN_FIRST] = "MIN_FIRST", [BLI_SCALED] = "SCALED"};
@@ -83,7 +83,7 @@ static bl_status infer_quantize(bli_tf_call *c)
     bli_eight_how how;
     float range[2];
     BLI_TRY(bli_tf_get_type(c->ctx, c->node, "T", &c->out[0].dtype));
-    BLI_TRY(read_how(c, c->out[0].dtype, &how));
+    BLI_TRY(bli_tf_eight_how(c, c->out[0].dtype, &how));
     BLI_TRY(bli_tf_need_type(c, 0, BLI_DT_FLOAT));
     BLI_TRY(bli_tf_range_in(c, 1, 2, range));
     c->out[0].shape = c->in[0].shape;
@@ -95,7 +95,7 @@ static bl_status run_quantize(bli_tf_call *c)
 {
     bli_eight_how how;
     float range[2];
-    BLI_TRY(read_how(c, c->out[0].dtype, &how));
+    BLI_TRY(bli_tf_eight_how(c, c->out[0].dtype, &how));
     BLI_TRY(bli_tf_range_in(c, 1, 2, range));
     if (!(range[1] >= range[0]))
         return bli_fail(c->ctx, BL_BAD_VALUE, "a range from %g to %g", (double)range[0], (double)range[1]);
@@ -117,7 +117,7 @@ static bl_status infer_dequantize(bli_tf_call *c)
     int type;
     BLI_TRY(bli_tf_need_codes(c, 0));
     if (c->in[0].dtype)
-        BLI_TRY(read_how(c, c->in[0].dtype, &how));
+        BLI_TRY(bli_tf_eight_how(c, c->in[0].dtype, &how));
     BLI_TRY(bli_tf_range_in(c, 1, 2, range));
     BLI_TRY(bli_tf_type_or(c->ctx, c->node, "dtype", BLI_DT_FLOAT, &type));
     if (type != BLI_DT_FLOAT)
@@ -132,7 +132,7 @@ static bl_status run_dequantize(bli_tf_call *c)
 {
     bli_eight_how how;
     float range[2];
-    BLI_TRY(read_how(c, c->in[0].dtype, &how));
+    BLI_TRY(bli_tf_eight_how(c, c->in[0].dtype, &how));
     BLI_TRY(bli_tf_range_in(c, 1, 2, range));
     if (how.mode == BLI_MIN_FIRST && how.type == &bli_quint8) {
         const bli_decoder d = bli_decoder_make(range[0], range[1], how.type);

@@ -24,13 +24,11 @@ static bl_status need_bytes(const bli_tf_call *c)
     return BL_OK;
 }
 
-static bl_status out_range(bli_tf_call *c, float x[2], float w[2])
+static bl_status product_range(const bli_tf_call *c, float x[2], float w[2], float out[2])
 {
-    float out[2];
     BLI_TRY(bli_tf_range_in(c, 2, 3, x));
     BLI_TRY(bli_tf_range_in(c, 4, 5, w));
     bli_product_range(x, &bli_quint8, w, &bli_quint8, out);
-    bli_tf_range_out(c, 1, out);
     return BL_OK;
 }
 
@@ -65,15 +63,24 @@ static bl_status infer_conv(bli_tf_call *c)
     return BL_OK;
 }
 
+bl_status bli_eight_conv_read(const bli_tf_call *c, bli_eight_conv *v, float range[2])
+{
+    float x[2], w[2];
+    *v = (bli_eight_conv){.units = 0};
+    BLI_TRY(read_conv(c, v));
+    BLI_TRY(product_range(c, x, w, range));
+    v->zero_x = zero_point(x);
+    v->zero_w = zero_point(w);
+    return BL_OK;
+}
+
 static bl_status run_conv(bli_tf_call *c)
 {
     bli_eight_conv v;
-    float x[2], w[2];
-    BLI_TRY(read_conv(c, &v));
-    BLI_TRY(out_range(c, x, w));
-    v.zero_x = zero_point(x);
-    v.zero_w = zero_point(w);
-    return bli_eight_conv_run(c, &v, c->in[0].data, c->in[1].data, c->in[1].constant, c->out[0].data);
+    float range[2];
+    BLI_TRY(bli_eight_conv_read(c, &v, range));
+    bli_tf_range_out(c, 1, range);
+    return bli_eight_conv_run(c, &v, c->in[0].data, c->in[0].ours, c->in[1].data, c->in[1].constant, c->out[0].data);
 }
 
 /* ---- QuantizedMatMul ----------------------------------------------------------------------------------------- */
@@ -121,33 +128,58 @@ static bl_status turn(bli_tf_call *c, bool turned, int input, uint8_t **copy)
     return BL_OK;
 }
 
+static bl_status check_range(const bli_tf_call *c, int input, const float range[2])
+{
+    if (range[1] > range[0])
+        return BL_OK;
+    return bli_fail(c->ctx, BL_BAD_VALUE, "input %d has a range from %g to %g", input, (double)range[0],
+                    (double)range[1]);
+}
+
+static bl_status read_matmul(const bli_tf_call *c, sizes *s, bli_eight_conv *v, float range[2])
+{
+    float a[2], b[2];
+    BLI_TRY(read_sizes(c, s));
+    BLI_TRY(product_range(c, a, b, range));
+    if (s->rows > 0 && s->columns > 0)
+        BLI_TRY(check_range(c, 0, a));
+    if (s->rows > 0 && s->columns > 0)
+        BLI_TRY(check_range(c, 1, b));
+    *v = (bli_eight_conv){.w = {.images = 1,
+                                .channels = s->depth,
+                                .size = {1, s->rows},
+                                .out = {1, s->rows},
+                                .kernel = {1, 1},
+                                .stride = {1, 1},
+                                .dilation = {1, 1}},
+                          .units = s->columns,
+                          .zero_x = zero_point(a),
+                          .zero_w = zero_point(b)};
+    return BL_OK;
+}
+
+bl_status bli_eight_matmul_read(const bli_tf_call *c, bli_eight_conv *v, float range[2], bool *turned)
+{
+    sizes s;
+    BLI_TRY(read_matmul(c, &s, v, range));
+    *turned = s.turned_a || s.turned_b;
+    return BL_OK;
+}
+
 static bl_status run_matmul(bli_tf_call *c)
 {
     sizes s;
-    float a[2], b[2];
+    bli_eight_conv v;
+    float range[2];
     uint8_t *x = NULL, *w = NULL;
-    BLI_TRY(read_sizes(c, &s));
-    BLI_TRY(out_range(c, a, b));
-    for (int i = 0; i < 2 && bli_tf_count(&c->out[0]) > 0; i++)
-        if (!((i ? b : a)[1] > (i ? b : a)[0]))
-            return bli_fail(c->ctx, BL_BAD_VALUE, "input %d has a range from %g to %g", i, (double)(i ? b : a)[0],
-                            (double)(i ? b : a)[1]);
-    bli_eight_conv v = {.w = {.images = 1,
-                              .channels = s.depth,
-                              .size = {1, s.rows},
-                              .out = {1, s.rows},
-                              .kernel = {1, 1},
-                              .stride = {1, 1},
-                              .dilation = {1, 1}},
-                        .units = s.columns,
-                        .zero_x = zero_point(a),
-                        .zero_w = zero_point(b)};
+    BLI_TRY(read_matmul(c, &s, &v, range));
+    bli_tf_range_out(c, 1, range);
     bl_status status = turn(c, s.turned_a, 0, &x);
     if (status == BL_OK)
         status = turn(c, s.turned_b, 1, &w);
     if (status == BL_OK)
-        status =
-            bli_eight_conv_run(c, &v, x ? x : c->in[0].data, w ? w : c->in[1].data, c->in[1].constant, c->out[0].data);
+        status = bli_eight_conv_run(c, &v, x ? x : c->in[0].data, !x && c->in[0].ours, w ? w : c->in[1].data,
+                                    c->in[1].constant, c->out[0].data);
     bli_free(c->ctx, x);
     bli_free(c->ctx, w);
     return status;
@@ -204,8 +236,9 @@ static bl_status run_mul(bli_tf_call *c)
     const uint8_t *x = c->in[0].data, *y = c->in[1].data;
     const int64_t n = bli_tf_count(&c->out[0]), nx = bli_tf_count(&c->in[0]), ny = bli_tf_count(&c->in[1]);
     int32_t *to = c->out[0].data;
-    float a[2], b[2];
-    BLI_TRY(out_range(c, a, b));
+    float a[2], b[2], range[2];
+    BLI_TRY(product_range(c, a, b, range));
+    bli_tf_range_out(c, 1, range);
     const uint32_t za = (uint32_t)zero_point(a), zb = (uint32_t)zero_point(b);
     const int64_t row = nx < ny ? nx : ny; /* what is shorter is used again for each */
     for (int64_t at = 0; at < n; at += row)

@@ -233,19 +233,43 @@ static bl_status start(bli_tf_session *s, const bli_tf_feed *feeds, const char *
     return status;
 }
 
+/* Whether `key` goes on with mark, name and the line's end; *key: behind that. */
+static bool reads(const char **key, char mark, const char *name)
+{
+    const size_t n = strlen(name);
+    if (**key != mark || strncmp(*key + 1, name, n) != 0 || (*key)[1 + n] != '\n')
+        return false;
+    *key += n + 2;
+    return true;
+}
+
+/* Whether the present schedule is for these. */
+static bool is_present(const bli_tf_session *s, const bli_tf_feed *feeds, size_t num_feeds, const char *const *fetches,
+                       size_t num_fetches)
+{
+    const char *at = s->key;
+    bool same = s->ready;
+    for (size_t i = 0; same && i < num_feeds; i++)
+        same = reads(&at, '<', feeds[i].name);
+    for (size_t i = 0; same && i < num_fetches; i++)
+        same = reads(&at, '>', fetches[i]);
+    return same && *at == '\0';
+}
+
 bl_status bli_tf_schedule(bli_tf_session *s, const bli_tf_feed *feeds, size_t num_feeds, const char *const *fetches,
                           size_t num_fetches)
 {
     bli_buf key;
+    if (is_present(s, feeds, num_feeds, fetches, num_fetches))
+        return BL_OK;
     bl_status status = make_key(s, feeds, num_feeds, fetches, num_fetches, &key);
-    if (status == BL_OK && !(s->ready && strcmp(s->key, key.data ? key.data : "") == 0)) {
+    if (status == BL_OK) {
         bli_tf_session_forget(s);
         s->num_feeds = num_feeds;
         s->num_fetches = num_fetches;
         status = start(s, feeds, fetches, &key);
-        if (status == BL_OK)
-            s->ready = true;
-        else
+        s->ready = status == BL_OK;
+        if (status != BL_OK)
             bli_tf_session_forget(s);
     }
     bli_buf_free(&key);

@@ -127,7 +127,7 @@ static void gather(bli_tf_session *s, const bli_tf_spot *p, bli_tf_arg *in)
     for (int i = 0; i < p->num_in; i++) {
         const bli_tf_spot *from = &s->spots[p->in[i].spot];
         const bli_tf_array *a = &from->out[p->in[i].port];
-        in[i] = (bli_tf_arg){a->dtype, a->shape, a->data, from->constant};
+        in[i] = (bli_tf_arg){a->dtype, a->shape, a->data, from->constant, a->block != NULL};
     }
 }
 
@@ -145,25 +145,41 @@ static int64_t now(void)
     return (int64_t)t.tv_sec * 1000000000 + t.tv_nsec;
 }
 
+bl_status bli_tf_session_infer(bli_tf_session *s, const bli_tf_spot *p, bli_tf_call *c)
+{
+    *c = (bli_tf_call){.ctx = s->ctx,
+                       .node = p->node,
+                       .store = s->g->store,
+                       .in = s->args,
+                       .out = s->results,
+                       .num_in = p->num_in,
+                       .num_out = p->num_out,
+                       .site = &s->site};
+    gather(s, p, s->args);
+    return infer_spot(p, c);
+}
+
+void bli_tf_session_enter(bli_tf_session *s, bli_tf_spot *p)
+{
+    s->site.arena = s->plan;
+    s->site.kept = p->kept;
+    s->site.runs = p->runs++;
+}
+
+void bli_tf_session_leave(bli_tf_session *s, bli_tf_spot *p)
+{
+    p->kept = s->site.kept;
+}
+
 bl_status bli_tf_session_rule(bli_tf_session *s, bli_tf_spot *p)
 {
-    bli_tf_call c = {.ctx = s->ctx,
-                     .node = p->node,
-                     .store = s->g->store,
-                     .in = s->args,
-                     .out = s->results,
-                     .num_in = p->num_in,
-                     .num_out = p->num_out,
-                     .site = &s->site};
-    gather(s, p, s->args);
-    BLI_TRY(infer_spot(p, &c));
+    bli_tf_call c;
+    BLI_TRY(bli_tf_session_infer(s, p, &c));
     BLI_TRY(fill_outputs(s, p, &c));
     if (p->op->run) {
-        s->site.arena = s->plan;
-        s->site.kept = p->kept;
-        s->site.runs = p->runs++;
+        bli_tf_session_enter(s, p);
         BLI_TRY(p->op->run(&c));
-        p->kept = s->site.kept;
+        bli_tf_session_leave(s, p);
     }
     return s->options.on_call ? s->options.on_call(s->options.user, &c) : BL_OK;
 }

@@ -57,12 +57,18 @@ void bli_tf_session_forget(bli_tf_session *s);
 /* Infers, allocates and runs one node. */
 BL_MUST_CHECK bl_status bli_tf_session_node(bli_tf_session *s, bli_tf_spot *p);
 
+/* Its inputs as they are now, and what its rule says of the outputs. */
+BL_MUST_CHECK bl_status bli_tf_session_infer(bli_tf_session *s, const bli_tf_spot *p, bli_tf_call *c);
+/* Around what uses the session's site for node p. */
+void bli_tf_session_enter(bli_tf_session *s, bli_tf_spot *p);
+void bli_tf_session_leave(bli_tf_session *s, bli_tf_spot *p);
+
 /* The same without a name in the message, and never a join. */
 BL_MUST_CHECK bl_status bli_tf_session_rule(bli_tf_session *s, bli_tf_spot *p);
 /* Drops what the node read for the last time, and outputs of its own that nobody reads. */
 void bli_tf_session_release(bli_tf_session *s, bli_tf_spot *p);
 
-/* ---- joins (join.c) -------------------------------------------------------------------------------------------- */
+/* ---- joins (join.c, join_run.c) --------------------------------------------------------------------------------- */
 /* Finds nodes that one kernel can do together. */
 BL_MUST_CHECK bl_status bli_tf_join_find(bli_tf_session *s);
 BL_MUST_CHECK bl_status bli_tf_join_run(bli_tf_session *s, bli_tf_spot *p);

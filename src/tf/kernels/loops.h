@@ -12,12 +12,26 @@ typedef struct bli_tf_stage {
     int32_t zero_x, offset;
     int64_t factor;
     uint8_t low, high;
+    bool line; /* the table is the floor of slope x + start, in double */
+    double slope, start;
 } bli_tf_stage;
 
 typedef struct bli_tf_loops {
     /* y[i] of x[i] and channel[i]; and all of one channel.  x may be y. */
     void (*stage_row)(const bli_tf_stage *t, const uint8_t *x, const int32_t *channel, int64_t n, uint8_t *y);
     void (*stage_one)(const bli_tf_stage *t, const uint8_t *x, int32_t channel, int64_t n, uint8_t *y);
+    /* Rows of n channels, where that is faster than tables (bli_tf_stage.line, or products); may be NULL. */
+    void (*stage_rows)(const bli_tf_stage *t, const uint8_t *x, const int32_t *channel, int64_t rows, int64_t n,
+                       uint8_t *y);
+    /* What 32-bit sums become where nothing wraps, clamped. */
+    void (*narrow)(const bli_requantizer *r, const int32_t *sums, int64_t n, uint8_t low, uint8_t high, uint8_t *y);
+    /* sums[row][k] += add[row], unless add is NULL; least and greatest keep the extremes of each k < n. */
+    void (*lift)(int32_t *sums, const uint32_t *add, int64_t rows, int64_t n, int32_t *least, int32_t *greatest);
+    /* Likewise of bytes. */
+    void (*extremes8)(const uint8_t *x, int64_t rows, int64_t n, uint8_t *least, uint8_t *greatest);
+    /* For each of n windows, `step` bytes apart: factor times the sum of its rows of `span` bytes. */
+    void (*window_sums)(const uint8_t *x, int64_t rows, int64_t row_bytes, int64_t span, int64_t step, int64_t n,
+                        uint32_t factor, uint32_t *sums);
     void (*requantize)(const bli_requantizer *r, const int32_t *codes, int64_t n, uint8_t *out);
     void (*extremes)(const int32_t *codes, int64_t n, int32_t *least, int32_t *greatest);
     void (*encode)(const bli_encoder *e, const float *x, int64_t n, uint8_t *codes);

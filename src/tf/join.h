@@ -1,0 +1,50 @@
+/* join.h: nodes that one kernel does together: found by join.c, run by join_run.c. */
+#ifndef BLI_TF_JOIN_H
+#define BLI_TF_JOIN_H
+
+#include "tf/eight_op.h"
+#include "tf/session_impl.h"
+
+enum { BLI_JOIN_STAGES = 8, BLI_JOIN_PARTS = 8 };
+
+typedef enum bli_join_kind {
+    BLI_JOIN_BIAS, /* bytes and a vector, from here ... */
+    BLI_JOIN_ADD,
+    BLI_JOIN_MUL,      /* ... to here */
+    BLI_JOIN_CONV,     /* starts a chain: sums of products, from here ... */
+    BLI_JOIN_MATMUL,   /* ... to here */
+    BLI_JOIN_QUANTIZE, /* starts a chain: floats to bytes */
+} bli_join_kind;
+
+/* Sums (or floats), what brings them to bytes, an activation. */
+typedef struct bli_join_stage {
+    bli_join_kind kind;
+    size_t sum;                 /* the node whose inputs these are: x, with, x's range, with's range; QuantizeV2 */
+    size_t range, narrow, relu; /* SIZE_MAX: none.  range: RequantizationRange, or Min of a QuantizeV2 */
+    size_t parts[BLI_JOIN_PARTS];
+    int num_parts; /* nodes in the order in which they run; the last one has the result */
+} bli_join_stage;
+
+typedef struct bli_join_memory bli_join_memory;
+
+struct bli_tf_join {
+    int num;
+    bli_join_stage stages[BLI_JOIN_STAGES];
+    bli_eight_how how;       /* QUANTIZE */
+    bli_join_memory *memory; /* join_run.c's; NULL at first */
+};
+
+static inline bool bli_join_is_product(const bli_join_stage *g)
+{
+    return g->kind == BLI_JOIN_CONV || g->kind == BLI_JOIN_MATMUL;
+}
+static inline size_t bli_join_end(const bli_join_stage *g)
+{
+    return g->parts[g->num_parts - 1];
+}
+static inline const bli_tf_array *bli_join_value(const bli_tf_session *s, const bli_tf_spot *p, int input)
+{
+    return &s->spots[p->in[input].spot].out[p->in[input].port];
+}
+
+#endif
