@@ -99,6 +99,12 @@ typedef struct bli_code_loop {
 } bli_code_loop;
 /* false: bli_quantize_f32 goes another way. */
 bool bli_code_loop_find(const bl_format *f, double scale, bli_code_loop *out);
+/* Nearest with ties to even that saturates: y = ((v, at most hi) + far) - far for v >= 0; ok false: another loop. */
+typedef struct bli_even_codes {
+    bool ok;
+    float hi, far;
+} bli_even_codes;
+bli_even_codes bli_code_loop_even(const bli_code_loop *l);
 static inline void bli_code_loop_run(const bli_code_loop *l, bli_isa isa, const float *x, float *y, size_t n)
 {
     bli_num_kernels_f32_of[isa]->codes[l->rounding][l->end](&l->codes, x, y, NULL, n);

@@ -161,6 +161,15 @@ bool bli_code_loop_find(const bl_format *f, double scale, bli_code_loop *out)
     return p.path == CODES_f32 && !p.draw && !p.divide;
 }
 
+/* The same numbers as in codes_even of kernels_body.h. */
+bli_even_codes bli_code_loop_even(const bli_code_loop *l)
+{
+    const bli_codes_f32 *k = &l->codes;
+    const bool ok = l->rounding == BL_RND_CONV && l->end == BLI_END_CLAMP && k->step >= 0x1p-60f &&
+                    k->step <= 0x1p60f && k->hi <= 0x1p21f;
+    return (bli_even_codes){ok, k->hi * k->step, 0x1.8p23f * k->step};
+}
+
 /* ---- public ------------------------------------------------------------------------------------------------- */
 static bl_status check_use(bl_context *ctx, const bl_format *f, const bl_grid *grid, bool f32)
 {

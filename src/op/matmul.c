@@ -7,30 +7,20 @@
  */
 #include "op/products.h"
 
-#include "op/lower.h"
-
-#include "op/kernels/product.h"
 #include "op/kernels/reference.h"
-
-/* `batch` independent products [rows, depth] x [depth, columns]; the weight's strides w_k and w_n. */
-typedef struct product_shape {
-    int64_t batch, rows, depth, columns;
-    ptrdiff_t w_k, w_n;
-    bool trans; /* the weight lies as [columns, depth] */
-    bl_dtype type;
-    const bli_kernels *kernels;
-} product_shape;
+#include "op/lower.h"
+#include "op/matmul.h"
 
 static bool is_gemm(const bl_node *n)
 {
     return n->type[0] == 'G';
 }
 
-static product_shape shape_of(const bli_call *c)
+bli_dense bli_dense_of(const bli_call *c)
 {
     const bl_shape *a = &c->in[0].shape, *b = &c->in[1].shape;
     const bool trans = is_gemm(c->node) && bl_node_int(c->node, "transB", 0);
-    product_shape s = {.batch = 1, .rows = 1, .trans = trans, .type = c->in[1].type};
+    bli_dense s = {.batch = 1, .rows = 1, .trans = trans, .type = c->in[1].type};
     s.kernels = bli_kernels_get(c->isa, s.type);
     s.depth = b->dim[b->rank - 2 + trans];
     s.columns = b->dim[b->rank - 1 - trans];
@@ -109,40 +99,40 @@ static bl_status infer_gemm(bli_infer *i)
 
 /* ---- packing ------------------------------------------------------------------------------------------------ */
 
-static size_t panels_bytes(const product_shape *s, int64_t rows, int64_t columns)
+static size_t panels_bytes(const bli_dense *s, int64_t rows, int64_t columns)
 {
     return (size_t)bli_panels_size(s->kernels, rows, columns) * bl_dtype_size(s->type);
 }
 
 /* Room for W, and behind it for W transposed where the input's gradient is wanted. */
-static size_t both_bytes(const product_shape *s, bool transposed)
+static size_t both_bytes(const bli_dense *s, bool transposed)
 {
     return panels_bytes(s, s->depth, s->columns) + (transposed ? panels_bytes(s, s->columns, s->depth) : 0);
 }
 
-static void pack_weight(const product_shape *s, const void *w, void *panels)
+static void pack_weight(const bli_dense *s, const void *w, void *panels)
 {
     bli_panels_pack(s->kernels, s->type, w, s->w_k, s->w_n, s->depth, s->columns, panels);
 }
 
-static void pack_transposed(const product_shape *s, const void *w, void *panels)
+static void pack_transposed(const bli_dense *s, const void *w, void *panels)
 {
     bli_panels_pack(s->kernels, s->type, w, s->w_n, s->w_k, s->columns, s->depth, panels);
 }
 
-static size_t prep_size(const bli_call *c)
+size_t bli_dense_prep_size(const bli_call *c)
 {
     if (c->in[1].shape.rank > 2)
         return 0;
-    const product_shape s = shape_of(c);
+    const bli_dense s = bli_dense_of(c);
     return both_bytes(&s, c->grad_in[0].data != NULL);
 }
 
-static bl_status prepare(const bli_call *c, void *prep)
+bl_status bli_dense_prepare(const bli_call *c, void *prep)
 {
     if (c->in[1].shape.rank > 2)
         return BL_OK;
-    const product_shape s = shape_of(c);
+    const bli_dense s = bli_dense_of(c);
     pack_weight(&s, c->in[1].data, prep);
     if (c->grad_in[0].data)
         pack_transposed(&s, c->in[1].data, (char *)prep + panels_bytes(&s, s.depth, s.columns));
@@ -153,14 +143,14 @@ static size_t scratch(const bli_call *c)
 {
     if (c->in[1].shape.rank == 2)
         return 0;
-    const product_shape s = shape_of(c);
+    const bli_dense s = bli_dense_of(c);
     return both_bytes(&s, true);
 }
 
 /* ---- forward ------------------------------------------------------------------------------------------------ */
 
-static void run_product(const product_shape *s, const void *a, int64_t depth, const void *panels, int64_t columns,
-                        const void *bias, void *c)
+static void run_rows(const bli_dense *s, int64_t rows, const void *a, int64_t depth, const void *panels,
+                     int64_t columns, const void *bias, void *c)
 {
     const bli_stretch span = {0, 0, depth};
     const bli_product p = {
@@ -168,7 +158,7 @@ static void run_product(const product_shape *s, const void *a, int64_t depth, co
         .b = panels,
         .bias = bias,
         .c = c,
-        .rows = {s->rows, 1, 1},
+        .rows = {rows, 1, 1},
         .a_step = {depth},
         .c_step = {columns},
         .spans = &span,
@@ -179,7 +169,18 @@ static void run_product(const product_shape *s, const void *a, int64_t depth, co
     s->kernels->product(&p);
 }
 
-static void forward_wide(const bli_call *c, const product_shape *s, int64_t batch)
+static void run_product(const bli_dense *s, const void *a, int64_t depth, const void *panels, int64_t columns,
+                        const void *bias, void *c)
+{
+    run_rows(s, s->rows, a, depth, panels, columns, bias, c);
+}
+
+void bli_dense_forward(const bli_dense *d, const bli_call *c, int64_t first, int64_t rows, void *y)
+{
+    run_rows(d, rows, bli_at(c->in[0].data, d->type, first * d->depth), d->depth, c->prep, d->columns, NULL, y);
+}
+
+static void forward_wide(const bli_call *c, const bli_dense *s, int64_t batch)
 {
     const bli_reference_dense d = {
         .type = s->type,
@@ -199,7 +200,7 @@ static void forward_wide(const bli_call *c, const product_shape *s, int64_t batc
 
 static bl_status forward_matmul(const bli_call *c)
 {
-    const product_shape s = shape_of(c);
+    const bli_dense s = bli_dense_of(c);
     for (int64_t i = 0; i < s.batch; i++) {
         const void *w = bli_at(c->in[1].data, s.type, i * s.depth * s.columns);
         if (c->wide_steps) {
@@ -218,7 +219,7 @@ static bl_status forward_matmul(const bli_call *c)
 /* A bias row starts the sums; a scalar or scaled C, and alpha, come after them. */
 static bl_status forward_gemm(const bli_call *c)
 {
-    const product_shape s = shape_of(c);
+    const bli_dense s = bli_dense_of(c);
     const double alpha = bl_node_float(c->node, "alpha", 1), beta = bl_node_float(c->node, "beta", 1);
     const bool row = c->in[2].data && bl_shape_count(&c->in[2].shape) == s.columns;
     const bool plain = alpha == 1 && (!c->in[2].data || (beta == 1 && row));
@@ -238,7 +239,7 @@ static bl_status forward_gemm(const bli_call *c)
 enum { OUTER_ROWS = 128 };
 
 /* Rows first .. end - 1 of dW = X^T dY, or of dW^T = dY^T X where the weight lies transposed. */
-static void run_outer(const product_shape *s, const void *x, const void *dy, void *dw, int64_t first, int64_t end)
+static void run_outer(const bli_dense *s, const void *x, const void *dy, void *dw, int64_t first, int64_t end)
 {
     const bool trans = s->trans;
     const int64_t a_width = trans ? s->columns : s->depth, b_width = trans ? s->depth : s->columns;
@@ -260,9 +261,9 @@ static void run_outer(const product_shape *s, const void *x, const void *dy, voi
     }
 }
 
-static bl_status weight_grad(const bli_call *c, int part, int parts)
+bl_status bli_dense_weight_grad(const bli_call *c, int part, int parts)
 {
-    const product_shape s = shape_of(c);
+    const bli_dense s = bli_dense_of(c);
     const int64_t rows = s.trans ? s.columns : s.depth, blocks = (rows + 7) / 8;
     const int64_t first = blocks * part / parts * 8, end = blocks * (part + 1) / parts * 8;
     const double alpha = is_gemm(c->node) ? bl_node_float(c->node, "alpha", 1) : 1;
@@ -276,7 +277,13 @@ static bl_status weight_grad(const bli_call *c, int part, int parts)
     return BL_OK;
 }
 
-static void grad_data(const bli_call *c, const product_shape *s, int64_t batch)
+void bli_dense_data_gradient(const bli_dense *d, const bli_call *c, int64_t rows, const void *dy, void *dx)
+{
+    const void *panels = (const char *)c->prep + panels_bytes(d, d->depth, d->columns);
+    run_rows(d, rows, dy, d->columns, panels, d->depth, NULL, dx);
+}
+
+static void grad_data(const bli_call *c, const bli_dense *s, int64_t batch)
 {
     const void *panels;
     if (c->in[1].shape.rank > 2) {
@@ -291,7 +298,7 @@ static void grad_data(const bli_call *c, const product_shape *s, int64_t batch)
 
 static bl_status backward_matmul(const bli_call *c)
 {
-    const product_shape s = shape_of(c);
+    const bli_dense s = bli_dense_of(c);
     for (int64_t i = 0; i < s.batch; i++) {
         if (c->grad_in[0].data)
             grad_data(c, &s, i);
@@ -305,7 +312,7 @@ static bl_status backward_matmul(const bli_call *c)
 
 static bl_status backward_gemm(const bli_call *c)
 {
-    const product_shape s = shape_of(c);
+    const bli_dense s = bli_dense_of(c);
     const double alpha = bl_node_float(c->node, "alpha", 1), beta = bl_node_float(c->node, "beta", 1);
     if (c->grad_in[0].data) {
         grad_data(c, &s, 0);
@@ -313,7 +320,7 @@ static bl_status backward_gemm(const bli_call *c)
             s.kernels->scale_add(c->grad_in[0].data, s.rows, s.depth, alpha, NULL, 0, 0);
     }
     if (c->grad_in[1].data)
-        BLI_TRY(weight_grad(c, 0, 1));
+        BLI_TRY(bli_dense_weight_grad(c, 0, 1));
     if (!c->grad_in[2].data)
         return BL_OK;
     const bool row = bl_shape_count(&c->in[2].shape) == s.columns;
@@ -404,10 +411,10 @@ const bli_op bli_op_matmul = {
     .backward = backward_matmul,
     .range = range_matmul,
     .scratch = scratch,
-    .prep_size = prep_size,
-    .prepare = prepare,
+    .prep_size = bli_dense_prep_size,
+    .prepare = bli_dense_prepare,
     .weight_input = 1,
-    .weight_grad = weight_grad,
+    .weight_grad = bli_dense_weight_grad,
     .lower = lower,
 };
 
@@ -422,9 +429,9 @@ const bli_op bli_op_gemm = {
     .forward = forward_gemm,
     .backward = backward_gemm,
     .range = range_gemm,
-    .prep_size = prep_size,
-    .prepare = prepare,
+    .prep_size = bli_dense_prep_size,
+    .prepare = bli_dense_prepare,
     .weight_input = 1,
-    .weight_grad = weight_grad,
+    .weight_grad = bli_dense_weight_grad,
     .lower = lower,
 };

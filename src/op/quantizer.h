@@ -134,6 +134,9 @@ void bli_relu_quantize_backward_f32(const bli_relu_quantize *r, const float *z, 
 /* The same as the operator of a step, for a Quantize node that reads what the Relu reads.  No node has this operator:
  * plans put it in place of the two.  Its setup leaves state NULL where they must run apart; float32 only. */
 extern const bli_op bli_op_relu_quantize;
+/* A dense layer as one step (dense_layer.c), for nodes whose inputs are MatMul's two and Add's bias: the Add, or the
+ * Quantize behind Add and Relu.  float32 only; the latter's setup leaves state NULL where they must run apart. */
+extern const bli_op bli_op_dense_bias, bli_op_dense_quantize;
 /* The two, and a MaxPool of 2 x 2 windows side by side behind them, for a MaxPool node that reads what the Relu reads;
  * it finds the Quantize in front of the MaxPool in the graph. */
 extern const bli_op bli_op_relu_quantize_pool;

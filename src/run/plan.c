@@ -146,35 +146,84 @@ static const bli_op *fused_operator(const bl_node *n, const bli_op *op, const bl
     return NULL;
 }
 
-/* A node whose only user can do its work gets no step: the user will read the node's input. */
-static bl_status fuse(bli_plan *p, const bl_node *n, const bli_op *op, bool *fused)
+/* The only user of a node's output, which nobody outside sees; NULL: none, or more. */
+static const bl_node *only_user(const bli_plan *p, const bl_node *n, int *node)
 {
-    if (p->opt.all_global || p->real != BL_F32 || n->num_inputs < 1 || n->inputs[0] < 0 ||
-        !p->values[n->inputs[0]].batched || bli_graph_num_uses(p->graph, n->outputs[0]) != 1 ||
-        bli_graph_is_output(p->graph, n->outputs[0]))
-        return BL_OK;
-    const int user = bli_graph_first_user(p->graph, n->outputs[0]);
-    const bl_node *next = bl_graph_node(p->graph, user);
-    const bli_op *both = fused_operator(n, op, next);
-    for (int i = 1; both && i < next->num_inputs; i++)
-        if (next->inputs[i] >= 0)
-            return BL_OK;
-    if (!both)
-        return BL_OK;
+    if (bli_graph_num_uses(p->graph, n->outputs[0]) != 1 || bli_graph_is_output(p->graph, n->outputs[0]))
+        return NULL;
+    *node = bli_graph_first_user(p->graph, n->outputs[0]);
+    return bl_graph_node(p->graph, *node);
+}
+
+static bool has_one_input(const bl_node *n)
+{
+    for (int i = 1; i < n->num_inputs; i++)
+        if (n->inputs[i] >= 0)
+            return false;
+    return true;
+}
+
+/* Node `last` is to run as operator `both` on these inputs, unless its setup finds that it cannot. */
+static bl_status run_as(bli_plan *p, int last, const bli_op *both, const int *inputs, int count, bool *fused)
+{
+    const bl_node *next = bl_graph_node(p->graph, last);
+    const int num = count > next->num_inputs ? count : next->num_inputs;
     bl_node *run = bli_arena_alloc(p->arena, sizeof *run);
-    int *inputs = bli_arena_array(p->arena, (size_t)next->num_inputs, sizeof *inputs);
-    if (!run || !inputs)
+    int *copy = bli_arena_array(p->arena, (size_t)num, sizeof *copy);
+    if (!run || !copy)
         return BL_NO_MEMORY;
-    memcpy(inputs, next->inputs, (size_t)next->num_inputs * sizeof *inputs);
-    inputs[0] = n->inputs[0];
+    for (int i = 0; i < num; i++)
+        copy[i] = i < count ? inputs[i] : -1;
     *run = *next;
-    run->inputs = inputs;
+    run->inputs = copy;
+    run->num_inputs = num;
     const void *state = NULL;
     BLI_TRY(bli_within(p->ctx, both->setup(p->ctx, p->graph, run, p->arena, &state), "node '%s'", run->name));
     if (state)
-        p->fused[user] = (bli_fusion){run, both};
+        p->fused[last] = (bli_fusion){run, both, false};
     *fused = state != NULL;
     return BL_OK;
+}
+
+/* A bias: one row of as many numbers as the product has columns, no batch. */
+static bool is_bias(const bli_plan *p, int v, int weight)
+{
+    const bl_shape *b = &bl_graph_value(p->graph, v)->shape, *w = &bl_graph_value(p->graph, weight)->shape;
+    return w->rank == 2 && b->rank == 1 && b->dim[0] > 0 && b->dim[0] == w->dim[1];
+}
+
+/* MatMul, or MatMul and Add already run as one, into what follows. */
+static bl_status fuse_dense(bli_plan *p, const bl_node *n, const bli_op *op, const bl_node *next, int user, bool *fused)
+{
+    int last = -1;
+    if (op != &bli_op_dense_bias) {
+        const bool adds = is_node(next, "Add", BLI_DOMAIN_ONNX) && next->inputs[0] == n->outputs[0] &&
+                          !p->values[n->inputs[1]].batched && is_bias(p, next->inputs[1], n->inputs[1]);
+        const int inputs[3] = {n->inputs[0], n->inputs[1], next->inputs[1]};
+        return adds ? run_as(p, user, &bli_op_dense_bias, inputs, 3, fused) : BL_OK;
+    }
+    const bl_node *quantize = is_node(next, "Relu", BLI_DOMAIN_ONNX) ? only_user(p, next, &last) : NULL;
+    if (!quantize || !is_node(quantize, "Quantize", BLI_DOMAIN_OWN) || !has_one_input(quantize))
+        return BL_OK;
+    BLI_TRY(run_as(p, last, &bli_op_dense_quantize, n->inputs, 3, fused));
+    p->fused[user].inside = *fused;
+    return BL_OK;
+}
+
+/* A node whose only user can do its work gets no step: the user will read the node's input. */
+static bl_status fuse(bli_plan *p, const bl_node *n, const bli_op *op, bool *fused)
+{
+    int user = -1;
+    if (p->opt.all_global || p->real != BL_F32 || n->num_inputs < 1 || n->inputs[0] < 0 ||
+        !p->values[n->inputs[0]].batched)
+        return BL_OK;
+    const bl_node *next = only_user(p, n, &user);
+    if (!next)
+        return BL_OK;
+    if (op == &bli_op_dense_bias || is_node(n, "MatMul", BLI_DOMAIN_ONNX))
+        return p->opt.apart ? BL_OK : fuse_dense(p, n, op, next, user, fused);
+    const bli_op *both = fused_operator(n, op, next);
+    return both && has_one_input(next) ? run_as(p, user, both, n->inputs, 1, fused) : BL_OK;
 }
 
 static bl_status add_node(bli_plan *p, int node)
@@ -185,7 +234,9 @@ static bl_status add_node(bli_plan *p, int node)
     if (!op)
         return bli_fail(p->ctx, BL_UNSUPPORTED, "node '%s': operator '%s' of domain '%s' cannot be run", n->name,
                         n->type, n->domain);
-    bool batched = false, grad = false, fused = false;
+    bool batched = false, grad = false, fused = f->inside;
+    if (fused)
+        return BL_OK;
     BLI_TRY(fuse(p, n, op, &fused));
     for (int i = 0; !fused && i < n->num_inputs; i++) {
         if (n->inputs[i] < 0)

@@ -53,6 +53,7 @@ typedef struct bli_pstep {
 typedef struct bli_fusion {
     const bl_node *run;
     const bli_op *op;
+    bool inside; /* between the first and the last of a fusion: no step of its own */
 } bli_fusion;
 
 typedef struct bli_plan_options {
@@ -61,6 +62,7 @@ typedef struct bli_plan_options {
     int slices;   /* a batch is cut into so many */
     int threads;
     bool all_global; /* keep every batched value whole and apart (tracing) */
+    bool apart;      /* gradients of products and sums are looked at: dense layers do not run as one step */
 } bli_plan_options;
 
 typedef struct bli_plan {

@@ -243,9 +243,11 @@ static bl_status make_plan(bli_engine *e, const bl_graph *g)
 {
     bl_graph *logits = NULL;
     bool stripped;
-    const bli_plan_options o = {
+    bli_plan_options o = {
         .training = true, .rows = e->opt->batch, .slices = e->opt->slices, .threads = bl_context_threads(e->ctx)};
     bl_dtype real;
+    for (int i = 0; i < e->opt->num_places; i++)
+        o.apart |= strcmp(e->opt->places[i].place, "error") == 0;
     BLI_TRY(bli_strip_softmax(g, e->loss, &logits, &stripped));
     bl_status s = bli_training_carrier(e->ctx, logits, &real);
     if (s == BL_OK)
