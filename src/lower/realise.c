@@ -4,6 +4,8 @@
  * TABLE or THRESHOLD by size.  A chain of which nothing is known becomes a TABLE of at most 2^16 entries.  All are
  * exact over the wire's proven range.
  */
+#include <math.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "lower/stairs.h"
@@ -69,6 +71,36 @@ static int64_t entries_of(const bli_span *s)
     return n >= (uint64_t)INT64_MAX ? INT64_MAX : (int64_t)n + 1;
 }
 
+/* What the chain gives before its quantizer, in float64. */
+static bl_status before_quantizer(realise *r, const int64_t *codes, int64_t n, double *z)
+{
+    const bl_dtype real = r->l->real;
+    bli_chain open = *r->chain;
+    bli_probe *p;
+    open.count--;
+    r->l->real = BL_F64;
+    bl_status s = bli_probe_create(r->l, &open, r->wire, &r->row, &p);
+    r->l->real = real;
+    BLI_TRY(s);
+    s = bli_probe_run(p, codes, z, n);
+    bli_probe_destroy(p);
+    return s;
+}
+
+/* "Tanh, Quantize: at most 0.0156 off": how far the quantized values y are from those before. */
+static bl_status say_error(realise *r, const double *y, const double *z, int64_t n)
+{
+    char note[256];
+    size_t at = 0;
+    double worst = 0;
+    for (int64_t i = 0; i < n; i++)
+        worst = fmax(worst, fabs(y[i] - z[i]));
+    for (int i = 0; i < r->chain->count && at < sizeof note - 64; i++)
+        at += (size_t)snprintf(note + at, sizeof note - at, "%s%s", i == 0 ? "" : ", ", r->chain->links[i].node->type);
+    snprintf(note + (at < sizeof note - 64 ? at : sizeof note - 64), 64, ": at most %.3g off", worst * 1.005);
+    return bli_builder_note(r->l->b, *r->out, note);
+}
+
 static bl_status add_table(realise *r)
 {
     const int64_t groups = r->chain->groups;
@@ -78,8 +110,10 @@ static bl_status add_table(realise *r)
     const int64_t n = hull.high - hull.low + 1;
     int64_t *codes = bli_lower_numbers(r->c, n * groups, 0), *table = bli_lower_numbers(r->c, n * groups, 0);
     double *y = bli_arena_array(r->l->arena, (size_t)(n * groups) + 1, sizeof *y);
+    double *z = bli_arena_array(r->l->arena, (size_t)(n * groups) + 1, sizeof *z);
+    const bool ends = r->chain->count > 0 && strstr(r->chain->links[r->chain->count - 1].node->type, "Quant");
     bli_probe *p;
-    if (!codes || !table || !y)
+    if (!codes || !table || !y || !z)
         return BL_NO_MEMORY;
     for (int64_t i = 0; i < n * groups; i++)
         codes[i] = hull.low + i / groups;
@@ -87,11 +121,14 @@ static bl_status add_table(realise *r)
     const bl_status s = bli_probe_run(p, codes, y, n);
     bli_probe_destroy(p);
     BLI_TRY(s);
+    if (ends)
+        BLI_TRY(before_quantizer(r, codes, n, z));
     BLI_TRY(bli_value_codes(r->l, y, n * groups, r->exp, codes));
     for (int64_t i = 0; i < n; i++)
         for (int64_t g = 0; g < groups; g++)
             table[g * n + i] = codes[i * groups + g];
-    return add(r, (bli_prim_op){.kind = BLI_PRIM_TABLE, .first = hull.low, .length = n, .table = table});
+    BLI_TRY(add(r, (bli_prim_op){.kind = BLI_PRIM_TABLE, .first = hull.low, .length = n, .table = table}));
+    return ends ? say_error(r, y, z, n * groups) : BL_OK;
 }
 
 static bl_status add_stairs(realise *r, const bli_stairs *s)

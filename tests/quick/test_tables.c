@@ -186,6 +186,26 @@ static void a_table_says_its_function_and_its_error(void **state)
     bl_context_destroy(ctx);
 }
 
+/* Half a step, since nothing saturates. */
+static void a_table_up_to_a_quantizer_says_how_far_it_is_off(void **state)
+{
+    (void)state;
+    bl_context *ctx = new_context();
+    bl_graph *g =
+        parsed(ctx, SIGNED NODE("Tanh", "\"xq\"") "node \"o\" \"Quantize\" \"bitlathe\" (\"y\") -> (\"z\" F32 ?) "
+                                                  "{\"format\" string \"fixed<6,2,RND,SAT>\"}\noutput \"z\"\n");
+    bl_program *p;
+    bl_wire_info w = {.note = NULL};
+    assert_ok(ctx, bl_lower(ctx, g, &p));
+    for (int i = 0; !w.note && bl_program_wire(p, i, &w); i++) {
+    }
+    assert_non_null(w.note);
+    assert_non_null(strstr(w.note, "Tanh, Quantize: at most 0.03"));
+    bl_program_destroy(p);
+    bl_graph_destroy(g);
+    bl_context_destroy(ctx);
+}
+
 static bl_status lower_once(bl_context *ctx, void *arg)
 {
     bl_graph *g;
@@ -210,9 +230,12 @@ static void every_allocation_may_fail(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(functions_before_a_sum_are_tables), cmocka_unit_test(a_softmax_weighs_values_like_attention),
-        cmocka_unit_test(a_softmax_is_as_near_as_it_says),   cmocka_unit_test(a_table_says_its_function_and_its_error),
+        cmocka_unit_test(functions_before_a_sum_are_tables),
+        cmocka_unit_test(a_softmax_weighs_values_like_attention),
+        cmocka_unit_test(a_softmax_is_as_near_as_it_says),
+        cmocka_unit_test(a_table_says_its_function_and_its_error),
         cmocka_unit_test(every_allocation_may_fail),
+        cmocka_unit_test(a_table_up_to_a_quantizer_says_how_far_it_is_off),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
