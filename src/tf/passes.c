@@ -9,6 +9,7 @@
     X(check)                                                                                                           \
     X(fake_quantize_training)                                                                                          \
     X(flatten_atrous_conv)                                                                                             \
+    X(equalize)                                                                                                        \
     X(fold_batch_norms)                                                                                                \
     X(fold_batch_norms_algebraic)                                                                                      \
     X(fold_constants)                                                                                                  \
