@@ -170,6 +170,60 @@ bl_status bli_file_read(bl_context *ctx, const char *path, size_t ceiling, char 
     return s;
 }
 
+/* The next size bytes, which are there or not. */
+static bl_status read_exactly(bl_context *ctx, int fd, const char *path, size_t size, char *to)
+{
+    const bli_file_ops *ops = &ctx->file_ops;
+    while (size > 0) {
+        ssize_t n = ops->read(ops->user, fd, to, size);
+        if (n < 0 && errno == EINTR)
+            continue;
+        if (n < 0)
+            return system_failed(ctx, path, "read");
+        if (n == 0)
+            return bli_fail(ctx, BL_BAD_FILE, "%s: ends %zu bytes too early", path, size);
+        to += n;
+        size -= (size_t)n;
+    }
+    return BL_OK;
+}
+
+static bl_status read_at(bl_context *ctx, int fd, const char *path, uint64_t offset, size_t size, char *to)
+{
+    char passed[4096];
+    while (offset > 0) {
+        const size_t n = offset < sizeof passed ? (size_t)offset : sizeof passed;
+        BLI_TRY(read_exactly(ctx, fd, path, n, passed));
+        offset -= n;
+    }
+    return read_exactly(ctx, fd, path, size, to);
+}
+
+bl_status bli_file_read_at(bl_context *ctx, const char *path, uint64_t offset, size_t size, void *to)
+{
+    const bli_file_ops *ops = &ctx->file_ops;
+    int fd = ops->open(ops->user, path, O_RDONLY | O_CLOEXEC, 0);
+    if (fd < 0)
+        return system_failed(ctx, path, "open");
+    bl_status s = read_at(ctx, fd, path, offset, size, to);
+    ops->close(ops->user, fd);
+    return s;
+}
+
+bl_status bli_file_reaches(bl_context *ctx, const char *path, uint64_t end)
+{
+    const bli_file_ops *ops = &ctx->file_ops;
+    int fd = ops->open(ops->user, path, O_RDONLY | O_CLOEXEC, 0);
+    if (fd < 0)
+        return system_failed(ctx, path, "open");
+    const uint64_t size = size_hint(fd);
+    ops->close(ops->user, fd);
+    if (size >= end)
+        return BL_OK;
+    return bli_fail(ctx, BL_BAD_FILE, "%s: %llu bytes; expected %llu", path, (unsigned long long)size,
+                    (unsigned long long)end);
+}
+
 /* ---- writing ------------------------------------------------------------------------------------------------- */
 enum { WRITE_BUFFER = 1 << 16, MOST_TEMPORARIES = 100 };
 

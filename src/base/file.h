@@ -29,6 +29,12 @@ void bli_context_set_file_ops(bl_context *ctx, const bli_file_ops *ops); /* NULL
  * name the path and the system's reason; a folder, a missing file and a missing permission are told apart. */
 BL_MUST_CHECK bl_status bli_file_read(bl_context *ctx, const char *path, size_t ceiling, char **data, size_t *size);
 
+/* size bytes from a place in the file on; fewer there is BL_BAD_FILE.  What is in front is passed over by reading it.
+ */
+BL_MUST_CHECK bl_status bli_file_read_at(bl_context *ctx, const char *path, uint64_t offset, size_t size, void *to);
+/* BL_BAD_FILE when the file ends before that: to be asked before memory is taken for what it should have. */
+BL_MUST_CHECK bl_status bli_file_reaches(bl_context *ctx, const char *path, uint64_t end);
+
 typedef struct bli_writer bli_writer;
 BL_MUST_CHECK bl_status bli_writer_open(bl_context *ctx, const char *path, bli_writer **out);
 BL_MUST_CHECK bl_status bli_writer_write(bli_writer *w, const void *data, size_t size); /* buffered */

@@ -1,12 +1,12 @@
 /* pass_sparsify_gather.c: a column of weights that are mostly zero as a hash table of the others.
  *
  * Gather( Identity(Const), ids ) and GatherV2 along axis 0; weights are float [N, 1].  What nobody needs any more goes.
- * Weights in a checkpoint are not read: such a graph is refused.
+ * Weights of a Variable come from input_checkpoint; then all that restores and saves them goes, too.
  */
 #include <math.h>
 #include <string.h>
 
-#include "tf/transform.h"
+#include "tf/sparsify.h"
 
 static const float least = 1e-5f; /* smaller weights are zero */
 
@@ -18,6 +18,8 @@ typedef struct sparsifier {
     bli_tg_names ready; /* control inputs of the group: tables that are filled */
     size_t *uses;       /* of each node, as an input */
     bool *gone;
+    bli_tf_checkpoint *checkpoint; /* NULL: none is given */
+    bool variables;                /* weights of some are looked up */
 } sparsifier;
 
 typedef struct lookup {
@@ -49,13 +51,19 @@ static bl_status match(sparsifier *s, const bli_tf_node *n, lookup *l, bool *yes
     return BL_OK;
 }
 
-static bl_status view_weights(const sparsifier *s, const bli_tf_node *n, bli_tf_tensor *t)
+static bl_status read_variable(const sparsifier *s, const bli_tf_node *n, bli_tf_saved *t)
 {
-    if (strcmp(n->op, "Const") != 0)
-        return bli_fail(s->job->ctx, BL_UNSUPPORTED,
-                        "node '%s' (%s): weights in a checkpoint cannot be read; freeze the "
-                        "graph first",
+    const char *slice;
+    if (!s->checkpoint)
+        return bli_fail(s->job->ctx, BL_USAGE,
+                        "node '%s' (%s): its weights are in a checkpoint; expected input_checkpoint, or a frozen graph",
                         n->name, n->op);
+    BLI_TRY(bli_tg_find_slice(s->job, s->g, &s->ix, n, &slice));
+    return bli_tg_read_column(s->job, s->checkpoint, n, slice, t);
+}
+
+static bl_status view_const(const sparsifier *s, const bli_tf_node *n, bli_tf_tensor *t)
+{
     BLI_TRY(bli_tg_const_view(s->job->store, n, BLI_DT_FLOAT, t));
     if (t->rank != 2 || t->dim[1] != 1)
         return bli_fail(s->job->ctx, BL_BAD_MODEL, "node '%s' (Const): weights of rank %d; expected the shape [N, 1]",
@@ -63,25 +71,36 @@ static bl_status view_weights(const sparsifier *s, const bli_tf_node *n, bli_tf_
     return BL_OK;
 }
 
-static bl_status add_pairs(const sparsifier *s, const bli_tf_node *w, const char *keys, const char *values,
-                           bli_tf_graph *out)
+static bl_status add_pairs_of(const float *from, size_t rows, const char *keys, const char *values, bli_tf_graph *out)
 {
-    bli_tf_tensor t;
     void *k, *v;
     int64_t count = 0;
-    BLI_TRY(view_weights(s, w, &t));
-    const float *from = t.data;
-    for (size_t i = 0; i < t.count; i++)
+    for (size_t i = 0; i < rows; i++)
         count += fabsf(from[i]) >= least;
     int64_t room = count ? count : 1, at = 0; /* none: 0 for 0 */
     BLI_TRY(bli_tg_add_const(out, keys, BLI_DT_INT64, 1, &room, NULL, &k, NULL));
     BLI_TRY(bli_tg_add_const(out, values, BLI_DT_FLOAT, 1, &room, NULL, &v, NULL));
-    for (size_t i = 0; i < t.count; i++)
+    for (size_t i = 0; i < rows; i++)
         if (fabsf(from[i]) >= least) {
             ((int64_t *)k)[at] = (int64_t)i;
             ((float *)v)[at++] = from[i];
         }
     return BL_OK;
+}
+
+static bl_status add_pairs(const sparsifier *s, const bli_tf_node *w, const char *keys, const char *values,
+                           bli_tf_graph *out)
+{
+    bli_tf_tensor t;
+    bli_tf_saved saved;
+    if (!bli_tg_is_variable(w)) {
+        BLI_TRY(view_const(s, w, &t));
+        return add_pairs_of(t.data, t.count, keys, values, out);
+    }
+    BLI_TRY(read_variable(s, w, &saved));
+    bl_status status = add_pairs_of(saved.data, (size_t)saved.dim[0], keys, values, out);
+    bli_free(s->job->ctx, saved.data);
+    return status;
 }
 
 static bl_status set_types(bli_tf_store *s, bli_tf_node *n, const char *key, const char *value)
@@ -216,35 +235,77 @@ static bl_status add_group(sparsifier *s, bli_tf_graph *out)
     return BL_OK;
 }
 
-static bl_status sparsify(sparsifier *s, bli_tf_graph *out)
+/* What is looked up, and, where no variables are, what then is in nobody's way. */
+static bl_status find_lookups(sparsifier *s, lookup *found)
 {
     size_t n = s->g->num_nodes, edges = 1;
     for (size_t i = 0; i < n; i++)
         edges += s->g->nodes[i]->num_inputs;
     size_t *stack = bli_tf_alloc_array(s->job->store, edges, sizeof *stack);
-    bli_tf_graph *all = bli_tf_graph_like(s->g);
-    lookup *found = bli_tf_alloc_array(s->job->store, n + 1, sizeof *found);
-    if (!stack || !all || !found)
+    if (!stack)
         return BL_NO_MEMORY;
     count_uses(s);
     for (size_t i = 0; i < n; i++) {
         bool yes;
         BLI_TRY(match(s, s->g->nodes[i], &found[i], &yes));
-        if (!yes) {
+        if (!yes)
             found[i].gather = NULL;
+        else
+            s->variables = s->variables || bli_tg_is_variable(found[i].weights);
+    }
+    for (size_t i = 0; i < n && !s->variables; i++) {
+        if (!found[i].gather)
             continue;
-        }
         let_go(s, found[i].gather->inputs[0], stack);
         if (found[i].gather->num_inputs > 2)
             let_go(s, found[i].gather->inputs[2], stack);
     }
+    return BL_OK;
+}
+
+/* The weights and what hands them on, and all that is about them. */
+static bl_status take_out_weights(sparsifier *s, const lookup *found, bli_tf_graph *out)
+{
+    bli_tg_names names = {0, bli_tf_alloc_array(s->job->store, 2 * s->g->num_nodes + 1, sizeof *names.at)};
+    if (!names.at)
+        return BL_NO_MEMORY;
+    for (size_t i = 0; i < s->g->num_nodes; i++)
+        if (found[i].gather) {
+            names.at[names.count++] = found[i].weights->name;
+            names.at[names.count++] = found[i].identity->name;
+        }
+    return bli_tg_take_out(s->job, s->g, &names, out);
+}
+
+static bl_status sparsify(sparsifier *s, bli_tf_graph *out)
+{
+    const size_t n = s->g->num_nodes;
+    lookup *found = bli_tf_alloc_array(s->job->store, n + 1, sizeof *found);
+    if (!found)
+        return BL_NO_MEMORY;
+    BLI_TRY(find_lookups(s, found));
     for (size_t i = 0; i < n; i++) {
         if (found[i].gather)
             BLI_TRY(add_lookup(s, &found[i], out));
         else if (!s->gone[i])
             BLI_TRY(bli_tf_graph_add(out, s->g->nodes[i]));
     }
-    return add_group(s, out);
+    BLI_TRY(add_group(s, out));
+    return s->variables ? take_out_weights(s, found, out) : BL_OK;
+}
+
+/* The original wants every variable restored by a saver, looked up or not. */
+static bl_status check_savers(const sparsifier *s)
+{
+    for (size_t i = 0; i < s->g->num_nodes && s->job->compat; i++) {
+        const char *slice = "";
+        if (bli_tg_is_variable(s->g->nodes[i]))
+            BLI_TRY(bli_tg_find_slice(s->job, s->g, &s->ix, s->g->nodes[i], &slice));
+        if (!slice)
+            return bli_fail(s->job->ctx, BL_BAD_MODEL, "node '%s' (%s): no RestoreV2 of the graph has it",
+                            s->g->nodes[i]->name, s->g->nodes[i]->op);
+    }
+    return BL_OK;
 }
 
 static bl_status run(const bli_tg_job *job, const bli_tf_graph *in, bli_tf_graph *out)
@@ -253,24 +314,26 @@ static bl_status run(const bli_tg_job *job, const bli_tf_graph *in, bli_tf_graph
     const char *checkpoint;
     BLI_TRY(bli_tg_arg_text(job, "group_init_node", "group_deps", &s.group));
     BLI_TRY(bli_tg_arg_text(job, "input_checkpoint", "", &checkpoint));
-    if (checkpoint[0])
-        return bli_fail(job->ctx, BL_UNSUPPORTED,
-                        "input_checkpoint '%s': checkpoints cannot be read; freeze the graph "
-                        "first",
-                        checkpoint);
     s.ready.at = bli_tf_alloc_array(job->store, in->num_nodes + 1, sizeof *s.ready.at);
     s.uses = bli_tf_alloc_array(job->store, in->num_nodes + 1, sizeof *s.uses);
     s.gone = bli_tf_alloc_array(job->store, in->num_nodes + 1, sizeof *s.gone);
     if (!s.ready.at || !s.uses || !s.gone)
         return BL_NO_MEMORY;
-    BLI_TRY(bli_tf_index_make(in, &s.ix));
-    bl_status status = sparsify(&s, out);
-    bli_tf_index_free(&s.ix);
+    if (checkpoint[0])
+        BLI_TRY(bli_tf_checkpoint_open(job->ctx, checkpoint, &s.checkpoint));
+    bl_status status = bli_tf_index_make(in, &s.ix);
+    if (status == BL_OK) {
+        status = check_savers(&s);
+        if (status == BL_OK)
+            status = sparsify(&s, out);
+        bli_tf_index_free(&s.ix);
+    }
+    bli_tf_checkpoint_close(s.checkpoint);
     return status;
 }
 
 static const bli_tg_param params[] = {
-    {"input_checkpoint", BLI_TG_TEXT, false, "where variables are (not supported: freeze the graph first)"},
+    {"input_checkpoint", BLI_TG_TEXT, false, "the checkpoint that variables are in (none)"},
     {"group_init_node", BLI_TG_TEXT, false, "the NoOp that waits for tables to be filled (group_deps)"},
     {0},
 };
