@@ -157,7 +157,7 @@ static bool by_reference(const bli_exec_plan *plan, int output)
 {
     const bli_output *o = &plan->program->outputs[output];
     const bli_wire *w = &plan->program->wires[o->wire];
-    if (o->wide || plan->places[o->wire].store > BLI_STORE_32)
+    if (o->wide || o->num_steps > 0 || plan->places[o->wire].store > BLI_STORE_32)
         return true;
     return o->scale == NULL ? w->exp < -DECODE_EXP || w->exp > DECODE_EXP : o->channels > BLOCK;
 }

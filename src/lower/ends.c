@@ -1,8 +1,8 @@
 /* ends.c: where real numbers enter and leave the program.
  *
  * Between a graph's input and its quantizer there may be a scale, an offset and operators that only move elements; the
- * quantizer becomes the program's input, and the moves follow it.  At an output one Affine may be left: its scale and
- * offset go to the output.
+ * quantizer becomes the program's input, and the moves follow it.  At an output operations with constants may be left:
+ * they go to the output.
  */
 #include <math.h>
 #include <stdio.h>
@@ -271,27 +271,73 @@ bl_status bli_lower_entering(bli_lowering *l, int node, bool *done)
 }
 
 /* ---- outputs -------------------------------------------------------------------------------------------------- */
-/* One link's factor and offset per group; false: it is neither. */
-static bool factors(const bli_link *link, int64_t n, double *scale, double *offset)
+/* The constant of input `slot` of a link, one for each group, as the carrier holds it. */
+static bl_status numbers_of(bli_lowering *l, const bli_link *link, int slot, int64_t n, const double **out)
 {
-    const char *type = link->node->type;
-    const bool sub = strcmp(type, "Sub") == 0, mul = strcmp(type, "Mul") == 0, add = sub || strcmp(type, "Add") == 0;
-    const bool affine = strcmp(type, "Affine") == 0;
-    if ((!mul && !add && !affine) || (sub && link->slot != 0))
-        return false;
-    const int factor = affine ? 1 : mul ? 1 - link->slot : -1, term = affine ? 2 : add ? 1 - link->slot : -1;
-    for (int64_t i = 0; i < n; i++)
-        for (int k = 0; k < 2; k++) {
-            const int slot = k == 0 ? factor : term;
-            const bl_tensor *t = slot < 0 || !link->in[slot].data ? NULL : &link->in[slot];
-            const int64_t count = t ? bl_shape_count(&t->shape) : 0;
-            const double v = count ? bli_real_at(t->type, t->data, count == 1 ? 0 : (size_t)i) : k == 0 ? 1 : 0;
-            (k == 0 ? scale : offset)[i] = k == 1 && sub ? -v : v;
-        }
-    return true;
+    const bl_tensor *t = &link->in[slot];
+    const int64_t count = t->data ? bl_shape_count(&t->shape) : 0;
+    double *v = bli_arena_array(l->arena, (size_t)n + 1, sizeof *v);
+    *out = v;
+    if (!v)
+        return BL_NO_MEMORY;
+    for (int64_t i = 0; i < n && count > 0; i++) {
+        v[i] = bli_real_at(t->type, t->data, count == 1 ? 0 : (size_t)i);
+        v[i] = l->real == BL_F64 ? v[i] : (double)(float)v[i];
+    }
+    return BL_OK;
 }
 
-/* A chain that is one factor and one offset, each of them one operation of the carrier. */
+/* A link as operations with a constant: which, and the slots of their constants; false: it is none. */
+static bool operations(const bli_link *link, char op[2], int slot[2], int *count)
+{
+    static const struct {
+        const char *type;
+        char op;
+        bool either; /* the chain may be the second operand */
+    } known[] = {{"Add", '+', true}, {"Sub", '-', false}, {"Mul", '*', true}, {"Div", '/', false}};
+    const char *type = link->node->type;
+    if (strcmp(type, "Affine") == 0) {
+        op[0] = '*';
+        op[1] = '+';
+        slot[0] = 1;
+        slot[1] = 2;
+        *count = link->in[2].data ? 2 : 1;
+        return true;
+    }
+    for (size_t i = 0; i < BLI_COUNT(known); i++)
+        if (strcmp(known[i].type, type) == 0 && (known[i].either || link->slot == 0)) {
+            op[0] = known[i].op;
+            slot[0] = 1 - link->slot;
+            *count = 1;
+            return true;
+        }
+    return false;
+}
+
+/* Its operations behind those that are there; *ok false: too many, or none of ours. */
+static bl_status add_operations(bli_lowering *l, const bli_link *link, int64_t n, bli_output *o, bool *ok)
+{
+    char op[2];
+    int slot[2], count = 0;
+    *ok = operations(link, op, slot, &count) && o->num_steps + count <= BLI_OUTPUT_STEPS;
+    for (int k = 0; *ok && k < count; k++) {
+        bli_output_step *step = &o->steps[o->num_steps++];
+        step->op = op[k];
+        BLI_TRY(numbers_of(l, link, slot[k], n, &step->number));
+        for (int64_t i = 0; i < n; i++)
+            *ok = *ok && isfinite(step->number[i]) && (op[k] != '/' || step->number[i] != 0);
+    }
+    return BL_OK;
+}
+
+static void drop_step(bli_output *o)
+{
+    memmove(o->steps, o->steps + 1, (size_t)(o->num_steps - 1) * sizeof *o->steps);
+    o->num_steps--;
+}
+
+/* A chain of operations with constants, each one operation of the carrier.  A first product is the scale, and a sum
+ * behind it the offset. */
 static bl_status tail(bli_lowering *l, const bli_lowered *x, bli_output *o, bool *ok)
 {
     const bli_chain *chain = x->chain;
@@ -299,24 +345,25 @@ static bl_status tail(bli_lowering *l, const bli_lowered *x, bli_output *o, bool
     const bl_shape row = bli_builder_wire(l->b, x->wire)->shape;
     const int64_t n = chain->groups;
     double *scale = bli_arena_array(l->arena, (size_t)n + 1, sizeof *scale);
-    double *offset = bli_arena_array(l->arena, (size_t)n + 1, sizeof *offset);
-    double *more = bli_arena_array(l->arena, (size_t)n + 1, sizeof *more);
-    if (!scale || !offset || !more)
+    if (!scale)
         return BL_NO_MEMORY;
-    *ok = chain->count <= 2 && (n == 1 || n == row.dim[row.rank - 1]) && factors(&chain->links[0], n, scale, offset);
-    if (*ok && chain->count == 2) {
-        const char *first = chain->links[0].node->type, *second = chain->links[1].node->type;
-        *ok = strcmp(first, "Mul") == 0 && (strcmp(second, "Add") == 0 || strcmp(second, "Sub") == 0) &&
-              factors(&chain->links[1], n, more, offset);
-    }
-    for (int64_t i = 0; i < n && *ok; i++) {
-        scale[i] = ldexp(l->real == BL_F64 ? scale[i] : (double)(float)scale[i], exp);
-        offset[i] = l->real == BL_F64 ? offset[i] : (double)(float)offset[i];
-    }
-    if (!*ok)
+    *ok = n == 1 || n == row.dim[row.rank - 1];
+    for (int i = 0; *ok && i < chain->count; i++)
+        BLI_TRY(add_operations(l, &chain->links[i], n, o, ok));
+    if (!*ok) {
+        o->num_steps = 0;
         return BL_OK;
+    }
+    const bool scaled = o->num_steps > 0 && o->steps[0].op == '*';
+    for (int64_t i = 0; i < n; i++)
+        scale[i] = ldexp(scaled ? o->steps[0].number[i] : 1, exp);
+    if (scaled)
+        drop_step(o);
+    if (o->num_steps > 0 && o->steps[0].op == '+') {
+        o->offset = o->steps[0].number;
+        drop_step(o);
+    }
     o->scale = scale;
-    o->offset = offset;
     o->channels = n;
     return BL_OK;
 }
@@ -358,10 +405,11 @@ static bl_status lower_output(bli_lowering *l, int value)
     if (!ok)
         BLI_TRY(coded_output(l, value, &o, &ok));
     if (!ok)
-        return bli_fail(l->ctx, BL_UNSUPPORTED,
-                        "output '%s' is a real number behind '%s'; put a quantizer after it (a scale and an offset "
-                        "alone may stay)",
-                        v->name, s->at.chain->links[s->at.chain->count - 1].node->name);
+        return bli_fail(
+            l->ctx, BL_UNSUPPORTED,
+            "output '%s' is a real number behind '%s'; put a quantizer after it (products, sums and quotients "
+            "with constants may stay)",
+            v->name, s->at.chain->links[s->at.chain->count - 1].node->name);
     return bli_builder_output(l->b, &o);
 }
 

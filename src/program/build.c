@@ -267,6 +267,8 @@ bl_status bli_builder_output(bli_builder *b, const bli_output *output)
     bli_output ours = *output;
     BLI_TRY(copy_reals(b, &ours.scale, ours.channels));
     BLI_TRY(copy_reals(b, &ours.offset, ours.channels));
+    for (int k = 0; k < ours.num_steps; k++)
+        BLI_TRY(copy_reals(b, &ours.steps[k].number, ours.channels));
     ours.name = bli_arena_strdup(b->arena, output->name);
     ours.cut = output->cut != NULL ? bli_arena_strdup(b->arena, output->cut) : NULL;
     if (ours.name == NULL || (output->cut != NULL && ours.cut == NULL))

@@ -96,14 +96,25 @@ static double unscaled(int64_t code, double factor, int exp)
     return exp > -900 && exp < 900 ? (double)code * factor : ldexp((double)code, exp);
 }
 
+static double stepped(char op, double v, double by)
+{
+    return op == '+' ? v + by : op == '-' ? v - by : op == '*' ? v * by : v / by;
+}
+
 static double real_of(const bli_output *o, int64_t code, int64_t channel)
 {
     if (o->wide) {
-        const double v = (double)code * o->scale[channel];
-        return o->offset != NULL ? v + o->offset[channel] : v;
+        double v = (double)code * o->scale[channel];
+        v = o->offset != NULL ? v + o->offset[channel] : v;
+        for (int k = 0; k < o->num_steps; k++)
+            v = stepped(o->steps[k].op, v, o->steps[k].number[channel]);
+        return v;
     }
-    const float v = (float)code * (float)o->scale[channel];
-    return (double)(o->offset != NULL ? v + (float)o->offset[channel] : v);
+    float v = (float)code * (float)o->scale[channel];
+    v = o->offset != NULL ? v + (float)o->offset[channel] : v;
+    for (int k = 0; k < o->num_steps; k++) /* of two float32: float64's result rounded again is float32's */
+        v = (float)stepped(o->steps[k].op, (double)v, (double)(float)o->steps[k].number[channel]);
+    return (double)v;
 }
 
 #define DECODE(name, real)                                                                                             \

@@ -403,6 +403,25 @@ static bl_status parse_op(parser *p)
     return check_name(p, out, name);
 }
 
+/* "then / [2 3]" */
+static bl_status parse_steps(parser *p, bli_output *o)
+{
+    int64_t count;
+    while (take(p, "then")) {
+        if (o->num_steps == BLI_OUTPUT_STEPS)
+            return expected(p, "no more than 8 steps");
+        bli_output_step *step = &o->steps[o->num_steps++];
+        skip_blanks(p);
+        step->op = peek(p) < 0 ? '\0' : (char)peek(p);
+        p->pos++;
+        BLI_TRY(parse_reals(p, &step->number, &count));
+        if (count != o->channels)
+            return bli_fail(p->ctx, BL_BAD_FILE, "%lld numbers of a step, expected %lld", (long long)count,
+                            (long long)o->channels);
+    }
+    return BL_OK;
+}
+
 static bl_status parse_output(parser *p)
 {
     bli_output o = {.wire = -1};
@@ -420,6 +439,7 @@ static bl_status parse_output(parser *p)
     if (scales != o.channels || offsets != o.channels)
         return bli_fail(p->ctx, BL_BAD_FILE, "%lld scales and %lld offsets, expected %lld", (long long)scales,
                         (long long)offsets, (long long)o.channels);
+    BLI_TRY(parse_steps(p, &o));
     o.wide = take(p, "wide");
     if (take(p, "cut"))
         BLI_TRY(parse_string(p, &o.cut));

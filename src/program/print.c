@@ -3,7 +3,7 @@
  *   program "name"
  *   %0 = input "x" "x" [784] exp -8 scale 1 offset 0 format "ufixed<8,0,RND,SAT>" grid 1 0 ; 0 .. 255
  *   %1 = dense (%0) "fc1" "fc1" exp -13 channels 2 weight [1 -2 3 ...] bias [0 5] ; -1020 .. 2040, 2 spans
- *   output %1 "logits" channels 1 scale [0.5] offset [1] wide cut "Softmax 'softmax'"
+ *   output %1 "logits" channels 1 scale [0.5] offset [1] then / [3] wide cut "Softmax 'softmax'"
  *
  * After the name comes the layer; a shape stands where the kind does not compute it; fields that are 0 or absent are
  * left out, an empty array is [].  From ; to the end of a line is for the reader: spans follow from the rest.
@@ -168,6 +168,10 @@ static bl_status print_output(bli_buf *b, const bli_output *o)
         BLI_TRY(bli_buf_printf(b, " channels %lld", (long long)o->channels));
     BLI_TRY(print_reals(b, "scale", o->scale, o->channels));
     BLI_TRY(print_reals(b, "offset", o->offset, o->channels));
+    for (int k = 0; k < o->num_steps; k++) {
+        const char word[] = {'t', 'h', 'e', 'n', ' ', o->steps[k].op, '\0'};
+        BLI_TRY(print_reals(b, word, o->steps[k].number, o->channels));
+    }
     if (o->wide)
         BLI_TRY(bli_buf_printf(b, " wide"));
     if (o->cut != NULL)

@@ -112,14 +112,24 @@ typedef struct bli_prim_op {
     const int64_t *index;      /* GATHER [count of out] */
 } bli_prim_op;
 
-/* How an output's codes become the real numbers that the model gave: value = code * scale[c] (+ offset[c]), each one
- * correctly rounded float32 operation (float64 where wide); scale NULL: code * 2^exp, exact.  Hardware gives the codes.
+/* One more operation of an output: value op number[c]. */
+typedef struct bli_output_step {
+    char op; /* one of + - * / */
+    const double *number;
+} bli_output_step;
+enum { BLI_OUTPUT_STEPS = 8 };
+
+/* How an output's codes become the real numbers that the model gave: value = code * scale[c] (+ offset[c]), then the
+ * steps in order, each one correctly rounded float32 operation (float64 where wide); scale NULL: code * 2^exp, exact,
+ * and nothing else.  Hardware gives the codes.
  */
 typedef struct bli_output {
     int wire;
     const char *name; /* of the graph's output */
     int64_t channels; /* entries of scale and offset: 1 or the last dimension; 0 where scale is NULL */
     const double *scale, *offset;
+    int num_steps;
+    bli_output_step steps[BLI_OUTPUT_STEPS];
     bool wide;       /* float64 */
     const char *cut; /* what of the graph was left behind ("Softmax 'softmax'"), or NULL */
 } bli_output;

@@ -24,6 +24,17 @@ static bl_status check_reals(bl_context *ctx, const bli_output *o, const double 
     return BL_OK;
 }
 
+static bl_status check_step(bl_context *ctx, const bli_output *o, const bli_output_step *step)
+{
+    if (step->op == '\0' || strchr("+-*/", step->op) == NULL || step->number == NULL)
+        return bli_fail(ctx, BL_BAD_MODEL, "output '%s': a step is none of + - * / with numbers", o->name);
+    BLI_TRY(check_reals(ctx, o, step->number, "step"));
+    for (int64_t i = 0; step->op == '/' && i < o->channels; i++)
+        if (step->number[i] == 0)
+            return bli_fail(ctx, BL_BAD_MODEL, "output '%s': channel %lld is divided by 0", o->name, (long long)i);
+    return BL_OK;
+}
+
 bl_status bli_output_check(bl_context *ctx, const bli_output *o, const bli_wire *w)
 {
     if (o->name == NULL)
@@ -35,8 +46,14 @@ bl_status bli_output_check(bl_context *ctx, const bli_output *o, const bli_wire 
         return bli_fail(ctx, BL_BAD_MODEL, "output '%s': channels is %lld, expected %s, wire '%s' has %lld", o->name,
                         (long long)o->channels, o->scale == NULL ? "0 and no offset without scale" : "1 or the wire's",
                         w->name, (long long)last);
+    if (o->num_steps < 0 || o->num_steps > BLI_OUTPUT_STEPS || (o->num_steps > 0 && o->scale == NULL))
+        return bli_fail(ctx, BL_BAD_MODEL, "output '%s': %d steps, expected 0 to %d, and none without scale", o->name,
+                        o->num_steps, BLI_OUTPUT_STEPS);
     BLI_TRY(check_reals(ctx, o, o->scale, "scale"));
-    return check_reals(ctx, o, o->offset, "offset");
+    BLI_TRY(check_reals(ctx, o, o->offset, "offset"));
+    for (int k = 0; k < o->num_steps; k++)
+        BLI_TRY(check_step(ctx, o, &o->steps[k]));
+    return BL_OK;
 }
 
 /* ---- ops -------------------------------------------------------------------------------------------------------- */

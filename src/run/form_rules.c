@@ -156,12 +156,38 @@ static bl_status join(bli_form *f, int node, double sign, bool *done)
     return bli_form_over_codes(f, node, in, 2, &y->codes);
 }
 
+static bool is_arithmetic(const bl_node *n)
+{
+    static const char *const types[] = {"Add", "Sub", "Mul", "Div", "Identity"};
+    for (size_t i = 0; i < BLI_COUNT(types); i++)
+        if (strcmp(types[i], n->type) == 0)
+            return true;
+    return false;
+}
+
+/* Nothing but operations with constants from here to an output: each stays an operation of its own, as the graph's
+ * other runners have it. */
+static bool arithmetic_leaves(const bli_form *f, int node)
+{
+    for (int hops = 0; hops < 8; hops++) {
+        const bl_node *n = bl_graph_node(f->from, node);
+        if (!is_arithmetic(n) || bli_graph_num_uses(f->from, n->outputs[0]) != 1)
+            return false;
+        if (bli_graph_is_output(f->from, n->outputs[0]))
+            return true;
+        node = bli_graph_first_user(f->from, n->outputs[0]);
+    }
+    return false;
+}
+
 static bl_status add_or_sub(bli_form *f, int node, double sign, bool *done)
 {
     const bl_node *n = bl_graph_node(f->from, node);
     if (bli_is_linear(f, n->inputs[0]) && bli_is_linear(f, n->inputs[1]) && !f->known[n->inputs[0]].data &&
         !f->known[n->inputs[1]].data)
         return join(f, node, sign, done);
+    if (arithmetic_leaves(f, node))
+        return BL_OK;
     const int input = f->known[n->inputs[0]].data ? 1 : 0;
     const double *c, *offset, by = input == 1 ? sign : 1;
     int64_t count;
@@ -206,6 +232,8 @@ static bl_status mul(bli_form *f, int node, bool *done)
         *done = true;
         return bli_form_over_codes(f, node, in, 2, &y->codes);
     }
+    if (arithmetic_leaves(f, node))
+        return BL_OK;
     const int input = f->known[n->inputs[0]].data ? 1 : 0;
     const double *c;
     int64_t count;
@@ -219,7 +247,8 @@ static bl_status divide(bli_form *f, int node, bool *done)
     const double *c;
     int64_t count;
     bool ok;
-    if (!bli_is_linear(f, n->inputs[0])) /* a quotient of an exact value is left one operation */
+    if (arithmetic_leaves(f, node) ||
+        !bli_is_linear(f, n->inputs[0])) /* a quotient of an exact value is left one operation */
         return BL_OK;
     BLI_TRY(beside(f, node, 0, &c, &count, &ok));
     if (!ok)

@@ -171,6 +171,39 @@ static void scales_at_the_ends_stay_real(void **state)
     check(text, 3, 0.3);
 }
 
+/* s - m, / d, * w, + b behind a sum: none is joined with another. */
+static void operations_at_the_end_stay_what_they_are(void **state)
+{
+    (void)state;
+    bl_context *ctx = new_context();
+    static const char text[] = INPUT(
+        3, "fixed<6,4,RND,SAT>") "constant \"m\" F32 [3] \"\" = 0.1 -0.7 0.3\nconstant \"d\" F32 [3] \"\" = 3 0.7 1.1\n"
+                                 "constant \"w\" F32 [3] \"\" = 0.9 -1.3 0.01\nconstant \"b\" F32 [1] \"\" = 0.3\n"
+                                 "node \"1\" \"Sub\" \"\" (\"xq\" \"m\") -> (\"p\" F32 ?) {}\n"
+                                 "node \"2\" \"Div\" \"\" (\"p\" \"d\") -> (\"r\" F32 ?) {}\n"
+                                 "node \"3\" \"Mul\" \"\" (\"r\" \"w\") -> (\"s\" F32 ?) {}\n"
+                                 "node \"4\" \"Add\" \"\" (\"s\" \"b\") -> (\"y\" F32 ?) {}\noutput \"y\"\n";
+    static const float m[] = {0.1f, -0.7f, 0.3f}, d[] = {3, 0.7f, 1.1f}, w[] = {0.9f, -1.3f, 0.01f};
+    check(text, 3, 0.25);
+    bl_graph *g = parsed(ctx, text);
+    bl_program *p = NULL;
+    bl_tensor x = all_rows(ctx, 3, 0.25), y;
+    assert_ok(ctx, bl_lower(ctx, g, &p));
+    assert_ok(ctx, bl_program_run(ctx, p, &x, &y));
+    for (int i = 0; i < ROWS * 3; i++) {
+        volatile float v = ((const float *)x.data)[i] - m[i % 3];
+        v = v / d[i % 3];
+        v = v * w[i % 3];
+        v = v + 0.3f;
+        assert_true(v == ((const float *)y.data)[i]);
+    }
+    bl_tensor_free(ctx, &x);
+    bl_tensor_free(ctx, &y);
+    bl_program_destroy(p);
+    bl_graph_destroy(g);
+    bl_context_destroy(ctx);
+}
+
 static void a_softmax_at_the_end_is_cut_and_named(void **state)
 {
     (void)state;
@@ -343,6 +376,7 @@ int main(void)
         cmocka_unit_test(ends_of_the_range_are_met),
         cmocka_unit_test(widths_of_channels_are_kept_apart),
         cmocka_unit_test(scales_at_the_ends_stay_real),
+        cmocka_unit_test(operations_at_the_end_stay_what_they_are),
         cmocka_unit_test(a_softmax_at_the_end_is_cut_and_named),
         cmocka_unit_test(zeros_around_a_grid_without_zero_are_zeros),
         cmocka_unit_test(refusals_name_node_reason_and_remedy),

@@ -1,5 +1,6 @@
 /* test_program.c: the integer program: every primitive against the model of support/program_model.h,
  * spans sound and tight, text form, verifier, limits, memory.
+ * Length: tables of faults in texts and programs, each with the words that it is refused with, and their makers.
  */
 #include <math.h>
 
@@ -336,7 +337,15 @@ static void real_numbers_become_codes_and_come_back(void **state)
     const bli_output wide_o = {
         .wire = x, .name = "wide", .channels = 1, .scale = scale, .offset = offset, .wide = true};
     assert_ok(ctx, bli_builder_output(b, &o));
+    const double by[1] = {3}, less[1] = {0.7};
+    const bli_output steps_o = {.wire = x,
+                                .name = "steps",
+                                .channels = 1,
+                                .scale = scale,
+                                .num_steps = 4,
+                                .steps = {{'-', less}, {'/', by}, {'*', less}, {'+', by}}};
     assert_ok(ctx, bli_builder_output(b, &wide_o));
+    assert_ok(ctx, bli_builder_output(b, &steps_o));
     bli_program *p = finish(b, x);
     float real[300];
     int64_t codes[300];
@@ -360,7 +369,16 @@ static void real_numbers_become_codes_and_come_back(void **state)
     bli_program_decode(p, 1, codes, y);
     for (int i = 0; i < 300; i++)
         assert_true(y[i] == (double)codes[i] * 0.0123 + -0.3);
-    bli_program_decode(p, 2, codes, y); /* no scale: the code itself, exp 0 */
+    bli_program_decode(p, 2, codes, y);
+    for (int i = 0; i < 300; i++) { /* each operation rounded by itself */
+        volatile float v = (float)codes[i] * (float)0.0123;
+        v = v - (float)0.7;
+        v = v / 3.0f;
+        v = v * (float)0.7;
+        v = v + 3.0f;
+        assert_true(y[i] == (double)v);
+    }
+    bli_program_decode(p, 3, codes, y); /* no scale: the code itself, exp 0 */
     assert_true(y[0] == (double)codes[0]);
     bli_program_destroy(p);
 }
@@ -541,6 +559,15 @@ static void a_fault_in_the_text_names_its_line(void **state)
         {"program \"a\"\n%0 = const \"a\" \"a\" [1] exp 0 weight [1] bias [1]\n", "bias is given, but not used"},
         {"program \"a\"\n%0 = const \"\" \"a\" [1] exp 0 weight [1]\n", "empty or taken"},
         {"program \"a\"\noutput %0 \"y\"\n", "line 2: output 'y': there is no wire 0"},
+        {"program \"a\"\n%0 = const \"a\" \"a\" [1] exp 0 weight [1]\noutput %0 \"y\" channels 1 scale [2] then / "
+         "[0]\n",
+         "channel 0 is divided by 0"},
+        {"program \"a\"\n%0 = const \"a\" \"a\" [1] exp 0 weight [1]\noutput %0 \"y\" channels 1 scale [2] then ^ "
+         "[1]\n",
+         "a step is none of"},
+        {"program \"a\"\n%0 = const \"a\" \"a\" [1] exp 0 weight [1]\noutput %0 \"y\" channels 1 scale [2] then + [1 "
+         "1]\n",
+         "2 numbers of a step, expected 1"},
         {"program \"a\"\n%0 = input \"x\" \"x\" [1] exp 1 scale 1 offset 0 format \"int<4>\" grid 1 0\n", "exp is 1"},
         {"program \"a\"\n%0 = input \"x\" \"x\" [1] exp 0 scale 1 offset 0 format \"bfloat16x\" grid 1 0\n", "line 2"},
         {"program \"a\"\n%0 = input \"x\" \"x\" [99999999999] exp 0 scale 1 offset 0 format \"int<4>\" grid 1 0\n",

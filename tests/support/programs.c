@@ -565,6 +565,8 @@ static void add_outputs(maker *m)
             o.scale = scale;
             o.offset = draw_chance(&m->d, 50) ? offset : NULL;
             o.wide = draw_chance(&m->d, 30);
+            for (int64_t k = draw_chance(&m->d, 30) ? draw_between(&m->d, 1, 4) : 0; k > 0; k--)
+                o.steps[o.num_steps++] = (bli_output_step){"+-*/"[draw_between(&m->d, 0, 3)], scale};
             o.cut = draw_chance(&m->d, 30) ? "Softmax 'softmax'" : NULL;
         }
         assert_ok(m->ctx, bli_builder_output(m->b, &o));

@@ -311,10 +311,16 @@ void bli_c_decode(bli_real *r, int output, const char *function, const char *typ
         put_real_array(r, "scale", o->scale, o->channels, narrow);
         if (o->offset != NULL)
             put_real_array(r, "offset", o->offset, o->channels, narrow);
+        for (int k = 0; k < o->num_steps; k++) {
+            snprintf(name, sizeof name, "step%d", k);
+            put_real_array(r, name, o->steps[k].number, o->channels, narrow);
+        }
         bli_text_line(r->code, "volatile %s y = (%s)code;", carrier, carrier);
         bli_text_line(r->code, "y = y * scale[c];");
         if (o->offset != NULL)
             bli_text_line(r->code, "y = y + offset[c];");
+        for (int k = 0; k < o->num_steps; k++)
+            bli_text_line(r->code, "y = y %c step%d[c];", o->steps[k].op, k);
         bli_text_line(r->code, narrow ? "return (double)y;" : "return y;");
     }
     bli_text_close(r->code, "}");

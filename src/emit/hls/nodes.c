@@ -86,6 +86,10 @@ static void describe_output(bli_hls *h, int i)
         put_reals(h, "scale", o->scale, o->channels);
     if (o->scale != NULL && o->offset != NULL)
         put_reals(h, "offset", o->offset, o->channels);
+    for (int k = 0; k < o->num_steps; k++) {
+        const char what[] = {'t', 'h', 'e', 'n', ' ', o->steps[k].op, '\0'};
+        put_reals(h, what, o->steps[k].number, o->channels);
+    }
     if (o->cut != NULL)
         bli_text_line(&h->defines, "//     left out behind it: %s", bli_text_safe(o->cut, cut, sizeof cut));
 }
