@@ -44,7 +44,7 @@ def main():
                 continue
             source.write_bytes(build()[0].SerializeToString())
             subprocess.run([program, "transform-graph", f"--in_graph={source}", f"--out_graph={eight}", "--inputs=input",
-                            "--outputs=output", "--transforms=quantize_nodes strip_unused_nodes"], check=True)
+                            "--outputs=output", f"--transforms={tf_nodes.transforms(name)}"], check=True)
             golden[name] = run(eight, x)
     np.savez_compressed(out, **golden)
     print(len(golden), "cases,", pathlib.Path(out).stat().st_size, "bytes")

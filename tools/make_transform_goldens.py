@@ -1,11 +1,11 @@
 #!/usr/bin/env python3
 """Golden file tests/golden/tf_transforms.json.xz: what TensorFlow's own Graph Transform Tool makes of the corpus.
 
-Usage: make_transform_goldens.py OUTPUT [WORD]...       (needs tensorflow-cpu 2.21; the tests need neither)
+Usage: make_transform_goldens.py OUTPUT [--missing] [WORD]...       (needs tensorflow-cpu 2.21; the tests need neither)
 
 Each case of tests/support/tf_cases.py runs in a child of one process that has TensorFlow loaded, since the original may
-abort or never return; those become "crash" and "hang".  With WORDs, only cases whose key contains one of them are run, and
-the others keep what OUTPUT has.  Results are the canonical text of tests/support/tf_messages.py.
+abort or never return; those become "crash" and "hang".  With WORDs, only cases whose key contains one of them are run, with
+--missing those that OUTPUT does not have; the others keep what it has.  Results are the canonical text of tests/support/tf_messages.py.
 """
 import json
 import lzma
@@ -63,8 +63,11 @@ def in_child(case, log, answer):
 
 def main():
     path, words = pathlib.Path(sys.argv[1]), sys.argv[2:]
-    golden = json.loads(lzma.decompress(path.read_bytes())) if words and path.exists() else {}
+    missing = "--missing" in words
+    words = [w for w in words if w != "--missing"]
+    golden = json.loads(lzma.decompress(path.read_bytes())) if (words or missing) and path.exists() else {}
     cases = [c for c in [*tf_cases.small(), *tf_cases.large()] if not words or any(w in tf_cases.key(c) for w in words)]
+    cases = [c for c in cases if not missing or tf_cases.key(c) not in golden]
     with tempfile.TemporaryDirectory() as folder:
         log = folder + "/log.txt"
         pathlib.Path(log).write_text(tf_cases.LOG)

@@ -91,16 +91,17 @@ static bool may_fold(bli_tg_folder *f, size_t at)
 {
     const bli_tf_node *n = f->g->nodes[at];
     const bli_tf_opdef *def = bli_tf_opdef_find(n->op);
-    if (bli_tg_is_fed(f->job, n) || is_excluded(f, n) || !def)
+    const bool excluded = is_excluded(f, n);
+    if (bli_tg_is_fed(f->job, n) || (excluded && !f->job->compat) || !def)
         return false;
     if (strcmp(n->op, "Const") == 0)
-        return f->shapes.num_out[at] == 1 && bli_tf_dtype_size(f->shapes.out[at][0].dtype) > 0;
+        return !excluded && f->shapes.num_out[at] == 1 && bli_tf_dtype_size(f->shapes.out[at][0].dtype) > 0;
     if (bli_tg_op_is(n->op, shape_ops) && bli_tg_data_inputs(n) > 0 && shapes_are_known(f, n)) {
-        f->from_shape[at] = true;
+        f->from_shape[at] = true; /* the original does so before it looks at what is excluded */
         return true;
     }
-    return !def->stateful && !bli_tg_op_is(n->op, flow_ops) && bli_tf_foldable(n->op) && inputs_fold(f, n) &&
-           outputs_fit(f, at);
+    return !excluded && !def->stateful && !bli_tg_op_is(n->op, flow_ops) && bli_tf_foldable(n->op) &&
+           inputs_fold(f, n) && outputs_fit(f, at);
 }
 
 bl_status bli_tg_find_foldable(bli_tg_folder *f)

@@ -150,14 +150,26 @@ static bl_status infer_norm(bli_tf_call *c, bool first)
     return BL_OK;
 }
 
+/* Training's statistics may be empty, and what comes out beside x depends on them.  It has a shape, but is not run. */
+static bl_status infer_training(bli_tf_call *c)
+{
+    BLI_TRY(bli_tf_infer_same(c));
+    for (int k = 1; k < c->num_out; k++) {
+        c->out[k].dtype = BLI_DT_FLOAT;
+        c->out[k].shape = BLI_TF_UNKNOWN_SHAPE;
+    }
+    for (int i = 0; i < c->num_in; i++)
+        if (!c->in[i].data)
+            return BL_OK;
+    return bli_fail(c->ctx, BL_UNSUPPORTED, "attribute 'is_training' is true; only frozen graphs are run");
+}
+
 static bl_status infer_fused(bli_tf_call *c)
 {
     bool first, training;
     BLI_TRY(channels_first(c, &first));
     BLI_TRY(bli_tf_bool_or(c->ctx, c->node, "is_training", true, &training));
-    if (training)
-        return bli_fail(c->ctx, BL_UNSUPPORTED, "attribute 'is_training' is true; only frozen graphs are run");
-    return infer_norm(c, first);
+    return training ? infer_training(c) : infer_norm(c, first);
 }
 
 static bl_status run_fused(bli_tf_call *c)

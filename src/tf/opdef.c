@@ -138,6 +138,19 @@ bl_status bli_tf_opdef_fill(bli_tf_store *s, const bli_tf_opdef *def, bli_tf_nod
     return BL_OK;
 }
 
+bl_status bli_tf_opdef_check(bl_context *ctx, const bli_tf_opdef *def, const bli_tf_node *n)
+{
+    const char *text = def->attrs;
+    piece name, kind, value;
+    while (next_attr(&text, &name, &kind, &value)) {
+        char word[64] = {0};
+        memcpy(word, name.at, name.size < sizeof word - 1 ? name.size : sizeof word - 1);
+        if (!value.at && !bli_tf_node_attr(n, word))
+            return bli_fail(ctx, BL_BAD_MODEL, "node '%s' (%s): attribute '%s' is missing", n->name, n->op, word);
+    }
+    return BL_OK;
+}
+
 /* ---- types --------------------------------------------------------------------------------------------------------
  */
 

@@ -17,6 +17,9 @@ BL_MUST_CHECK bl_status bli_tf_opdef_of(const bli_tf_graph *g, const bli_tf_node
 /* Adds the attributes that n lacks and the operator has a default for. */
 BL_MUST_CHECK bl_status bli_tf_opdef_fill(bli_tf_store *s, const bli_tf_opdef *def, bli_tf_node *n);
 
+/* BL_BAD_MODEL if n lacks an attribute that has no default. */
+BL_MUST_CHECK bl_status bli_tf_opdef_check(bl_context *ctx, const bli_tf_opdef *def, const bli_tf_node *n);
+
 /* Types of a node's arguments, one for each tensor.  Every attribute that says one must be there. */
 typedef struct bli_tf_types {
     size_t count;

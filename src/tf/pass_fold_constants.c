@@ -39,6 +39,8 @@ static bl_status import_node(const bli_tg_job *job, const bli_tf_graph *in, cons
     if (job->compat) {
         BLI_TRY(bli_tf_opdef_of(in, n, &def));
         if (def)
+            BLI_TRY(bli_tf_opdef_check(job->ctx, def, n));
+        if (def)
             BLI_TRY(bli_tf_opdef_fill(job->store, def, n));
         sort_controls(n);
     }

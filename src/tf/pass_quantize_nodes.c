@@ -356,6 +356,7 @@ static bl_status run(const bli_tg_job *job, const bli_tf_graph *in, bli_tf_graph
     bool input;
     BLI_TRY(both_or_none(job, "input_min", "input_max", &input));
     BLI_TRY(both_or_none(job, "fallback_min", "fallback_max", &q.has_fallback));
+    BLI_TRY(bli_tg_arg_bool(job, "per_channel", false, &q.per_channel));
     BLI_TRY(bli_tg_arg_float(job, "fallback_min", 0, &q.fallback_min));
     BLI_TRY(bli_tg_arg_float(job, "fallback_max", 0, &q.fallback_max));
     const bli_tf_graph *now = in;
@@ -376,11 +377,13 @@ static const bli_tg_param params[] = {
     {"fallback_min", BLI_TG_FLOAT, false, "the range of all results of 32 bits (found while running)"},
     {"fallback_max", BLI_TG_FLOAT, false, "its other end"},
     {"ignore_op", BLI_TG_TEXT, true, "an operator that stays float"},
+    {"per_channel", BLI_TG_BOOL, false, "weights have a range for each output channel (false)"},
     {0},
 };
 
 const bli_tg_pass bli_tg_quantize_nodes = {.name = "quantize_nodes",
                                            .help = "float operators as eight-bit ones",
                                            .params = params,
+                                           .own = "per_channel",
                                            .ops = bli_tg_eight_ops,
                                            .run = run};

@@ -49,7 +49,7 @@ static bool depthwise_fits(const bli_tg_quantizer *q, const bli_tf_node *n)
     return filter && filter->rank == 4 && filter->dim[0] * filter->dim[1] <= MOST_TAPS;
 }
 
-static bl_status add_centred(const bli_tg_site *s, const char *below, const bli_tg_bytes *in, size_t input)
+bl_status bli_tg_add_centred(const bli_tg_site *s, const char *below, const bli_tg_bytes *in, size_t input)
 {
     bli_tg_site side;
     BLI_TRY(bli_tg_site_make(s->q, s->n, below, s->out, &side));
@@ -69,8 +69,8 @@ static bl_status depthwise(const bli_tg_site *s, const bli_tg_bytes *in, bli_tf_
         {"max", "Mul", "area most", "T=float", 0},
         {"min", "Neg", "max", "T=float", 0},
     };
-    BLI_TRY(add_centred(s, "x", in, 0));
-    BLI_TRY(add_centred(s, "w", in, 1));
+    BLI_TRY(bli_tg_add_centred(s, "x", in, 0));
+    BLI_TRY(bli_tg_add_centred(s, "w", in, 1));
     BLI_TRY(BLI_TG_ADD_PARTS(s, conv, main));
     for (size_t i = 0; i < s->n->num_attrs; i++)
         BLI_TRY(bli_tf_node_set(s->out->store, *main, s->n->attrs[i].name, s->n->attrs[i].value));

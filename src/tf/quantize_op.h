@@ -24,7 +24,7 @@ typedef struct bli_tg_readers {
 
 typedef struct bli_tg_quantizer {
     const bli_tg_job *job;
-    bool has_fallback;
+    bool has_fallback, per_channel;
     float fallback_min, fallback_max;
     const bli_tf_graph *g; /* whose nodes are quantized */
     bli_tf_index ix;
@@ -94,11 +94,19 @@ BL_MUST_CHECK bl_status bli_tg_more_products(const bli_tg_quantizer *q, const bl
 BL_MUST_CHECK bl_status bli_tg_add_offset(const bli_tg_quantizer *q, const bli_tf_node *n, const char *const wide[3],
                                           bli_tf_graph *out);
 
+/* ---- weights with a range for each channel (quantize_channels.c) --------------------------------------------------
+ */
+
+/* As bli_tg_kernel_products; none unless q->per_channel. */
+BL_MUST_CHECK bl_status bli_tg_channel_products(const bli_tg_quantizer *q, const bli_tf_node *n, bli_tf_graph *out,
+                                                const char *wide[3], bool *done);
+
 /* ---- sums behind products (quantize_sum.c) ------------------------------------------------------------------------
  */
 
 /* Where n is a convolution or a matrix product whose only reader adds a vector, nothing is added for it; where n is
- * that reader, what stands for both is.  *done: whether n was one of them. */
+ * that reader, what stands for both is.  *done: whether n was one of them, or a product whose weights have a range for
+ * each channel. */
 BL_MUST_CHECK bl_status bli_tg_quantize_sum(const bli_tg_quantizer *q, const bli_tf_node *n, bli_tf_graph *out,
                                             bool *done);
 

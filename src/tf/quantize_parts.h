@@ -34,6 +34,9 @@ BL_MUST_CHECK bl_status bli_tg_part_names(const bli_tg_site *s, const char *cons
 /* What n has of that attribute, or else the operator's default. */
 BL_MUST_CHECK bl_status bli_tg_copy_or_default(bli_tf_store *s, bli_tf_node *to, const char *attr,
                                                const bli_tf_node *from);
+/* Parts below the site's `below`: an input's codes less zero's, as floats, "centred", and their range's "span". */
+BL_MUST_CHECK bl_status bli_tg_add_centred(const bli_tg_site *s, const char *below, const bli_tg_bytes *in,
+                                           size_t input);
 /* What the site's node waits for, to waits for too. */
 BL_MUST_CHECK bl_status bli_tg_copy_controls(const bli_tg_site *s, bli_tf_node *to);
 /* Codes and range, by their names as parts: as the node's floats, by 32 bits that become bytes first, or as they are.

@@ -22,7 +22,9 @@ static int64_t units_of(const bli_tg_quantizer *q, const bli_tf_node *product)
 static bl_status products(const bli_tg_quantizer *q, const bli_tf_node *n, bli_tf_graph *out, const char *wide[3],
                           bool *done)
 {
-    BLI_TRY(bli_tg_kernel_products(q, n, out, wide, done));
+    BLI_TRY(bli_tg_channel_products(q, n, out, wide, done));
+    if (!*done)
+        BLI_TRY(bli_tg_kernel_products(q, n, out, wide, done));
     return *done ? BL_OK : bli_tg_more_products(q, n, out, wide, done);
 }
 
@@ -69,6 +71,19 @@ static bl_status in_order(const bli_tg_quantizer *q, const bli_tf_node *n, int k
     return BL_OK;
 }
 
+/* A product by itself that nothing else stands for. */
+static bl_status by_itself(const bli_tg_quantizer *q, const bli_tf_node *n, bli_tf_graph *out, bool *done)
+{
+    const char *wide[3], *codes[3], *last;
+    BLI_TRY(bli_tg_channel_products(q, n, out, wide, done));
+    if (!*done)
+        return BL_OK;
+    last = bli_tf_text(out->store, "%s/eightbit", n->name);
+    BLI_TRY(last ? bli_tg_narrow(q, &last, wide, out) : BL_NO_MEMORY);
+    BLI_TRY(bli_tg_ports(out->store, last, codes));
+    return bli_tg_end(n, codes, out);
+}
+
 bl_status bli_tg_quantize_sum(const bli_tg_quantizer *q, const bli_tf_node *n, bli_tf_graph *out, bool *done)
 {
     const bli_tf_node *product, *reader = bli_tg_only_reader(q, n);
@@ -83,7 +98,7 @@ bl_status bli_tg_quantize_sum(const bli_tg_quantizer *q, const bli_tf_node *n, b
         return BL_OK;
     BLI_TRY(find_product(q, n, &k, &product));
     if (!product)
-        return BL_OK;
+        return by_itself(q, n, out, done);
     BLI_TRY(products(q, product, out, wide, done));
     BLI_TRY(in_order(q, n, k, &n));
     return bli_tg_add_offset(q, n, wide, out);

@@ -36,7 +36,7 @@ def call(*args):
         raise RuntimeError(f"{pathlib.Path(args[0]).name}: {r.stderr.strip()}")
 
 
-def transform(source, out, transforms="quantize_nodes strip_unused_nodes"):
+def transform(source, out, transforms):
     call(PROGRAM, "transform-graph", f"--in_graph={source}", f"--out_graph={out}", "--inputs=input", "--outputs=output",
          f"--transforms={transforms}")
 
@@ -53,17 +53,39 @@ def stays_float(g, eight):
     return [f"{n.name} ({n.op})" for n in g.node if n.op not in FLOAT and after.get(n.name) == n.op]
 
 
+def channels(g, eight, folder, x):
+    """What is wrong with weights that have a step for each channel: all codes are used, and no weight is far from its code."""
+    products = {n.name: n for n in g.node}
+    for n in eight.node:
+        if not n.name.endswith("/eightbit/w/centred"):
+            continue
+        base = n.name[:-len("/centred")]
+        codes, steps = run(folder, folder / "eight.pb", x, [n.name, base + "/steps"])
+        product = products[base.removesuffix("/eightbit/w").removesuffix("/nhwc")]
+        w = tf_nodes.constants(g)[product.input[1]]
+        summed = tuple(range(w.ndim - steps.ndim))
+        greatest = 2 ** 24 // 255 // int(np.prod(w.shape[:2])) if product.op[0] == "D" else 127
+        if (abs(codes).max(summed) != np.where(abs(w).max(summed) > 0, greatest, 0)).any():
+            return f"{product.name}: greatest codes {abs(codes).max(summed)}"
+        if (abs(codes * steps.astype(np.float64) - w) > steps * .50001).any():
+            return f"{product.name}: weights off by more than half a step"
+    return None
+
+
 def check(name, golden, folder):
     g = tf_nodes.CASES[name]()[0]
     x = tf_nodes.fed(name)
     (folder / "float.pb").write_bytes(g.SerializeToString())
-    transform(folder / "float.pb", folder / "eight.pb")
+    transform(folder / "float.pb", folder / "eight.pb", tf_nodes.transforms(name))
     eight = GraphDef()
     eight.ParseFromString((folder / "eight.pb").read_bytes())
     if "NCHW" in name and any(n.attr["data_format"].s == b"NCHW" for n in eight.node):
         return "NCHW is left"
     if stays_float(g, eight):
         return f"left float: {', '.join(stays_float(g, eight))}"
+    wrong = channels(g, eight, folder, x) if "per channel" in name else None
+    if wrong or ("per channel" in name and "turned" not in name and not any(n.name.endswith("/w/steps") for n in eight.node)):
+        return wrong or "no range for each channel"
     names = [n.name for n in g.node]
     fetched = dict(zip(names, run(folder, folder / "float.pb", x, names)))
     want, limit = fetched["output"], tf_nodes.bound(g, fetched)

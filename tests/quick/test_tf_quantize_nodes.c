@@ -228,6 +228,22 @@ static void codes_wait_for_what_the_node_waited_for(void **state)
     rig_close(&r);
 }
 
+static void channels_get_ranges_of_their_own(void **state)
+{
+    rig r;
+    (void)state;
+    assert_int_equal(rig_open(NULL, &r), BL_OK);
+    assert_ok(r.ctx,
+              transform(&r,
+                        LINES(CONV, "b BiasAdd c v", "d = float 4 1 1 2 1", "e DepthwiseConv2dNative b d", "y Relu e"),
+                        "quantize_nodes(per_channel=true)", "y"));
+    assert_input(&r, "c/eightbit/sums", 1, "c/eightbit/w_codes");
+    assert_input(&r, "b/eightbit/below", 0, "c/eightbit/codes");
+    assert_input(&r, "e/eightbit/real", 1, "e/eightbit/w/centred");
+    assert_input(&r, "e/eightbit/requantize", 0, "e/eightbit/codes");
+    rig_close(&r);
+}
+
 #define FIRST "x Placeholder", "w = float 4 1 1 3 2", "v = float 1 2", "c Conv2D x w | nchw"
 
 static void channels_come_last(void **state)
@@ -284,6 +300,7 @@ int main(void)
         cmocka_unit_test(operators_get_standard_ones_on_codes),
         cmocka_unit_test(what_has_no_construction_stays_float),
         cmocka_unit_test(vectors_join_the_products_that_nobody_else_reads),
+        cmocka_unit_test(channels_get_ranges_of_their_own),
         cmocka_unit_test(operators_that_are_to_stay_float_do),
         cmocka_unit_test(codes_wait_for_what_the_node_waited_for),
         cmocka_unit_test(channels_come_last),

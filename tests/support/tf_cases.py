@@ -125,7 +125,7 @@ PLAN = {
     "sort_by_execution_order": ["cnn", "old", "devices", "layers", "loop", "residual", *BAD],
     "sparsify_gather": GATHERS,
     "sparsify_gather(group_init_node=group_deps)": ["gather", "gather_tail"],
-    "sparsify_gather(input_checkpoint=nowhere.ckpt)": ["gather"],
+    "sparsify_gather(input_checkpoint=nowhere.ckpt)": ["gather", "gather_v2"],
     "strip_unused_nodes": ["cnn", "old", "devices", "shapes", "call", "residual", *BAD],
     "strip_unused_nodes(type=float, shape=\"1,16,16,3\")": ["old", "cnn"],
     "strip_unused_nodes(type=half)": ["old"],
@@ -204,10 +204,51 @@ SPECIAL = [
 ]
 
 
+# transforms of whatever operator there is: on graphs that between them have all of the corpus
+EVERYWHERE = [
+    "add_default_attributes", "fold_constants", "insert_logging", "merge_duplicate_nodes", "obfuscate_names",
+    "remove_attribute(attribute_name=T)", "remove_control_dependencies", "remove_device", "sort_by_execution_order",
+    "fold_constants(clear_output_shapes=true, exclude_node=input, max_constant_size_in_bytes=64)",
+    "insert_logging(prefix=c, message=hello, show_op=true, show_name=true, first_n=2, summarize=5)",
+    "remove_nodes(op=Identity, max_inputs=2)", "rename_attribute(old_attribute_name=T, new_attribute_name=S)",
+    "rename_node(old_node_name=input, new_node_name=first)", "rename_op(old_op_name=Const, new_op_name=Constant)",
+    "set_device(device=\"/gpu:0\", if_default=true)", "strip_unused_nodes",
+    "strip_unused_nodes(type=float, shape=\"1,2\", name=input, type_for_name=int32, shape_for_name=\"3\")",
+]
+# a parameter that names an operator: each, on the smallest graph that has it
+EACH_OP = [
+    "fold_constants(exclude_op={op})", "insert_logging(op={op})", "remove_attribute(attribute_name=T, op_name={op})",
+    "remove_nodes(op={op})", "rename_attribute(old_attribute_name=T, new_attribute_name=S, op_name={op})",
+    "rename_op(old_op_name={op}, new_op_name=Other)",
+]
+EACH_EIGHT = "Conv2D MatMul BiasAdd Add Mul MaxPool AvgPool Relu Relu6 Concat Reshape ResizeBilinear".split()
+EVERY = {name: make[0]() for name, make in GRAPHS.items()}
+OPS = {name: {n.op for n in g.node} for name, g in EVERY.items()}
+ALL_OPS = sorted(set().union(*OPS.values()))
+
+
+def cover():
+    """Few graphs that have all operators."""
+    left, names = set(ALL_OPS), []
+    while left:
+        names.append(max(OPS, key=lambda name: len(OPS[name] & left)))
+        left -= OPS[names[-1]]
+    return names
+
+
+def smallest(op):
+    return min((name for name in OPS if op in OPS[name]), key=lambda name: len(EVERY[name].node))
+
+
+def pairs():
+    yield from ((name, transforms) for transforms, names in PLAN.items() for name in names)
+    yield from ((name, transforms) for transforms in EVERYWHERE for name in cover())
+    yield from ((smallest(op), transforms.format(op=op)) for transforms in EACH_OP for op in ALL_OPS)
+    yield from (("layers", f"quantize_nodes(ignore_op={op})") for op in EACH_EIGHT)
+
+
 def small():
-    for transforms, names in PLAN.items():
-        for name in names:
-            yield (name, transforms, *GRAPHS[name][1:])
+    yield from ((name, transforms, *GRAPHS[name][1:]) for name, transforms in dict.fromkeys(pairs()))
     yield from SPECIAL
 
 
@@ -222,4 +263,4 @@ def key(case):
 
 
 def graph(name):
-    return (GRAPHS.get(name) or REAL[name])[0]()
+    return EVERY[name] if name in EVERY else REAL[name][0]()

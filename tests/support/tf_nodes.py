@@ -36,11 +36,13 @@ def depthwise(nchw=False, shape=(1, 5, 7, 3), kernel=(3, 3), units=1, stride=1, 
     return n.g, fed
 
 
-def conv(nchw=False, shape=(1, 6, 5, 3), units=4, kernel=(3, 3), stride=1, padding="SAME", sum="BiasAdd", shared=False, **more):
-    """A convolution with a vector added; shared: somebody else reads the convolution too."""
+def conv(nchw=False, shape=(1, 6, 5, 3), units=4, kernel=(3, 3), stride=1, padding="SAME", sum="BiasAdd", shared=False, spread=False, **more):
+    """A convolution with a vector added; shared: somebody else reads the convolution too; spread: weights that differ much
+    between channels, the last all zero."""
     n = Net(12)
     fed = picture(n, nchw, *shape)
-    n.conv("conv", "input", n.normal("w", *kernel, shape[3], units, scale=.4), "Conv2D", order(nchw, 1, stride, stride, 1), padding,
+    w = n.r.randn(*kernel, shape[3], units) * (.4 * np.array([100, 1, .01, 0]) if spread else .4)
+    n.conv("conv", "input", n.const("w", w.astype(np.float32)), "Conv2D", order(nchw, 1, stride, stride, 1), padding,
            **layout(nchw), **more)
     plus(n, sum, "sum", "conv", n.normal("b", units), nchw)
     n.unary("Relu", "relu", "sum")
@@ -219,7 +221,19 @@ CASES = {
     **{f"NCHW, norm, {op}": lambda op=op: norm(op, True, more="Relu") for op in ("FusedBatchNorm", "FusedBatchNormV2", "FusedBatchNormV3")},
     **{f"NCHW, {op}": lambda op=op: pool(op, True) for op in ("MaxPool", "AvgPool")},
     "shared": shared_input,
+    "per channel, conv, bias": lambda: conv(spread=True),
+    "per channel, conv, shared, batch 2": lambda: conv(shape=(2, 5, 4, 3), stride=2, padding="VALID", shared=True, spread=True),
+    "per channel, conv, no pictures": lambda: conv(shape=(0, 5, 3, 2)),
+    "per channel, depthwise": lambda: depthwise(shape=(2, 6, 5, 4), units=2, then=("Relu6",)),
+    "per channel, depthwise, bias": depthwise_bias,
+    "per channel, dense, bias": dense,
+    "per channel, dense, turned": lambda: dense("Add", turned=True),
+    "per channel, NCHW, net": lambda: net(True),
 }
+
+
+def transforms(name):
+    return f"quantize_nodes{'(per_channel=true)' if 'per channel' in name else ''} strip_unused_nodes"
 
 
 def fed(name):
