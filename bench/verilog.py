@@ -2,10 +2,11 @@
 """An emitted Verilog project under Verilator: seconds to build, samples a second; with --yosys also the time and memory
 of its synthesis.
 
-    bench/verilog.py DIR [--samples N] [--opt -O1] [--yosys FAMILY]
+    bench/verilog.py DIR [--samples N] [--wide] [--opt=-O1] [--yosys FAMILY]
 
 DIR is a project of `emit --target verilog` that is unrolled (NAME_core with ce).  The jet-shaped network of
-docs/verilog.md is made by `build/release/tests/tool_small_verilog DIR jet 5 da xcup 1000`.  The model is first run on
+docs/verilog.md is made by `build/release/tests/tool_small_verilog DIR jet 5 da xcup 1000`.  --wide defines
+BITLATHE_WIDE: wires are the simulator's own integers instead of being cut to their widths.  The model is first run on
 the project's own vectors (every result is compared), then on N random samples, one a clock, of whose results a hash is
 printed.  Seconds are processor seconds: of the build all processes', of the run those of one thread.
 """
@@ -113,20 +114,39 @@ def children():
     return r.ru_utime + r.ru_stime
 
 
-def build(project, manifest, optimise, folder):
+# verilator's own makefile compiles each small file alone (a second each) and never changes with -CFLAGS -O1: it puts
+# its -Os behind.  What runs once, and Verilator's library, is not optimised.
+UNITS = """set -e
+cd {folder}/obj
+for f in *.cpp; do
+    case $f in *Slow.cpp) echo "#include \\"$f\\"" >> ../slow.cc;; *) echo "#include \\"$f\\"" >> ../fast.cc;; esac
+done
+echo '#include "../bench.cpp"' >> ../fast.cc
+printf '#include "verilated.cpp"\\n#include "verilated_threads.cpp"\\n' >> ../slow.cc
+flags="-std=gnu++17 -I. -I{root}/include -I{root}/include/vltstd -DVM_COVERAGE=0 -DVM_SC=0 -DVM_TRACE=0
+    -DVM_TRACE_FST=0 -DVM_TRACE_VCD=0 -fcf-protection=none -w"
+g++ $flags {optimise} -c ../fast.cc -o fast.o
+g++ $flags -O0 -c ../slow.cc -o slow.o
+g++ fast.o slow.o -pthread -o bench
+"""
+
+
+def build(project, manifest, options, folder):
     name = manifest["name"]
     text = BENCH.replace("@NAME@", name).replace("@X@", str(manifest["x_bits"]))
     text = text.replace("@Y@", str(manifest["y_bits"])).replace("@LATENCY@", str(manifest["latency"]))
-    bench = folder / "bench.cpp"
-    bench.write_text(text)
+    (folder / "bench.cpp").write_text(text)
     sources = [str(project / "rtl" / f"{name}_{part}.v") for part in ("core", "cells")]
-    command = ["verilator", "--cc", "--exe", "--build", "-j", "1", "-O3", "--x-assign", "fast", "--x-initial", "fast",
-               "--noassert", "-Wno-fatal", "-Wno-UNOPTFLAT", "-CFLAGS", optimise, "--Mdir", str(folder / "obj"),
-               "--top-module", f"{name}_core", *sources, str(bench)]
+    command = ["verilator", "--cc", "-O3", "--x-assign", "fast", "--x-initial", "fast", "--noassert", "-Wno-fatal",
+               "-Wno-UNOPTFLAT", "--Mdir", str(folder / "obj"), "--top-module", f"{name}_core", *sources]
+    command += ["-DBITLATHE_WIDE"] if options.wide else []
+    root = subprocess.run(["verilator", "--getenv", "VERILATOR_ROOT"], check=True, capture_output=True, text=True)
     before, start = children(), time.monotonic()
     subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
-    print(f"build {optimise}: {children() - before:.1f} processor seconds ({time.monotonic() - start:.1f} s)")
-    return folder / "obj" / f"V{name}_core"
+    subprocess.run(["sh", "-c", UNITS.format(folder=folder, root=root.stdout.strip(), optimise=options.opt)], check=True)
+    print(f"{'wide' if options.wide else 'exact'} wires, {options.opt}: built in {children() - before:.1f} processor seconds "
+          f"({time.monotonic() - start:.1f} s)", flush=True)
+    return folder / "obj" / "bench"
 
 
 def synthesise(project, family):
@@ -144,6 +164,7 @@ def main():
     p = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     p.add_argument("project", type=pathlib.Path)
     p.add_argument("--samples", type=int, default=1000000)
+    p.add_argument("--wide", action="store_true")
     p.add_argument("--opt", default="-O1")
     p.add_argument("--yosys", metavar="FAMILY")
     a = p.parse_args()
@@ -153,7 +174,7 @@ def main():
     if a.yosys:
         synthesise(a.project, a.yosys)
     with tempfile.TemporaryDirectory() as folder:
-        program = build(a.project, manifest, a.opt, pathlib.Path(folder))
+        program = build(a.project.absolute(), manifest, a, pathlib.Path(folder))
         subprocess.run([str(program), str(a.project), str(a.samples)], check=True)
 
 

@@ -26,8 +26,7 @@ typedef struct bl_verify_options {
     const bl_tensor *rows; /* real samples as well: float32 rows in the graph's input shape */
     uint64_t seed;
     const char *folder; /* a Verilog project that emit wrote from this model: it is simulated instead of a fresh one */
-    const char *simulator; /* "verilator" or "icarus"; default: Icarus for large networks, which Verilator takes
-                            * minutes to build, else Verilator */
+    const char *simulator; /* "verilator" (default) or "icarus" */
     const char *strategy;  /* of HLS and Verilog; default "latency" */
     const char *ap_types;  /* folder of ap_int.h for HLS; default: the environment's AP_TYPES, else where
                             * the Python wheel hls4ml is usually found */

@@ -194,7 +194,7 @@ static int64_t size_of_core(const project *p)
 
 /* A simulator's time goes with the netlist's size times the samples, and a stream of many words changes the core's
  * inputs word by word.  A large netlist gets fewer samples, and none through the stream. */
-enum { LARGE = 1 << 20, STREAM_LARGE = 4 << 20, SAMPLE_BYTES = 128 << 20, FEWEST = 4 };
+enum { STREAM_LARGE = 4 << 20, SAMPLE_BYTES = 128 << 20, FEWEST = 4 };
 
 static bl_status limit_samples(bli_verify *v, project *p, int64_t size)
 {
@@ -217,7 +217,7 @@ static bl_status run(bli_verify *v, const char *name, project *p)
     const int64_t size = size_of_core(p);
     BLI_TRY(limit_samples(v, p, size));
     sim.core_only = size > STREAM_LARGE;
-    sim.icarus = v->options.simulator ? strcmp(v->options.simulator, "icarus") == 0 : size > LARGE;
+    sim.icarus = v->options.simulator && strcmp(v->options.simulator, "icarus") == 0;
     sim.seconds = v->options.seconds;
     bl_status s = bli_simulate(v->ctx, &sim);
     return explain(v, name, p, &sim, s);

@@ -49,7 +49,7 @@ static bl_status emit(bl_context *ctx, const bli_program *p, const char *folder,
     return bli_emit(ctx, p, folder, &o);
 }
 
-static bl_status simulate(bl_context *ctx, const char *folder, bool icarus, bli_simulation *sim)
+static bl_status simulate_as(bl_context *ctx, const char *folder, bool icarus, bool wide, bli_simulation *sim)
 {
     static const char *const sources[] = {"net_tb.v", "../rtl/net_core.v", "../rtl/net_cells.v", "../rtl/net_stream.v",
                                           NULL};
@@ -59,7 +59,13 @@ static bl_status simulate(bl_context *ctx, const char *folder, bool icarus, bli_
     mkdir(build, 0777);
     *sim = (bli_simulation){
         .folder = tb, .sources = sources, .top = "net", .products = "../build/sim", .icarus = icarus, .seconds = 300};
+    sim->wide = wide;
     return bli_simulate(ctx, sim);
+}
+
+static bl_status simulate(bl_context *ctx, const char *folder, bool icarus, bli_simulation *sim)
+{
+    return simulate_as(ctx, folder, icarus, false, sim);
 }
 
 /* The files of two projects, byte by byte. */
@@ -89,6 +95,8 @@ static void try_seed(bl_context *ctx, const char *folder, uint64_t seed, bool ic
         s = emit(ctx, p, project, strategies[seed % 3], clocks[2 - i] * (double)(1 + seed % 2));
     if (s == BL_OK)
         s = simulate(ctx, project, icarus, &sim);
+    if (s == BL_OK && seed % 2 == 0) /* with a simulator's integers, too */
+        s = simulate_as(ctx, project, icarus, true, &sim);
     if (s != BL_OK)
         print_error("seed %llu: ", (unsigned long long)seed);
     assert_ok(ctx, s);

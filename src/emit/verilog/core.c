@@ -53,12 +53,10 @@ static void print_origin(const bli_verilog *v, int signal, int *wire, bli_text *
 static void print_register(const bli_verilog *v, int signal, int stage, bli_text *t)
 {
     bli_verilog_text now, before;
-    int bits = bli_net_bits(&v->net->signals[signal]);
-    char range[32] = "";
+    char range[BLI_VERILOG_RANGE];
     bli_verilog_name(v, signal, stage, now);
     bli_verilog_name(v, signal, stage - 1, before);
-    if (bits > 1)
-        snprintf(range, sizeof range, "[%d:0] ", bits - 1);
+    bli_verilog_range(v, signal, range);
     bli_text_line(t, "reg %s%s;", range, now);
     bli_text_line(t, "always @(posedge clk) if (ce) %s <= %s;", now, before);
 }
@@ -93,10 +91,13 @@ static void print_element(const bli_verilog *v, const bli_verilog_field *f, int6
     }
     const bli_net_signal *s = &v->net->signals[r.signal];
     int bits = bli_net_bits(s);
+    char exact[32] = "";
+    if (bits > 1)
+        snprintf(exact, sizeof exact, "[%d:0]", bits - 1);
     bli_verilog_name(v, r.signal, v->pipe.stages - 1, name);
     snprintf(held, sizeof held, "%.200s__%" PRId64 "__y", v->wires[f->wire], e);
     bli_text_line(t, "reg [%d:0] %s;", bits - 1, held);
-    bli_text_line(t, "always @(posedge clk) if (ce) %s <= %s;", held, name);
+    bli_text_line(t, "always @(posedge clk) if (ce) %s <= %s%s;", held, name, exact);
     bli_text_put(t, "    assign y[%" PRId64 ":%" PRId64 "] = ", first + f->width - 1, first);
     if (bits == f->width)
         bli_text_put(t, "%s;\n", held);

@@ -110,6 +110,7 @@ static bl_status add_core(bli_flow *f)
     bli_text_line(&t, "// Emitted by bitlathe %s.", bl_version());
     bli_text_line(&t, "/* verilator lint_off DECLFILENAME */");
     bli_text_put(&t, "\n");
+    bli_verilog_widths(f->job->name, f->widest, &t);
     bl_status s = bli_text_status(&f->modules);
     if (s == BL_OK)
         s = bli_buf_append(&t.buf, f->modules.buf.data, f->modules.buf.size);
@@ -125,7 +126,7 @@ static bl_status add_cells(const bli_flow *f)
     const bli_text_key keys[] = {{"NAME", f->job->name}};
     bli_text t;
     bli_text_init(&t, f->job->ctx);
-    bli_verilog_adders(f->job->name, f->adder3, &t);
+    bli_verilog_adders(f->job->name, f->adder3, f->widest, &t);
     for (int i = 0; bli_flow_cells[i]; i++)
         bli_text_template(&t, bli_flow_cells[i], keys, BLI_COUNT(keys));
     bl_status s = bli_text_status(&f->cells);

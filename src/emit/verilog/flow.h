@@ -35,6 +35,7 @@ typedef struct bli_flow {
     bli_flow_link *links; /* by wire; only those of roots count */
     bli_text modules;     /* parts and processes */
     bli_text cells;       /* their tables */
+    int widest;           /* bits of any signal */
     bool adder3;
     int64_t turns;   /* of the process that takes most of them */
     int64_t latency; /* clocks through all parts, one behind the other */

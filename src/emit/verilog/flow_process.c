@@ -53,6 +53,7 @@ static bl_status put_net(bli_flow *f, const bli_emit_job *job, const bli_group *
     bli_verilog_core(&v, &f->modules);
     bli_text_put(&f->modules, "\n");
     bli_verilog_tables(&v, &f->cells);
+    f->widest = bli_verilog_widest(net) > f->widest ? bli_verilog_widest(net) : f->widest;
     f->adder3 = f->adder3 || bli_verilog_has_adder3(&v);
     f->latency += v.latency;
     describe(&v, out);

@@ -20,6 +20,38 @@ void bli_verilog_name(const bli_verilog *v, int signal, int stage, bli_verilog_t
         snprintf(out, BLI_VERILOG_TEXT, "%s__n%d%s", v->wires[s->wire], v->local[signal], late);
 }
 
+void bli_verilog_range(const bli_verilog *v, int signal, char range[BLI_VERILOG_RANGE])
+{
+    const int bits = bli_net_bits(&v->net->signals[signal]);
+    range[0] = '\0';
+    if (bits > 1)
+        snprintf(range, BLI_VERILOG_RANGE, "`%s_w(%d) ", v->name, bits);
+}
+
+int bli_verilog_widest(const bli_net *n)
+{
+    int widest = 1;
+    for (int i = 0; i < n->count; i++)
+        widest = bli_net_bits(&n->signals[i]) > widest ? bli_net_bits(&n->signals[i]) : widest;
+    return widest;
+}
+
+bool bli_verilog_plain(const bli_net *n)
+{
+    bool plain = true;
+    for (int i = 0; i < n->count; i++)
+        plain = plain && n->signals[i].kind != BLI_NET_TABLE && n->signals[i].kind != BLI_NET_MUL;
+    return plain;
+}
+
+void bli_verilog_widths(const char *name, int widest, bli_text *t)
+{
+    bli_text_put(t, "`ifdef BITLATHE_WIDE // for simulators: nothing is cut to its width, which the ranges prove\n"
+                    "/* verilator lint_off WIDTH */\n");
+    bli_text_put(t, "`define %s_w(n) [((n) > 1 ? %d : 1)-1:0]\n", name, widest < 32 ? 32 : 64);
+    bli_text_put(t, "`else\n`define %s_w(n) [(n)-1:0]\n`endif\n\n", name);
+}
+
 static bli_verilog_field field_of(const bli_program *p, int wire, int64_t *bits)
 {
     bli_span hull = bli_wire_hull(&p->wires[wire]);

@@ -37,6 +37,7 @@ static json_t *make(const bli_emit_job *job, const bli_manifest_facts *facts)
     if (facts->stages > 0) {
         json_object_set_new(m, "stages", json_integer(facts->stages));
         json_object_set_new(m, "latency", json_integer(facts->latency));
+        json_object_set_new(m, "plain", json_boolean(facts->plain));
     }
     json_object_set_new(m, "x_bits", json_integer(facts->x_bits));
     json_object_set_new(m, "y_bits", json_integer(facts->y_bits));

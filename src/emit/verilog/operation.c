@@ -34,7 +34,8 @@ static void literal(int64_t value, int bits, char *out, size_t size)
     snprintf(out, size, "%d'h%" PRIx64, bits, (uint64_t)value & mask);
 }
 
-/* Bits first .. first + width - 1 of the operand's endless two's complement. */
+/* Bits first .. first + width - 1 of the operand's endless two's complement, by number even where they are all: wires
+ * may be declared wider. */
 static void slice(const operand *o, int first, int width, bli_verilog_text out)
 {
     if (o->is_constant) {
@@ -47,8 +48,6 @@ static void slice(const operand *o, int first, int width, bli_verilog_text out)
         snprintf(inside, sizeof inside, "%.150s", o->name);
     else if (kept == 1)
         snprintf(inside, sizeof inside, "%.150s[%d]", o->name, first);
-    else if (kept == o->bits)
-        snprintf(inside, sizeof inside, "%.150s", o->name);
     else if (kept > 0)
         snprintf(inside, sizeof inside, "%.150s[%d:%d]", o->name, first + kept - 1, first);
     if (rest > 0 && !o->is_signed)
@@ -114,162 +113,106 @@ static void describe(const bli_verilog *v, int signal, char *out, size_t size)
 
 static void declare(const bli_verilog *v, int signal, const char *name, bli_text *t)
 {
-    char words[128], range[32] = "";
-    int bits = bli_net_bits(&v->net->signals[signal]);
+    char words[128], range[BLI_VERILOG_RANGE];
     describe(v, signal, words, sizeof words);
-    if (bits > 1)
-        snprintf(range, sizeof range, "[%d:0] ", bits - 1);
+    bli_verilog_range(v, signal, range);
     bli_text_line(t, "wire %s%s; // %s", range, name, words);
+}
+
+/* The right side of a signal that is no cell's output. */
+static void assign(const bli_verilog *v, int signal, const char *name, const char *value, bli_text *t)
+{
+    if (bli_net_signed(&v->net->signals[signal]))
+        bli_text_line(t, "assign %s = $signed(%s);", name, value);
+    else
+        bli_text_line(t, "assign %s = %s;", name, value);
 }
 
 /* ---- sums ---------------------------------------------------------------------------------------------------------
  */
-/* One adder: y = a + b or a - b from bit pass on; the bits below are low's. */
-typedef struct adder {
-    bool minus;
-    int pass;
-    bli_verilog_text low, a, b;
-} adder;
-
-/* `~` of an expression, in place. */
-static void invert(bli_verilog_text e)
+/* `.WA(8), .SA(1), .LA(2), `: what is not a parameter's default; and the operand itself. */
+static void port_of(const operand *o, char letter, int shift, char parameters[64], bli_verilog_text ports)
 {
-    memmove(e + 1, e, strlen(e) + 1);
-    e[0] = '~';
+    char is_signed[16] = "", moved[24] = "";
+    if (o->is_signed)
+        snprintf(is_signed, sizeof is_signed, ".S%c(1), ", letter);
+    if (shift > 0)
+        snprintf(moved, sizeof moved, ".L%c(%d), ", letter, shift);
+    snprintf(parameters, 64, ".W%c(%d), %s%s", letter, o->bits, is_signed, moved);
+    snprintf(ports, BLI_VERILOG_TEXT, ".%c(%.900s), ", letter - 'A' + 'a', o->name);
 }
 
-/* The operand shifted by s, with the bits low filled in below, width bits. */
-static void fill_low(const operand *o, int s, int64_t low, int width, bool inverted, bli_verilog_text out)
+/* A constant operand, which has no wire. */
+static void settle(operand *o)
 {
-    bli_verilog_text high;
-    char bits[40];
-    if (width <= s) {
-        literal(low, width, out, BLI_VERILOG_TEXT);
+    if (!o->is_constant)
         return;
-    }
-    slice(o, 0, width - s, high);
-    literal(low, s, bits, sizeof bits);
-    snprintf(out, BLI_VERILOG_TEXT, "{%s%.900s, %s}", inverted ? "~" : "", high, bits);
+    char value[40];
+    o->bits = o->bits > 0 ? o->bits : 1;
+    literal(o->value, o->bits, value, sizeof value);
+    snprintf(o->text, BLI_VERILOG_TEXT, o->is_signed ? "$signed(%s)" : "%s", value);
 }
 
-/* The bits below where the shifted operand begins are the other one's; the rest is one adder. */
-static void plan_plain(const operand *plain, const operand *moved, int s, int bits, bool subtract, adder *out)
-{
-    out->pass = s < bits ? s : bits;
-    if (out->pass > 0)
-        slice(plain, 0, out->pass, out->low);
-    if (out->pass == bits)
-        return;
-    slice(plain, s, bits - s, out->a);
-    slice(moved, 0, bits - s, out->b);
-    out->minus = subtract;
-}
-
-/* plain + (moved << s) + k, 0 < k <= 2^s */
-static void plan_add(const operand *plain, const operand *moved, int s, int bits, int64_t k, adder *out)
-{
-    if (k == (int64_t)1 << s) {
-        plan_plain(plain, moved, s, bits, true, out);
-        invert(out->b);
-        return;
-    }
-    slice(plain, 0, bits, out->a);
-    fill_low(moved, s, k, bits, false, out->b);
-}
-
-/* plain - (moved << s) + k, -2^s <= k < 0 */
-static void plan_subtract(const operand *plain, const operand *moved, int s, int bits, int64_t k, adder *out)
-{
-    int64_t low = k + ((int64_t)1 << s);
-    if (low == 0) {
-        plan_plain(plain, moved, s, bits, false, out);
-        invert(out->b);
-        return;
-    }
-    slice(plain, 0, bits, out->a);
-    fill_low(moved, s, low, bits, true, out->b);
-}
-
-/* (moved << s) - plain + k, k = 0 .. 2^s - 1 or -1 */
-static void plan_negative(const operand *plain, const operand *moved, int s, int bits, int64_t k, adder *out)
-{
-    if (k >= 0)
-        fill_low(moved, s, k, bits, false, out->a);
-    else
-        shifted_slice(moved, s, 0, bits, out->a);
-    slice(plain, 0, bits, out->b);
-    out->minus = k >= 0;
-    if (k < 0)
-        invert(out->b);
-}
-
-static void plan_adder(const bli_verilog *v, int signal, adder *out)
+/* a + (b << LB) + K, a - (b << LB) + K or (b << LB) - a + K. */
+static void print_sum(const bli_verilog *v, int signal, const char *name, bli_text *t)
 {
     const bli_net_signal *s = &v->net->signals[signal];
-    operand a, b;
     int bits = bli_net_bits(s);
+    operand a, b;
+    bli_verilog_text low, pa, pb;
+    char wa[64], wb[64], k[48] = "";
     operand_of(v, signal, 0, &a);
     operand_of(v, signal, 1, &b);
     bool second = s->shift[1] > 0 || s->shift[0] == 0; /* is the one that is shifted */
-    const operand *plain = second ? &a : &b, *moved = second ? &b : &a;
+    operand *plain = second ? &a : &b, *moved = second ? &b : &a;
     int shift = second ? s->shift[1] : s->shift[0];
-    if (s->kind == BLI_NET_SUB && shift > 0 && !second)
-        plan_negative(plain, moved, shift, bits, s->k, out);
-    else if (s->k == 0)
-        plan_plain(plain, moved, shift, bits, s->kind == BLI_NET_SUB, out);
-    else if (s->kind == BLI_NET_ADD)
-        plan_add(plain, moved, shift, bits, s->k, out);
-    else
-        plan_subtract(plain, moved, shift, bits, s->k, out);
-}
-
-static void print_sum(const bli_verilog *v, int signal, const char *name, bli_text *t)
-{
-    int bits = bli_net_bits(&v->net->signals[signal]);
-    adder p = {.pass = 0};
-    char high[32] = "";
-    plan_adder(v, signal, &p);
-    if (p.pass == bits) {
-        bli_text_line(t, "assign %s = %s;", name, p.low);
+    if (shift >= bits && s->k == 0 && (s->kind == BLI_NET_ADD || second)) {
+        slice(plain, 0, bits, low);
+        assign(v, signal, name, low, t);
         return;
     }
-    if (p.pass > 0) {
-        bli_text_line(t, "assign %s[%d:0] = %s;", name, p.pass - 1, p.low);
-        snprintf(high, sizeof high, "[%d:%d]", bits - 1, p.pass);
-    }
-    bli_text_line(t, "%s_%s #(.W(%d)) %s__u (.a(%s), .b(%s), .y(%s%s));", v->name, p.minus ? "sub" : "add",
-                  bits - p.pass, name, p.a, p.b, name, high);
+    settle(plain);
+    settle(moved);
+    port_of(plain, 'A', 0, wa, pa);
+    port_of(moved, 'B', shift, wb, pb);
+    if (s->k != 0)
+        snprintf(k, sizeof k, ", .K(64'h%" PRIx64 ")", (uint64_t)s->k);
+    const char *cell = s->kind == BLI_NET_ADD ? "add" : second ? "sub" : "from";
+    bli_text_line(t, "%s_%s #(%s%s.W(%d)%s) %s__u (%s%s.y(%s));", v->name, cell, wa, wb, bits, k, name, pa, pb, name);
 }
 
-/* Where only one operand has bits yet, and it is added, its bits are the sum's. */
+/* Where only one operand has bits yet, and it is added, its bits are the sum's: PASS of them. */
+static int passing(const bli_net_signal *s, int bits, int *lowest)
+{
+    int pass = bits;
+    *lowest = 0;
+    for (int i = 1; i < 3; i++)
+        *lowest = s->shift[i] < s->shift[*lowest] ? i : *lowest;
+    for (int i = 0; i < 3; i++)
+        pass = i != *lowest && s->shift[i] < pass ? s->shift[i] : pass;
+    return s->minus[*lowest] ? 0 : pass;
+}
+
 static void print_sum3(const bli_verilog *v, int signal, const char *name, bli_text *t)
 {
     const bli_net_signal *s = &v->net->signals[signal];
-    int bits = bli_net_bits(s), lowest = 0, pass = bits;
-    operand o;
-    bli_verilog_text e[3];
-    char high[32] = "";
-    for (int i = 1; i < 3; i++)
-        lowest = s->shift[i] < s->shift[lowest] ? i : lowest;
+    int lowest, bits = bli_net_bits(s), pass = passing(s, bits, &lowest);
+    operand o[3];
+    bli_verilog_text ports[3], only;
+    char w[3][64];
     for (int i = 0; i < 3; i++)
-        pass = i != lowest && s->shift[i] < pass ? s->shift[i] : pass;
-    pass = s->minus[lowest] ? 0 : pass;
-    if (pass > 0) {
-        operand_of(v, signal, lowest, &o);
-        shifted_slice(&o, s->shift[lowest], 0, pass, e[0]);
-        if (pass == bits) {
-            bli_text_line(t, "assign %s = %s;", name, e[0]);
-            return;
-        }
-        bli_text_line(t, "assign %s[%d:0] = %s;", name, pass - 1, e[0]);
-        snprintf(high, sizeof high, "[%d:%d]", bits - 1, pass);
+        operand_of(v, signal, i, &o[i]);
+    if (pass == bits) {
+        shifted_slice(&o[lowest], s->shift[lowest], 0, bits, only);
+        assign(v, signal, name, only, t);
+        return;
     }
     for (int i = 0; i < 3; i++) {
-        operand_of(v, signal, i, &o);
-        shifted_slice(&o, s->shift[i], pass, bits - pass, e[i]);
+        settle(&o[i]);
+        port_of(&o[i], (char)('A' + i), s->shift[i], w[i], ports[i]);
     }
-    bli_text_line(t, "%s_add3 #(.W(%d), .B(%d), .C(%d)) %s__u (.a(%s), .b(%s), .c(%s), .y(%s%s));", v->name,
-                  bits - pass, s->minus[1], s->minus[2], name, e[0], e[1], e[2], name, high);
+    bli_text_line(t, "%s_add3 #(%s%s%s.W(%d), .PASS(%d), .MB(%d), .MC(%d)) %s__u (%s%s%s.y(%s));", v->name, w[0], w[1],
+                  w[2], bits, pass, s->minus[1], s->minus[2], name, ports[0], ports[1], ports[2], name);
 }
 
 /* ---- comparisons --------------------------------------------------------------------------------------------------
@@ -318,22 +261,21 @@ static void print_clamp(const bli_verilog *v, int signal, const char *name, bli_
     const bli_net_signal *s = &v->net->signals[signal], *in = &v->net->signals[s->in[0]];
     int bits = bli_net_bits(s);
     operand a;
-    bli_verilog_text value, below, above;
+    bli_verilog_text value, below, above, choice;
     char low[40], high[40];
     operand_of(v, signal, 0, &a);
     slice(&a, 0, bits, value);
     literal(s->k, bits, low, sizeof low);
     literal(s->high_k, bits, high, sizeof high);
     at_least(&a, s->k, below);
-    if (in->high <= s->high_k) {
-        bli_text_line(t, "assign %s = (%s) ? %s : %s;", name, below, value, low);
-        return;
-    }
     at_least(&a, s->high_k + 1, above);
-    if (in->low >= s->k)
-        bli_text_line(t, "assign %s = (%s) ? %s : %s;", name, above, high, value);
+    if (in->high <= s->high_k)
+        snprintf(choice, sizeof choice, "(%.400s) ? %.200s : %s", below, value, low);
+    else if (in->low >= s->k)
+        snprintf(choice, sizeof choice, "(%.400s) ? %s : %.200s", above, high, value);
     else
-        bli_text_line(t, "assign %s = (%s) ? %s : (%s) ? %s : %s;", name, above, high, below, value, low);
+        snprintf(choice, sizeof choice, "(%.300s) ? %s : (%.300s) ? %.200s : %s", above, high, below, value, low);
+    assign(v, signal, name, choice, t);
 }
 
 /* ---- the rest -----------------------------------------------------------------------------------------------------
@@ -342,13 +284,14 @@ static void print_mux(const bli_verilog *v, int signal, const char *name, bli_te
 {
     int bits = bli_net_bits(&v->net->signals[signal]);
     operand bit, yes, no;
-    bli_verilog_text a, b;
+    bli_verilog_text a, b, choice;
     operand_of(v, signal, 0, &bit);
     operand_of(v, signal, 1, &yes);
     operand_of(v, signal, 2, &no);
     slice(&yes, 0, bits, a);
     slice(&no, 0, bits, b);
-    bli_text_line(t, "assign %s = %s ? %s : %s;", name, bit.name, a, b);
+    snprintf(choice, sizeof choice, "%.200s ? %.300s : %.300s", bit.name, a, b);
+    assign(v, signal, name, choice, t);
 }
 
 static void print_tie(const bli_verilog *v, int signal, const char *name, bli_text *t)
@@ -389,12 +332,13 @@ static void print_product(const bli_verilog *v, int signal, const char *name, bl
 {
     int bits = bli_net_bits(&v->net->signals[signal]);
     operand a, b;
-    bli_verilog_text ea, eb;
+    bli_verilog_text ea, eb, product;
     operand_of(v, signal, 0, &a);
     operand_of(v, signal, 1, &b);
     slice(&a, 0, bits, ea);
     slice(&b, 0, bits, eb);
-    bli_text_line(t, "assign %s = $signed(%s) * $signed(%s);", name, ea, eb);
+    snprintf(product, sizeof product, "{$signed(%.400s) * $signed(%.400s)}", ea, eb);
+    assign(v, signal, name, product, t);
 }
 
 /* SHL, SHR, LOW, WRAP, NOT: wires. */
@@ -402,11 +346,12 @@ static void print_move(const bli_verilog *v, int signal, const char *name, bli_t
 {
     const bli_net_signal *s = &v->net->signals[signal];
     operand a;
-    bli_verilog_text e;
+    bli_verilog_text e, inverted;
     operand_of(v, signal, 0, &a);
     int shift = s->kind == BLI_NET_SHL ? (int)s->k : 0, first = s->kind == BLI_NET_SHR ? (int)s->k : 0;
     shifted_slice(&a, shift, first, bli_net_bits(s), e);
-    bli_text_line(t, "assign %s = %s%s;", name, s->kind == BLI_NET_NOT ? "~" : "", e);
+    snprintf(inverted, sizeof inverted, "{~%.900s}", e);
+    assign(v, signal, name, s->kind == BLI_NET_NOT ? inverted : e, t);
 }
 
 static void print_input(const bli_verilog *v, int signal, const char *name, bli_text *t)
@@ -419,12 +364,12 @@ static void print_input(const bli_verilog *v, int signal, const char *name, bli_
         element -= p->wires[v->x[i].wire].count;
     int64_t first = v->x[i].first + element * v->x[i].width + s->shift[0];
     int bits = bli_net_bits(s);
-    if (v->x_bits == 1)
-        bli_text_line(t, "assign %s = x_q;", name);
-    else if (bits == 1)
-        bli_text_line(t, "assign %s = x_q[%" PRId64 "];", name, first);
-    else
-        bli_text_line(t, "assign %s = x_q[%" PRId64 ":%" PRId64 "];", name, first + bits - 1, first);
+    char from[64] = "x_q";
+    if (v->x_bits > 1 && bits == 1)
+        snprintf(from, sizeof from, "x_q[%" PRId64 "]", first);
+    else if (v->x_bits > 1)
+        snprintf(from, sizeof from, "x_q[%" PRId64 ":%" PRId64 "]", first + bits - 1, first);
+    assign(v, signal, name, from, t);
 }
 
 static void print_simple(const bli_verilog *v, int signal, const char *name, bli_text *t)
@@ -436,9 +381,14 @@ static void print_simple(const bli_verilog *v, int signal, const char *name, bli
     if (s->kind == BLI_NET_AT_LEAST) {
         at_least(&a, s->k, e);
         bli_text_line(t, "assign %s = %s;", name, e);
-    } else {
-        bli_text_line(t, "%s_table_%d %s__u (.x(%s), .y(%s));", v->unit, v->table[signal], name, a.name, name);
+        return;
     }
+    bli_verilog_text x, found;
+    slice(&a, 0, a.bits, x);
+    snprintf(found, sizeof found, "%.200s__t", name);
+    bli_text_line(t, "wire [%d:0] %s;", bli_net_bits(s) - 1, found);
+    bli_text_line(t, "%s_table_%d %s__u (.x(%s), .y(%s));", v->unit, v->table[signal], name, x, found);
+    assign(v, signal, name, found, t);
 }
 
 typedef void print_fn(const bli_verilog *v, int signal, const char *name, bli_text *t);

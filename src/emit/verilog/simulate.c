@@ -38,11 +38,22 @@ static bl_status build_verilator(bl_context *ctx, const bli_simulation *sim, cha
     BLI_TRY(bli_process_find(ctx, "g++", "g++", compiler));
     snprintf(top, sizeof top, "%s_tb", sim->top);
     const char *argv[MOST_ARGS] = {
-        path,          "--binary",     "--timing", "-Wno-fatal", "-Wno-UNOPTFLAT",          "--Mdir",
-        sim->products, "--top-module", top,        "-CFLAGS",    sim->gates ? "-O0" : "-O1"};
+        path,
+        "--binary",
+        "--timing",
+        "-Wno-fatal",
+        "-Wno-UNOPTFLAT",
+        "--Mdir",
+        sim->products,
+        "--top-module",
+        top,
+        "-MAKEFLAGS",
+        "OPT_FAST=-O0 OPT_SLOW=-O0 OPT_GLOBAL=-O0"}; /* a bench has few samples: the compiler takes most of the time */
     size_t count = 11;
     if (sim->gates)
         argv[count++] = "-DBITLATHE_GATES";
+    if (sim->wide)
+        argv[count++] = "-DBITLATHE_WIDE";
     if (sim->core_only)
         argv[count++] = "-GSTREAMED=0";
     for (size_t i = 0; sim->sources[i] && count + 1 < MOST_ARGS; i++)
@@ -72,6 +83,8 @@ static bl_status run_icarus(bl_context *ctx, const bli_simulation *sim, char **s
     size_t count = 6;
     if (sim->gates)
         argv[count++] = "-DBITLATHE_GATES";
+    if (sim->wide)
+        argv[count++] = "-DBITLATHE_WIDE";
     snprintf(none, sizeof none, "-P%s.STREAMED=0", top);
     if (sim->core_only)
         argv[count++] = none;

@@ -12,6 +12,7 @@ typedef struct bli_simulation {
     bool icarus;                /* Icarus Verilog instead of Verilator */
     bool gates;                 /* the bench for a netlist read back from a bitstream */
     const char *argument;       /* of the simulation, "+SAMPLE=3", or NULL */
+    bool wide;                  /* BITLATHE_WIDE */
     bool core_only;             /* no sample goes through the stream beside the core */
     double seconds;             /* limit */
     /* what came of it */

@@ -11,12 +11,20 @@
 
 enum { KEPT_OUTPUT = 1 << 28, SCRIPT_ROOM = 2048, PATH_ROOM = 4096, LAST_WORDS = 300 };
 
+/* Where there are sums and logic only, nothing is left for synth_xilinx to find before its step "fine": finite state
+ * machines, memories, multipliers, what could be shared.  The same cells come out in three quarters of the time. */
+#define FINE                                                                                                           \
+    "read_verilog -lib +/xilinx/cells_sim.v; opt -nodffe -nosdff; wreduce; opt_clean; "                                \
+    "techmap -map +/cmp2lut.v -map +/cmp2lcu.v -D LUT_WIDTH=6; alumacc; "
+
 static const struct {
-    const char *family, *synth;
-} flows[] = {{"xcup", "synth_xilinx -top %s -family xcup -flatten -nodsp -nowidelut -noiopad"},
-             {"xc7", "synth_xilinx -top %s -family xc7 -flatten -nodsp -nowidelut -noiopad"},
-             {"ice40", "synth_ice40 -top %s"},
-             {"ecp5", "synth_ecp5 -top %s"}};
+    const char *family, *synth, *plain;
+} flows[] = {{"xcup", "synth_xilinx -top %s -family xcup -flatten -nodsp -nowidelut -noiopad",
+              FINE "synth_xilinx -run fine: -top %s -family xcup -flatten -nodsp -nowidelut -noiopad"},
+             {"xc7", "synth_xilinx -top %s -family xc7 -flatten -nodsp -nowidelut -noiopad",
+              FINE "synth_xilinx -run fine: -top %s -family xc7 -flatten -nodsp -nowidelut -noiopad"},
+             {"ice40", "synth_ice40 -top %s", NULL},
+             {"ecp5", "synth_ecp5 -top %s", NULL}};
 
 static double now(void)
 {
@@ -81,11 +89,11 @@ bl_status bli_synth_tool(bli_synth *s, const char *package, const char *step, co
 
 /* ---- yosys --------------------------------------------------------------------------------------------------------
  */
-static const char *flow_of(const char *family)
+static const char *flow_of(const char *family, bool plain)
 {
     for (size_t i = 0; i < BLI_COUNT(flows); i++)
         if (strcmp(flows[i].family, family) == 0)
-            return flows[i].synth;
+            return plain && flows[i].plain ? flows[i].plain : flows[i].synth;
     return NULL;
 }
 
@@ -102,18 +110,18 @@ static bl_status yosys_version(bli_synth *s)
 
 static bl_status run_yosys(bli_synth *s, const char *suffix)
 {
-    char script[SCRIPT_ROOM], top[128], synth[256], defines[64] = "";
+    char script[SCRIPT_ROOM], top[128], synth[512], defines[64] = "";
     const char *n = s->name, *family = s->options.family;
     snprintf(top, sizeof top, "%s_%s", n, suffix);
     if (family[0] == 'x')
         snprintf(defines, sizeof defines, "-DBITLATHE_LUT6_2");
 #pragma GCC diagnostic push
 #pragma GCC diagnostic ignored "-Wformat-nonliteral"
-    snprintf(synth, sizeof synth, flow_of(family), top);
+    snprintf(synth, sizeof synth, flow_of(family, json_is_true(json_object_get(s->manifest, "plain"))), top);
 #pragma GCC diagnostic pop
     snprintf(script, sizeof script,
              "read_verilog %s rtl/%s_core.v rtl/%s_cells.v rtl/%s_stream.v; hierarchy -top %s; proc; alumacc; flatten; "
-             "opt_clean; %s; write_json build/%s_%s.json",
+             "rename -hide w:*__u.*; opt_clean; %s; write_json build/%s_%s.json",
              defines, n, n, n, top, synth, top, family);
     const char *argv[] = {"yosys", "-p", script, NULL};
     return bli_synth_tool(s, "yosys", "yosys", argv, NULL);
@@ -143,7 +151,7 @@ static bl_status check_options(bl_context *ctx, bl_synth_options *o)
     o->family = o->family ? o->family : "xcup";
     o->seconds = o->seconds > 0 ? o->seconds : 900;
     o->seeds = o->seeds > 0 ? o->seeds : 1;
-    if (!flow_of(o->family))
+    if (!flow_of(o->family, false))
         return bli_fail(ctx, BL_USAGE, "family '%.40s' (expected xcup, xc7, ice40 or ecp5)", o->family);
     if (o->place && strcmp(o->family, "ice40") != 0)
         return bli_fail(ctx, BL_UNSUPPORTED, "place and route is there for ice40 only (family is %s)", o->family);

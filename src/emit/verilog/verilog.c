@@ -48,6 +48,13 @@ static bl_status add_bench(const bli_emit_job *job, const bli_verilog *v)
     return s;
 }
 
+/* The core as a file of its own. */
+static void whole_core(const bli_verilog *v, bli_text *t)
+{
+    bli_verilog_widths(v->name, bli_verilog_widest(v->net), t);
+    bli_verilog_core(v, t);
+}
+
 static bl_status emit_net(const bli_emit_job *job, bli_net *net)
 {
     bli_verilog v = {0};
@@ -55,10 +62,10 @@ static bl_status emit_net(const bli_emit_job *job, bli_net *net)
     BLI_TRY(bli_pipeline_cut(net, v.model, (int64_t)(job->options->clock * 1000), &v.pipe));
     v.latency = v.pipe.stages + 1;
     BLI_TRY(bli_verilog_layout(job, net, &v));
-    BLI_TRY(add_text(job, &v, "rtl", "_core.v", bli_verilog_core));
+    BLI_TRY(add_text(job, &v, "rtl", "_core.v", whole_core));
     BLI_TRY(add_text(job, &v, "rtl", "_cells.v", bli_verilog_cells));
     BLI_TRY(add_text(job, &v, "rtl", "_stream.v", bli_verilog_stream));
-    const bli_manifest_facts facts = {v.wires, v.pipe.stages, v.latency, v.x_bits, v.y_bits};
+    const bli_manifest_facts facts = {v.wires, v.pipe.stages, v.latency, v.x_bits, v.y_bits, bli_verilog_plain(net)};
     BLI_TRY(bli_manifest_write(job, &facts));
     return add_bench(job, &v);
 }

@@ -53,11 +53,20 @@ typedef char bli_verilog_text[BLI_VERILOG_TEXT];
 /* The signal's name in a stage (where it is computed, or later). */
 void bli_verilog_name(const bli_verilog *v, int signal, int stage, bli_verilog_text out);
 
+/* "`net_w(9) ", how the signal is declared; nothing for one bit.  The macro `net_w(n) is n bits, or, where
+ * BITLATHE_WIDE is defined, a simulator's own integers: see bli_verilog_widths. */
+enum { BLI_VERILOG_RANGE = 160 };
+void bli_verilog_range(const bli_verilog *v, int signal, char range[BLI_VERILOG_RANGE]);
+/* The macro for a project whose widest signal is so wide; at the head of each file that needs it. */
+void bli_verilog_widths(const char *name, int widest, bli_text *t);
+int bli_verilog_widest(const bli_net *n);
+bool bli_verilog_plain(const bli_net *n);
+
 /* core.c, cells.c, stream.c, bench.c: one file each. */
 void bli_verilog_core(const bli_verilog *v, bli_text *t);
 void bli_verilog_cells(const bli_verilog *v, bli_text *t);
 bool bli_verilog_has_adder3(const bli_verilog *v);
-void bli_verilog_adders(const char *name, bool three, bli_text *t);
+void bli_verilog_adders(const char *name, bool three, int widest, bli_text *t);
 void bli_verilog_tables(const bli_verilog *v, bli_text *t);
 void bli_verilog_stream(const bli_verilog *v, bli_text *t);
 void bli_verilog_bench(const bli_verilog *v, int samples, bli_text *t);
@@ -77,6 +86,7 @@ typedef struct bli_manifest_facts {
     const char *const *wires; /* identifiers */
     int stages, latency;      /* 0: not one number */
     int64_t x_bits, y_bits;
+    bool plain; /* unrolled, without tables and products of two wires: nothing for memories and multipliers */
 } bli_manifest_facts;
 BL_MUST_CHECK bl_status bli_manifest_write(const bli_emit_job *job, const bli_manifest_facts *facts);
 
