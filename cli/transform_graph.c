@@ -19,7 +19,7 @@ static bl_status transform(cli *c, bl_graphdef *g)
 {
     const bl_tf_options o = {c->o.inputs, c->o.outputs, c->o.compat};
     cli_add(c, "nodes_before", json_integer((json_int_t)bl_graphdef_num_nodes(g)));
-    bl_status s = bl_tf_transform(g, c->o.transforms, &o);
+    bl_status s = bl_tf_transform_in_place(g, c->o.transforms, &o);
     if (s == BL_OK)
         s = c->o.output_as_text ? bl_graphdef_write_text(g, c->o.out_graph) : bl_graphdef_write(g, c->o.out_graph);
     if (s == BL_OK)

@@ -113,10 +113,20 @@ char *bli_tf_text(bli_tf_store *s, const char *fmt, ...)
 
 /* ---- letting go ------------------------------------------------------------------------------------------------ */
 
+size_t bli_tf_store_mark(const bli_tf_store *s)
+{
+    return s->num_blocks;
+}
+
+void bli_tf_store_keep_from(bli_tf_store *s, size_t mark)
+{
+    for (size_t i = mark; i < s->num_blocks; i++)
+        s->blocks[i].kept = true;
+}
+
 void bli_tf_store_keep(bli_tf_store *s)
 {
-    for (size_t i = 0; i < s->num_blocks; i++)
-        s->blocks[i].kept = true;
+    bli_tf_store_keep_from(s, 0);
 }
 
 static int by_place(const void *a, const void *b)

@@ -124,32 +124,69 @@ static bl_status split(bli_tf_store *s, const char *text, bli_tg_names *out)
     return BL_OK;
 }
 
-static bl_status run_calls(bli_tg_job *job, bli_tf_graph **g, const char *transforms, const bli_tg_options *o)
+typedef struct plan {
+    bli_tg_call *calls;
+    const bli_tg_pass **passes;
+    size_t count;
+    bool looks_back; /* at the graph as it was before all */
+} plan;
+
+static bl_status make_plan(bli_tg_job *job, const char *transforms, const bli_tg_options *o, plan *p)
 {
     bli_tf_store *s = job->store;
-    bli_tf_graph *now = *g;
-    bli_tg_call *calls;
-    size_t count;
+    *p = (plan){.looks_back = false};
     BLI_TRY(split(s, o->inputs, &job->inputs));
     BLI_TRY(split(s, o->outputs, &job->outputs));
-    BLI_TRY(bli_tg_parse_calls(s, transforms, o->compat, &calls, &count));
-    bli_tf_store_keep(s); /* the caller's graph, names and parameters */
-    for (size_t i = 0; i < count; i++) {
-        const bli_tg_pass *pass = NULL;
-        job->call = &calls[i];
-        BLI_TRY(find_pass(job->ctx, calls[i].name, &pass));
-        BLI_TRY(bli_within(job->ctx, run_call(job, pass, &now), "%s", pass->name));
-        bli_tf_store_sweep(s, (const bli_tf_graph *const[]){now}, 1);
+    BLI_TRY(bli_tg_parse_calls(s, transforms, o->compat, &p->calls, &p->count));
+    p->passes = bli_tf_alloc_array(s, p->count + 1, sizeof *p->passes);
+    if (!p->passes)
+        return BL_NO_MEMORY;
+    for (size_t i = 0; i < p->count; i++) {
+        BLI_TRY(find_pass(job->ctx, p->calls[i].name, &p->passes[i]));
+        p->looks_back = p->looks_back || p->passes[i]->looks_back;
     }
-    *g = now;
     return BL_OK;
+}
+
+/* *g: how far it came. */
+static bl_status run_plan(bli_tg_job *job, const plan *p, bli_tf_graph **g)
+{
+    for (size_t i = 0; i < p->count; i++) {
+        job->call = &p->calls[i];
+        BLI_TRY(bli_within(job->ctx, run_call(job, p->passes[i], g), "%s", p->passes[i]->name));
+        bli_tf_store_sweep(job->store, (const bli_tf_graph *const[]){*g, job->origin}, p->looks_back ? 2 : 1);
+    }
+    return BL_OK;
+}
+
+/* What is in the store at first is the caller's, and stays, or is let go as transforms go past it. */
+static bl_status transform(bli_tf_store *s, bli_tf_graph **g, const char *transforms, const bli_tg_options *o,
+                           bool in_place)
+{
+    const size_t mark = bli_tf_store_mark(s);
+    bli_tg_notes notes = {.arena = NULL};
+    bli_tg_job job = {.ctx = bli_tf_store_context(s), .store = s, .origin = *g, .notes = &notes, .compat = o->compat};
+    bli_tf_graph *now = *g, *empty = bli_tf_graph_make(s);
+    plan p;
+    bl_status status = empty ? make_plan(&job, transforms, o, &p) : BL_NO_MEMORY;
+    if (status != BL_OK)
+        return status;
+    bli_tf_store_keep_from(s, in_place ? mark : 0);
+    status = run_plan(&job, &p, &now);
+    bli_arena_destroy(notes.arena);
+    if (status == BL_OK)
+        *g = now;
+    else if (in_place)
+        *g = empty;
+    return status;
 }
 
 bl_status bli_tg_transform(bli_tf_store *s, bli_tf_graph **g, const char *transforms, const bli_tg_options *o)
 {
-    bli_tg_notes notes = {.arena = NULL};
-    bli_tg_job job = {.ctx = bli_tf_store_context(s), .store = s, .origin = *g, .notes = &notes, .compat = o->compat};
-    bl_status status = run_calls(&job, g, transforms, o);
-    bli_arena_destroy(notes.arena);
-    return status;
+    return transform(s, g, transforms, o, false);
+}
+
+bl_status bli_tg_transform_in_place(bli_tf_store *s, bli_tf_graph **g, const char *transforms, const bli_tg_options *o)
+{
+    return transform(s, g, transforms, o, true);
 }

@@ -360,4 +360,5 @@ const bli_tg_pass bli_tg_check = {.name = "check",
                                   .help = "refuses a graph that got worse: runs it beside the one that came in",
                                   .params = params,
                                   .extension = true,
+                                  .looks_back = true,
                                   .run = run};

@@ -75,6 +75,7 @@ typedef struct bli_tg_pass {
     const bli_tg_param *params;
     const char *ops; /* those that it is about, with '|' between; NULL: whatever is there */
     bool extension;  /* ours: TensorFlow's tool has none of that name */
+    bool looks_back; /* at job->origin */
     const char *own; /* parameters that its transform of that name passes over, with '|' between */
     bl_status (*run)(const bli_tg_job *job, const bli_tf_graph *in, bli_tf_graph *out);
 } bli_tg_pass;
@@ -88,6 +89,10 @@ typedef struct bli_tg_options {
 } bli_tg_options;
 BL_MUST_CHECK bl_status bli_tg_transform(bli_tf_store *s, bli_tf_graph **g, const char *transforms,
                                          const bli_tg_options *o);
+/* The same in less memory: what a transform has replaced is let go at once.  A failure, once transforms have begun,
+ * leaves an empty graph; views of the caller's tensors end. */
+BL_MUST_CHECK bl_status bli_tg_transform_in_place(bli_tf_store *s, bli_tf_graph **g, const char *transforms,
+                                                  const bli_tg_options *o);
 /* One transform by its name, for those that are made of others. */
 BL_MUST_CHECK bl_status bli_tg_run_pass(const bli_tg_job *job, const char *name, const bli_tf_graph *in,
                                         bli_tf_graph **out);

@@ -2,12 +2,21 @@
 #include "bitlathe/tf.h"
 #include "tf/transform.h"
 
+static bli_tg_options inner_of(const bl_tf_options *o)
+{
+    return o ? (bli_tg_options){o->compat, o->inputs, o->outputs} : (bli_tg_options){false, NULL, NULL};
+}
+
 bl_status bl_tf_transform(bl_graphdef *g, const char *transforms, const bl_tf_options *options)
 {
-    static const bl_tf_options none = {NULL, NULL, false};
-    const bl_tf_options *o = options ? options : &none;
-    const bli_tg_options inner = {o->compat, o->inputs, o->outputs};
-    return bli_tg_transform(g->store, &g->graph, transforms, &inner);
+    const bli_tg_options o = inner_of(options);
+    return bli_tg_transform(g->store, &g->graph, transforms, &o);
+}
+
+bl_status bl_tf_transform_in_place(bl_graphdef *g, const char *transforms, const bl_tf_options *options)
+{
+    const bli_tg_options o = inner_of(options);
+    return bli_tg_transform_in_place(g->store, &g->graph, transforms, &o);
 }
 
 bool bl_tf_transform_at(size_t i, bl_tf_info *out)

@@ -626,6 +626,33 @@ static void long_chains_keep_two_copies_of_the_weights(void **state)
     assert_int_equal(counter.live_blocks, 0);
 }
 
+static void chains_in_place_keep_one_copy_and_make_one(void **state)
+{
+    (void)state;
+    enum { CONTENT = 4 << 18 };
+    static const int64_t dim[2] = {1 << 9, 1 << 9};
+    counting_allocator counter = {0};
+    bl_allocator allocator = counting_allocator_of(&counter);
+    const bli_tg_options o = {false, "x", "y"};
+    rig r = {0};
+    assert_int_equal(bl_context_create(&allocator, &r.ctx), BL_OK);
+    assert_ok(r.ctx, bli_tf_store_create(r.ctx, &r.store));
+    r.g = bli_tf_graph_make(r.store);
+    add_const(&r, "y", 2, dim, 1);
+    assert_ok(r.ctx, bli_tg_transform_in_place(r.store, &r.g,
+                                               "round_weights(num_steps=9) round_weights(num_steps=8) "
+                                               "round_weights(num_steps=7)",
+                                               &o));
+    assert_non_null(floats(&r, "y", NULL));
+    assert_true(counter.live_bytes < CONTENT + CONTENT / 2);
+    assert_true(counter.peak_bytes < 2 * CONTENT + CONTENT / 2);
+    assert_fails(r.ctx, BL_USAGE, "'old_op_name' is missing",
+                 bli_tg_transform_in_place(r.store, &r.g, "round_weights rename_op", &o));
+    assert_int_equal(r.g->num_nodes, 0);
+    bli_tf_store_destroy(r.store);
+    bl_context_destroy(r.ctx);
+}
+
 static void every_allocation_may_fail(void **state)
 {
     (void)state;
@@ -668,6 +695,7 @@ int main(void)
         TEST(sums_of_shapes_that_eight_bits_do_not_know_stay),
         TEST(inputs_that_are_no_floats_stay),
         cmocka_unit_test(long_chains_keep_two_copies_of_the_weights),
+        cmocka_unit_test(chains_in_place_keep_one_copy_and_make_one),
         TEST(every_allocation_may_fail),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
