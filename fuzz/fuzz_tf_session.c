@@ -6,7 +6,22 @@
 
 #include "support/fuzz.h"
 
-enum { MEMORY = 1 << 24, NODES = 24, FEED = 4 * 4 * 2 };
+enum { MEMORY = 1 << 24, NODES = 24, FEED = 4 * 4 * 2, STEPS = 2000 };
+
+/* A loop without end ends like this. */
+typedef struct patience {
+    bl_context *ctx;
+    int steps;
+} patience;
+
+static void on_node(void *user, const char *name, const char *op, int64_t nanoseconds, size_t bytes,
+                    const bl_tensor *out)
+{
+    patience *p = user;
+    (void)name, (void)op, (void)nanoseconds, (void)bytes, (void)out;
+    if (++p->steps == STEPS)
+        bl_context_interrupt(p->ctx);
+}
 
 static void *resize(void *user, void *ptr, size_t old_size, size_t new_size)
 {
@@ -45,6 +60,8 @@ static void run_nodes(bl_context *ctx, const bl_graphdef *g, bl_tf_session *s)
     const size_t count = feed_placeholders(g, &x, feeds);
     for (size_t i = 0; i < NODES && bl_graphdef_node_at(g, i, &n); i++) {
         bl_tensor y;
+        patience p = {ctx, 0};
+        bl_tf_session_watch(s, on_node, &p);
         const bl_status status = bl_tf_session_run(s, feeds, count, &n.name, 1, &y);
         fuzz_check(status == BL_OK || strlen(bl_context_message(ctx)) > 0, "a failure has a message");
         fuzz_check(status == BL_OK || y.data == NULL, "a failure leaves nothing");

@@ -16,14 +16,15 @@ from tensorflow.python.client import pywrap_tf_session
 
 LEAVE_OUT = re.compile(r"Dataset|TPU|Tpu|Xla|Mkl|Boosted|Collective|Nccl|Batching|Ragged|Sparse(?!ToDense|Softmax)|Experimental|"
                        r"Iterator|Summary|Reader|Queue|Barrier|Stack|ResourceApply|ResourceSparse|ResourceScatter|^Apply|Stats|"
-                       r"Cudnn|Debug|Tensor(?:Forest|List|Map)|Uniform(?:Quantized|Requ|Dequ)|StringTo|^Batch(?:Matrix|FFT|IFFT|"
+                       r"Cudnn|Debug|Tensor(?:Forest|Map)|Uniform(?:Quantized|Requ|Dequ)|StringTo|^Batch(?:Matrix|FFT|IFFT|"
                        r"Self|Svd|Chol)|Grad$|Deserialize|Serialize|Risc|Scatter(?!Nd$)|Strings|^String|^Regex|^Unicode|^Decode"
                        r"(?:CSV|JSON|Proto|Compressed)|Encode(?:Base64|Proto)|Generator|Stateless(?:Random|Multi|Trunc|Sample|"
                        r"Param)|Candidate|Unigram|Assign(?!$)|Bincount|Cholesky|Lmdb|Tridiag|Monitor|Device|Ops$|Embedding|Skip|"
                        r"^(?:Sdca|Rpc|Infeed|Outfeed|DTensor|Quantized(?:Conv2D|MatMul|DepthwiseConv2D)With|QuantizedConv2DAnd|Dedup)|"
                        r"Accumulator|Dedup|Stage|Resource(?!Gather)|Mutex|Session|Map(?:Clear|Size|Peek)|Relayout")
 KEEP = {"_Arg", "_Retval", "_Send", "_Recv", "_FusedConv2D", "_FusedMatMul", "TensorArrayGradV2", "TensorArrayGradV3",
-        "TensorArrayScatter", "TensorArrayScatterV2", "TensorArrayScatterV3", "TensorArrayGrad", "ScatterNd", "ScalarSummary"}
+        "TensorArrayScatter", "TensorArrayScatterV2", "TensorArrayScatterV3", "TensorArrayGrad", "ScatterNd", "ScalarSummary",
+        "TensorListStack"}
 
 
 def dtype(number):

@@ -180,6 +180,25 @@ def two_pictures(c, rng):
                   T=tf.float32, want=tf.nn.conv2d(tf.pad(x, pads, mode=mode), w, stride, padding).numpy())
 
 
+def moving_cases(c, rng):
+    x = rng.randn(3, 4, 6, 8).astype(np.float32)
+    t = dict(T=tf.float32, exact=True)
+    for axes in ((0,), (-1, 1), ()):
+        c.add("ReverseV2", [x, np.array(axes, np.int32)], Tidx=tf.int32, **t)
+    for seq, batch, lengths in ((1, 0, (4, 0, 3)), (2, 3, (1, 2, 3, 4, 5, 6, 0, 1)), (0, 1, (3, 2, 1, 0))):
+        c.add("ReverseSequence", [x, np.array(lengths, np.int64)], seq_dim=seq, batch_dim=batch, Tlen=tf.int64, **t)
+    c.add("SpaceToDepth", [x], block_size=2, **t)
+    c.add("DepthToSpace", [x], block_size=2, **t)
+    c.add("AddN", [x[i % 3] for i in range(11)], N=11, **t)
+    boxes = np.array([[0, 0, 1, 1], [.2, .1, .7, .9], [.9, .8, .1, .3], [-.3, .2, 1.4, .6], [.5, .5, .5, .5]], np.float32)
+    which = np.array([2, 0, 1, 0, 2], np.int32)
+    for size in ((3, 5), (1, 4), (7, 1)):
+        for method in ("bilinear", "nearest"):
+            c.add("CropAndResize", [x, boxes, which, np.array(size, np.int32)], method=method, extrapolation_value=-2.5, **t)
+    bytes_ = rng.randint(0, 256, x.shape).astype(np.uint8)
+    c.add("CropAndResize", [bytes_, boxes, which, np.array((4, 4), np.int32)], T=tf.uint8, exact=True)
+
+
 # ---- sound --------------------------------------------------------------------------------------------------------
 def wav(rng, channels, count, rate=8000, before=b"", behind=b"", extended=False, left_over=0):
     body = rng.randint(-2**15, 2**15, count * channels).astype("<i2").tobytes() + bytes(left_over)
@@ -214,8 +233,10 @@ def main():
     gif_cases(c, rng)
     jpeg_cases(c, rng)
     two_pictures(c, rng)
+    moving_cases(c, rng)
     sound_cases(c, rng)
     c.write(Path(sys.argv[1]) / "tf_runtime.pb")
 
 
-main()
+if __name__ == "__main__":
+    main()

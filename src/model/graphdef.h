@@ -59,6 +59,7 @@ enum {
     BLI_DT_UINT16 = 17,
     BLI_DT_HALF = 19,
     BLI_DT_RESOURCE = 20,
+    BLI_DT_VARIANT = 21,
     BLI_DT_UINT32 = 22,
     BLI_DT_UINT64 = 23,
     BLI_DT_REF = 100 /* added to a type: a reference to a variable of it */

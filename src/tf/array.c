@@ -4,6 +4,8 @@
 
 #include <string.h>
 
+#include "tf/flow.h"
+
 enum { SLACK = 128 }; /* kernels may read so many bytes behind a tensor, and never use them */
 
 struct bli_tf_block {
@@ -12,6 +14,7 @@ struct bli_tf_block {
     size_t capacity;
     int users;
     void *data;
+    bli_tf_list *list; /* what the one pointer in data is, or NULL */
 };
 
 struct bli_tf_pool {
@@ -131,6 +134,19 @@ bl_status bli_tf_array_make(bli_tf_pool *p, int dtype, const bl_shape *shape, bl
     return BL_OK;
 }
 
+bl_status bli_tf_array_make_list(bli_tf_pool *p, int kind, bli_tf_list *list, bli_tf_array *out)
+{
+    BLI_TRY(bli_tf_array_make(p, BLI_DT_INT64, &(bl_shape){0, {0}}, out)); /* as good as any small block */
+    out->dtype = kind;
+    out->block->list = list;
+    return BL_OK;
+}
+
+bli_tf_list *bli_tf_array_list(const bli_tf_array *a)
+{
+    return a->data && a->block ? a->block->list : NULL;
+}
+
 bli_tf_array bli_tf_array_share(const bli_tf_array *a)
 {
     if (a->block)
@@ -150,6 +166,10 @@ void bli_tf_array_release(bli_tf_array *a)
     if (!b || --b->users > 0)
         return;
     bli_tf_pool *p = b->pool;
+    bli_tf_list *list = b->list;
+    b->list = NULL;
+    if (list)
+        bli_tf_list_free(p->ctx, list);
     if (!p->closed) {
         b->next = p->free;
         p->free = b;

@@ -5,6 +5,7 @@
 #include "tf/session.h"
 
 typedef struct bli_tf_pool bli_tf_pool;
+typedef struct bli_tf_list bli_tf_list;
 BL_MUST_CHECK bl_status bli_tf_pool_create(bl_context *ctx, size_t most_bytes, bli_tf_pool **out);
 /* Blocks that arrays still hold live on. */
 void bli_tf_pool_destroy(bli_tf_pool *p);
@@ -13,6 +14,10 @@ size_t bli_tf_pool_peak(const bli_tf_pool *p);
 BL_MUST_CHECK bl_status bli_tf_array_make(bli_tf_pool *p, int dtype, const bl_shape *shape, bli_tf_array *out);
 bli_tf_array bli_tf_array_share(const bli_tf_array *a);
 size_t bli_tf_array_bytes(const bli_tf_array *a);
-bool bli_tf_array_alone(const bli_tf_array *a); /* nobody else holds its block */
+/* An array of type resource or variant, a scalar, that is a list (flow.h), which it takes and ends with its last user.
+ */
+BL_MUST_CHECK bl_status bli_tf_array_make_list(bli_tf_pool *p, int kind, bli_tf_list *list, bli_tf_array *out);
+bli_tf_list *bli_tf_array_list(const bli_tf_array *a); /* NULL: it is none */
+bool bli_tf_array_alone(const bli_tf_array *a);        /* nobody else holds its block */
 
 #endif

@@ -28,6 +28,12 @@ typedef struct work {
     bli_tf_arg *in;
 } work;
 
+/* A loop's Merge does not wait for what comes back. */
+static bool comes_back(const bli_tf_node *n, const bli_tf_node *from)
+{
+    return strstr(n->op, "Merge") && strstr(from->op, "NextIteration");
+}
+
 static bl_status make_order(work *w)
 {
     const size_t n = w->g->num_nodes;
@@ -49,6 +55,8 @@ static bl_status make_order(work *w)
             if (from == SIZE_MAX)
                 return bli_fail(w->ctx, BL_BAD_MODEL, "node '%s' (%s): input '%s' names no node of the graph",
                                 node->name, node->op, node->inputs[k]);
+            if (comes_back(node, w->g->nodes[from]))
+                continue;
             w->edge_to[++at] = i;
             w->next[at] = w->first[from];
             w->first[from] = at;

@@ -130,7 +130,8 @@ bl_status bli_tf_run_nothing(bli_tf_call *c);
 /* clang-format off */
 #define BLI_TF_FAMILY_LIST(X)                                                                                          \
     X(source) X(shape) X(move) X(slice) X(pad) X(index) X(binary) X(unary) X(reduce) X(matmul) X(conv) X(norm)         \
-    X(pool) X(resize) X(picture) X(audio) X(eight) X(eight_product) X(eight_more) X(print)
+    X(pool) X(resize) X(crop) X(reverse) X(picture) X(audio) X(flow) X(array) X(list) X(call) X(eight)                 \
+    X(eight_product) X(eight_more) X(print)
 /* clang-format on */
 #define BLI_TF_FAMILY_DECLARE(name) extern const bli_tf_family bli_tf_family_##name;
 BLI_TF_FAMILY_LIST(BLI_TF_FAMILY_DECLARE)

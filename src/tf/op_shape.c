@@ -68,7 +68,8 @@ static bl_status run_quantized_reshape(bli_tf_call *c)
 }
 
 /* ---- Squeeze, ExpandDims ------------------------------------------------------------------------------------- */
-static bl_status squeezed_axes(bli_tf_call *c, int rank, bool *gone)
+/* *known false: it depends on dimensions that are not known. */
+static bl_status squeezed_axes(bli_tf_call *c, int rank, bool *gone, bool *known)
 {
     const int64_t *axes = NULL;
     size_t count = 0;
@@ -82,6 +83,7 @@ static bl_status squeezed_axes(bli_tf_call *c, int rank, bool *gone)
             return bli_tf_refuse(c, 0, "1 in the dimensions that are squeezed");
         gone[at] = true;
     }
+    *known = count > 0 || bli_tf_known(&c->in[0].shape);
     for (int i = 0; count == 0 && i < rank; i++)
         gone[i] = c->in[0].shape.dim[i] == 1;
     return BL_OK;
@@ -90,12 +92,14 @@ static bl_status squeezed_axes(bli_tf_call *c, int rank, bool *gone)
 static bl_status infer_squeeze(bli_tf_call *c)
 {
     const bl_shape *s = &c->in[0].shape;
-    bool gone[BL_MAX_RANK] = {false};
+    bool gone[BL_MAX_RANK] = {false}, known = false;
     c->out[0].dtype = c->in[0].dtype;
     c->out[0].shape = BLI_TF_UNKNOWN_SHAPE;
     if (s->rank < 0)
         return BL_OK;
-    BLI_TRY(squeezed_axes(c, s->rank, gone));
+    BLI_TRY(squeezed_axes(c, s->rank, gone, &known));
+    if (!known)
+        return BL_OK;
     c->out[0].shape.rank = 0;
     for (int i = 0; i < s->rank; i++)
         if (!gone[i])

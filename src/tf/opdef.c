@@ -246,3 +246,25 @@ bl_status bli_tf_node_types(const bli_tf_graph *g, const bli_tf_node *n, bli_tf_
     BLI_TRY(add_arguments(g->store, n, def->inputs, inputs));
     return add_arguments(g->store, n, def->outputs, outputs);
 }
+
+bl_status bli_tf_output_port(const bli_tf_graph *g, const bli_tf_node *n, const char *name, int index, int *port)
+{
+    const bli_tf_opdef *def = bli_tf_opdef_find(n->op);
+    bl_context *ctx = bli_tf_store_context(g->store);
+    bli_tf_types types = {0, NULL};
+    for (const char *text = def ? def->outputs : ""; *text;) {
+        const size_t before = types.count, size = strcspn(text, ":"), kind_size = strcspn(text + size + 1, ",");
+        char kind[80] = {0};
+        memcpy(kind, text + size + 1, kind_size < sizeof kind - 1 ? kind_size : sizeof kind - 1);
+        BLI_TRY(add_argument(g->store, n, kind, &types));
+        if (strlen(name) == size && strncmp(text, name, size) == 0) {
+            if (before + (size_t)index >= types.count)
+                break;
+            *port = (int)before + index;
+            return BL_OK;
+        }
+        text += size + 1 + kind_size;
+        text += *text == ',';
+    }
+    return bli_fail(ctx, BL_BAD_MODEL, "node '%s' (%s): no output '%s:%d'", n->name, n->op, name, index);
+}

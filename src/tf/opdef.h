@@ -28,4 +28,8 @@ typedef struct bli_tf_types {
 BL_MUST_CHECK bl_status bli_tf_node_types(const bli_tf_graph *g, const bli_tf_node *n, bli_tf_types *inputs,
                                           bli_tf_types *outputs);
 
+/* Element `index` of the output argument of that name, as a number of the node's outputs. */
+BL_MUST_CHECK bl_status bli_tf_output_port(const bli_tf_graph *g, const bli_tf_node *n, const char *name, int index,
+                                           int *port);
+
 #endif

@@ -2,7 +2,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "tf/op.h"
+#include "tf/flow.h"
 
 #define MOST_ELEMENTS ((int64_t)1 << 40)
 
@@ -82,7 +82,7 @@ bl_status bli_tf_check_shape(bl_context *ctx, const bl_shape *s)
 
 static bool takes_strings(const bli_tf_op *op)
 {
-    return !op->run || strncmp(op->name, "Decode", 6) == 0;
+    return !op->run || op->run == bli_tf_run_act || strncmp(op->name, "Decode", 6) == 0;
 }
 
 bl_status bli_tf_op_infer(const bli_tf_op *op, bli_tf_call *c)

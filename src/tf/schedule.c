@@ -5,7 +5,7 @@
  */
 #include <string.h>
 
-#include "tf/session_impl.h"
+#include "tf/flow.h"
 
 enum { UNSEEN, OPEN, DONE };
 
@@ -87,6 +87,8 @@ static bl_status enter(bli_tf_session *s, bli_tf_spot *p)
         return bli_fail(s->ctx, BL_UNSUPPORTED, "the operator '%s' is not one that can be run here", p->node->op);
     BLI_TRY(split_inputs(s, p));
     BLI_TRY(bli_tf_op_outputs(s->ctx, p->op, p->node, p->num_in, &p->num_out));
+    p->act = p->op->run == bli_tf_run_act ? bli_tf_act_find(p->op->name) : NULL;
+    s->flows = s->flows || bli_tf_is_flow(p);
     return make_outputs(s, p);
 }
 
@@ -106,6 +108,8 @@ static bl_status leave(bli_tf_session *s, size_t at)
     p->mark = DONE;
     p->constant = !p->fed && p->op && !p->op->stateful;
     for (int i = 0; i < p->num_in; i++) {
+        if (bli_tf_is_back(s, p, p->in[i].spot))
+            continue;
         BLI_TRY(check_port(s, &s->spots[p->in[i].spot], p->in[i].port));
         if (s->spots[p->in[i].spot].num_out == 0)
             return bli_fail(s->ctx, BL_BAD_MODEL, "input %d is node '%s', which has no outputs", i,
@@ -115,6 +119,14 @@ static bl_status leave(bli_tf_session *s, size_t at)
     }
     s->order[s->num_order++] = at;
     return BL_OK;
+}
+
+/* What comes back in a loop is visited once all that goes forward has been. */
+static void put_later(bli_tf_session *s, size_t spot)
+{
+    if (!s->spots[spot].queued)
+        s->later[s->num_later++] = spot;
+    s->spots[spot].queued = true;
 }
 
 static bl_status visit(bli_tf_session *s, size_t root, frame *stack)
@@ -132,7 +144,9 @@ static bl_status visit(bli_tf_session *s, size_t root, frame *stack)
             status = enter(s, p);
         } else if (f->next < (size_t)p->num_in + p->num_before) {
             const size_t to = input_spot(p, f->next++);
-            if (s->spots[to].mark == OPEN)
+            if (bli_tf_is_back(s, p, to))
+                put_later(s, to);
+            else if (s->spots[to].mark == OPEN)
                 status =
                     bli_fail(s->ctx, BL_BAD_MODEL, "it is part of a cycle, through node '%s'", s->spots[to].node->name);
             else if (s->spots[to].mark == UNSEEN)
@@ -159,6 +173,19 @@ static bl_status wire_fetches(bli_tf_session *s, const char *const *fetches, fra
         s->spots[spot].uses_planned[r.port]++;
     }
     return BL_OK;
+}
+
+static bl_status wire_later(bli_tf_session *s, frame *stack)
+{
+    for (size_t i = 0; i < s->num_later; i++)
+        BLI_TRY(visit(s, s->later[i], stack));
+    for (size_t i = 0; i < s->num_order; i++) {
+        const bli_tf_spot *p = &s->spots[s->order[i]];
+        for (int k = 0; k < p->num_in; k++)
+            if (bli_tf_is_back(s, p, p->in[k].spot))
+                BLI_TRY(check_port(s, &s->spots[p->in[k].spot], p->in[k].port));
+    }
+    return s->flows ? bli_tf_flow_make(s) : BL_OK;
 }
 
 /* ---- schedules ----------------------------------------------------------------------------------------------- */
@@ -213,9 +240,10 @@ static bl_status build(bli_tf_session *s, const bli_tf_feed *feeds, const char *
 {
     BLI_TRY(wire_feeds(s, feeds));
     BLI_TRY(wire_fetches(s, fetches, stack));
+    BLI_TRY(wire_later(s, stack));
     BLI_TRY(make_room(s));
     BLI_TRY(run_constants(s));
-    return s->options.plain ? BL_OK : bli_tf_join_find(s);
+    return s->options.plain || s->flow ? BL_OK : bli_tf_join_find(s);
 }
 
 static bl_status start(bli_tf_session *s, const bli_tf_feed *feeds, const char *const *fetches, const bli_buf *key)
@@ -223,10 +251,11 @@ static bl_status start(bli_tf_session *s, const bli_tf_feed *feeds, const char *
     BLI_TRY(bli_arena_create(s->ctx, &s->plan));
     s->key = bli_arena_strdup(s->plan, key->data ? key->data : "");
     s->order = bli_arena_array(s->plan, s->g->num_nodes + 1, sizeof *s->order);
+    s->later = bli_arena_array(s->plan, s->g->num_nodes + 1, sizeof *s->later);
     s->feeds = bli_arena_array(s->plan, s->num_feeds + 1, sizeof *s->feeds);
     s->fetches = bli_arena_array(s->plan, s->num_fetches + 1, sizeof *s->fetches);
     frame *stack = bli_alloc_array(s->ctx, s->g->num_nodes + 1, sizeof *stack);
-    bl_status status = s->key && s->order && s->feeds && s->fetches && stack ? BL_OK : BL_NO_MEMORY;
+    bl_status status = s->key && s->order && s->later && s->feeds && s->fetches && stack ? BL_OK : BL_NO_MEMORY;
     if (status == BL_OK)
         status = build(s, feeds, fetches, stack);
     bli_free(s->ctx, stack);

@@ -9,7 +9,7 @@
 #include <time.h>
 
 #include "tf/array.h"
-#include "tf/session_impl.h"
+#include "tf/flow.h"
 
 /* ---- life ---------------------------------------------------------------------------------------------------- */
 bl_status bli_tf_scratch(const bli_tf_call *c, size_t bytes, void **out)
@@ -50,6 +50,7 @@ bl_status bli_tf_session_create(const bli_tf_graph *g, const bli_tf_session_opti
     s->g = g;
     if (options)
         s->options = *options;
+    s->turns = &s->own_turns;
     s->site.isa = bli_cpu_isa();
     s->site.print = s->options.on_print;
     s->site.user = s->options.user;
@@ -75,10 +76,17 @@ void bli_tf_session_forget(bli_tf_session *s)
             bli_tf_array_release(&p->out[k]);
         *p = (bli_tf_spot){.node = p->node};
     }
+    while (s->inner) {
+        bli_tf_session *next = s->inner->sibling;
+        bli_tf_session_destroy(s->inner);
+        s->inner = next;
+    }
     bli_arena_destroy(s->plan);
     s->plan = NULL;
+    s->flow = NULL;
+    s->flows = false;
     s->order = NULL;
-    s->num_order = 0;
+    s->num_order = s->num_later = 0;
     s->ready = false;
 }
 
@@ -174,6 +182,8 @@ void bli_tf_session_leave(bli_tf_session *s, bli_tf_spot *p)
 bl_status bli_tf_session_rule(bli_tf_session *s, bli_tf_spot *p)
 {
     bli_tf_call c;
+    if (p->act)
+        return p->act(s, p);
     BLI_TRY(bli_tf_session_infer(s, p, &c));
     BLI_TRY(fill_outputs(s, p, &c));
     if (p->op->run) {
@@ -205,6 +215,8 @@ static void clear_run(bli_tf_session *s)
         for (int k = 0; !p->constant && k < p->num_out; k++)
             bli_tf_array_release(&p->out[k]);
     }
+    if (s->flow)
+        bli_tf_flow_clear(s);
 }
 
 static void set_feeds(bli_tf_session *s, const bli_tf_feed *feeds)
@@ -231,6 +243,8 @@ static bl_status run_order(bli_tf_session *s)
         bli_tf_spot *p = &s->spots[s->order[i]];
         memcpy(p->uses, p->uses_planned, (size_t)p->num_out * sizeof *p->uses);
     }
+    if (s->flow)
+        return bli_tf_flow_run(s);
     for (size_t i = 0; i < s->num_order; i++) {
         bli_tf_spot *p = &s->spots[s->order[i]];
         if (p->constant || p->swallowed)
@@ -273,6 +287,7 @@ bl_status bli_tf_session_run(bli_tf_session *s, const bli_tf_feed *feeds, size_t
     for (size_t i = 0; i < num_feeds; i++)
         BLI_TRY(check_feed(s, &feeds[i]));
     BLI_TRY(bli_tf_schedule(s, feeds, num_feeds, fetches, num_fetches));
+    s->own_turns = 0;
     set_feeds(s, feeds);
     bl_status status = run_order(s);
     if (status == BL_OK)

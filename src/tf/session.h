@@ -28,6 +28,7 @@ typedef struct bli_tf_feed {
 typedef struct bli_tf_session_options {
     bool plain;        /* every node by itself, none of the joined kernels; the bits are the same */
     size_t most_bytes; /* of all tensors alive at once; 0: BLI_TF_SESSION_BYTES */
+    size_t most_turns; /* of all loops of a run; 0: BLI_TF_SESSION_TURNS */
     /* Called after each node that ran, with its time in nanoseconds and the bytes of its outputs; may be NULL. */
     void (*on_node)(void *user, const bli_tf_node *n, int64_t nanoseconds, const bli_tf_array *out, int num_out);
     /* What Print nodes say, one line each; NULL: nowhere. */
@@ -38,6 +39,7 @@ typedef struct bli_tf_session_options {
     void *user;
 } bli_tf_session_options;
 #define BLI_TF_SESSION_BYTES ((size_t)8 << 30)
+#define BLI_TF_SESSION_TURNS ((size_t)1 << 20)
 
 typedef struct bli_tf_session bli_tf_session;
 /* options NULL: all zero. */

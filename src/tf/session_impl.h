@@ -12,6 +12,7 @@ typedef struct bli_tf_wire {
 } bli_tf_wire;
 
 typedef struct bli_tf_join bli_tf_join;
+typedef struct bli_tf_flow bli_tf_flow;
 
 /* A node's place in a session. */
 typedef struct bli_tf_spot {
@@ -27,6 +28,9 @@ typedef struct bli_tf_spot {
     bool constant;            /* computed with the schedule */
     bool swallowed;           /* a join at a later node does its work */
     bli_tf_join *join;        /* runs several nodes at once, of which this is the last */
+    bl_status (*act)(bli_tf_session *s, struct bli_tf_spot *p); /* flow.h; NULL: a rule runs it */
+    bool queued;                                                /* among the session's `later` */
+    bool dead;                                                  /* in this turn of this run */
     void *kept;
     int64_t runs;
     int mark; /* of the search for an order */
@@ -42,9 +46,17 @@ struct bli_tf_session {
     bli_tf_spot *spots;
     bli_tf_site site;
 
+    /* Branches, loops and functions (flow.h) */
+    bli_tf_flow *flow;               /* NULL: the graph has no Switch, Merge, Enter or Exit */
+    bool flows;                      /* it will have one */
+    int depth;                       /* of functions that call each other */
+    size_t *turns, own_turns;        /* of all loops of a run; those of a function count with its caller's */
+    bli_tf_session *inner, *sibling; /* of functions; the next of the same caller */
+
     bool ready;
     char *key; /* the names of feeds and fetches */
     size_t *order, num_order;
+    size_t *later, num_later; /* NextIterations, while the order is made */
     bli_tf_wire *feeds, *fetches;
     size_t num_feeds, num_fetches;
     bli_tf_arg *args, *results; /* room for the widest node */
