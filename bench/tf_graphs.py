@@ -18,8 +18,8 @@ import time
 
 os.environ["TF_CPP_MIN_LOG_LEVEL"] = "2"
 os.environ["TF_ENABLE_ONEDNN_OPTS"] = os.environ.get("TF_ENABLE_ONEDNN_OPTS", "0")
-ROUNDS = 6
-SECONDS = 1
+ROUNDS = 5
+SECONDS = 0.3
 
 
 class TensorFlow:

@@ -61,27 +61,103 @@ static bool find_sum(const bli_tf_spot *p, bli_join_stage *g)
     return false;
 }
 
+static bool casts_to(const bli_tf_session *s, const bli_tf_spot *p, const char *op, const char *attr, int dtype)
+{
+    int type;
+    return is_op(p, op) && bli_tf_get_type(s->ctx, p->node, attr, &type) == BL_OK && type == dtype;
+}
+
+/* Codes less their zero point, convolved as floats, as codes again: Cast, AddV2, DepthwiseConv2dNative, Cast. */
+static bool find_depth(const bli_tf_session *s, size_t codes, bli_join_stage *g)
+{
+    if (!casts_to(s, &s->spots[codes], "Cast", "DstT", BLI_DT_QINT32) || s->spots[codes].num_before > 0)
+        return false;
+    const size_t conv = s->spots[codes].in[0].spot;
+    if (!is_op(&s->spots[conv], "DepthwiseConv2dNative") || !used(&s->spots[conv], 1) ||
+        !s->spots[s->spots[conv].in[1].spot].constant)
+        return false;
+    const size_t centred = s->spots[conv].in[0].spot;
+    if (!is_op(&s->spots[centred], "AddV2") || !used(&s->spots[centred], 1))
+        return false;
+    const size_t floats = s->spots[centred].in[0].spot;
+    if (!casts_to(s, &s->spots[floats], "Cast", "DstT", BLI_DT_FLOAT) || !used(&s->spots[floats], 1))
+        return false;
+    g->kind = BLI_JOIN_DEPTH;
+    g->sum = conv;
+    g->x = floats;
+    const size_t parts[] = {floats, centred, conv, codes};
+    for (size_t i = 0; i < BLI_COUNT(parts); i++)
+        add_part(g, parts[i]);
+    return true;
+}
+
+/* What makes the 32 bits that node `codes` hands on; `times`: how often they are read. */
+static bool find_source(const bli_tf_session *s, size_t codes, int times, bli_join_stage *g)
+{
+    if (s->spots[codes].num_out == 0 || s->spots[codes].num_before > 0 || s->spots[codes].uses_planned[0] != times)
+        return false;
+    if (find_sum(&s->spots[codes], g)) {
+        g->sum = g->x = codes;
+        add_part(g, codes);
+        return true;
+    }
+    return find_depth(s, codes, g);
+}
+
+/* A vector of int32 is added to the 32 bits: Bitcast, AddV2, Bitcast. */
+static bool find_lift(const bli_tf_session *s, size_t codes, int times, bli_join_stage *g)
+{
+    if (!casts_to(s, &s->spots[codes], "Bitcast", "type", BLI_DT_QINT32) || !used(&s->spots[codes], times))
+        return false;
+    const size_t lift = s->spots[codes].in[0].spot;
+    if (!is_op(&s->spots[lift], "AddV2") || !used(&s->spots[lift], 1))
+        return false;
+    const size_t below = s->spots[lift].in[0].spot;
+    if (!casts_to(s, &s->spots[below], "Bitcast", "type", BLI_DT_INT32) || !used(&s->spots[below], 1) ||
+        s->spots[below].in[0].port != 0 || !find_source(s, s->spots[below].in[0].spot, 1, g) || !bli_join_is_product(g))
+        return false;
+    g->lift = lift;
+    add_part(g, below);
+    add_part(g, lift);
+    add_part(g, codes);
+    return true;
+}
+
+/* Whether the range beside the sums is the sum's own, and only the chain reads it; what others read too a product gives
+ * before its turn. */
+static bool find_range_of_sums(const bli_tf_session *s, const bli_tf_spot *q, int times, bli_join_stage *g)
+{
+    if (g->kind == BLI_JOIN_DEPTH)
+        return true;
+    if (!is_wire(q, 1, g->sum, 1) || !is_wire(q, 2, g->sum, 2))
+        return false;
+    const int *uses = s->spots[g->sum].uses_planned;
+    g->early = uses[1] != times || uses[2] != times;
+    return !g->early || bli_join_is_product(g);
+}
+
 /* The stage whose Requantize is at `at`. */
 static bool find_requantize(const bli_tf_session *s, size_t at, bli_join_stage *g)
 {
-    static const int front[3] = {0, 1, 2};
     const bli_tf_spot *q = &s->spots[at];
-    if (!is_op(q, "Requantize") || q->num_before > 0)
+    if (!is_op(q, "Requantize") || q->num_before > 0 || q->in[0].port != 0)
         return false;
-    const size_t sum = q->in[0].spot, range = q->in[3].spot;
-    *g = (bli_join_stage){.sum = sum, .narrow = at, .range = SIZE_MAX, .relu = SIZE_MAX};
-    if (!find_sum(&s->spots[sum], g) || !reads_all(q, front, sum) || s->spots[sum].num_before > 0)
+    const size_t codes = q->in[0].spot, range = q->in[3].spot;
+    const bool found = is_op(&s->spots[range], "RequantizationRange");
+    const int times = found ? 2 : 1;
+    *g = (bli_join_stage){.narrow = at, .range = SIZE_MAX, .lift = SIZE_MAX, .relu = SIZE_MAX};
+    if ((!find_lift(s, codes, times, g) && !find_source(s, codes, times, g)) || !find_range_of_sums(s, q, times, g))
         return false;
-    add_part(g, sum);
-    if (is_op(&s->spots[range], "RequantizationRange")) {
+    if (found) {
+        const bli_tf_spot *r = &s->spots[range];
         g->range = range;
         add_part(g, range);
-        add_part(g, at);
-        return is_wire(q, 3, range, 0) && is_wire(q, 4, range, 1) && used(&s->spots[range], 1) &&
-               reads_all(&s->spots[range], front, sum) && used(&s->spots[sum], 2);
+        if (!is_wire(q, 3, range, 0) || !is_wire(q, 4, range, 1) || !used(r, 1) || !is_wire(r, 0, codes, 0) ||
+            !is_wire(r, 1, q->in[1].spot, q->in[1].port) || !is_wire(r, 2, q->in[2].spot, q->in[2].port))
+            return false;
     }
     add_part(g, at);
-    return used(&s->spots[sum], 1) && s->spots[range].constant && s->spots[q->in[4].spot].constant;
+    return found || (s->spots[range].constant && s->spots[q->in[4].spot].constant);
 }
 
 /* A constant of one whole number. */
@@ -119,7 +195,8 @@ static bool find_quantize(const bli_tf_session *s, size_t at, bli_join_stage *g,
     if (!is_op(q, "QuantizeV2") || q->num_before > 0)
         return false;
     const size_t min = q->in[1].spot, max = q->in[2].spot;
-    *g = (bli_join_stage){.kind = BLI_JOIN_QUANTIZE, .sum = at, .narrow = at, .range = min, .relu = SIZE_MAX};
+    *g = (bli_join_stage){
+        .kind = BLI_JOIN_QUANTIZE, .sum = at, .x = at, .narrow = at, .range = min, .lift = SIZE_MAX, .relu = SIZE_MAX};
     if (!is_extreme(s, min, "Min") || !is_extreme(s, max, "Max") || !to_bytes(s, q, how))
         return false;
     const size_t flat = s->spots[min].in[0].spot;
@@ -223,6 +300,7 @@ static bl_status close_chain(bli_tf_session *s, const found *f, int first, int *
         for (int k = 0; k < j->stages[i].num_parts; k++)
             s->spots[j->stages[i].parts[k]].swallowed = true;
     const size_t end = bli_join_end(&j->stages[j->num - 1]);
+    s->spots[j->stages[0].sum].early = j->stages[0].early;
     s->spots[end].swallowed = false;
     s->spots[end].join = j;
     return BL_OK;

@@ -5,23 +5,28 @@
 #include "tf/eight_op.h"
 #include "tf/session_impl.h"
 
-enum { BLI_JOIN_STAGES = 8, BLI_JOIN_PARTS = 8 };
+enum { BLI_JOIN_STAGES = 8, BLI_JOIN_PARTS = 10, BLI_JOIN_CHANNELS = 1 << 16 };
 
 typedef enum bli_join_kind {
     BLI_JOIN_BIAS, /* bytes and a vector, from here ... */
     BLI_JOIN_ADD,
-    BLI_JOIN_MUL,      /* ... to here */
-    BLI_JOIN_CONV,     /* starts a chain: sums of products, from here ... */
-    BLI_JOIN_MATMUL,   /* ... to here */
+    BLI_JOIN_MUL,  /* ... to here */
+    BLI_JOIN_CONV, /* starts a chain: sums of products, from here ... */
+    BLI_JOIN_MATMUL,
+    BLI_JOIN_DEPTH,    /* ... to here; DepthwiseConv2dNative of codes as floats */
     BLI_JOIN_QUANTIZE, /* starts a chain: floats to bytes */
 } bli_join_kind;
 
 /* Sums (or floats), what brings them to bytes, an activation. */
 typedef struct bli_join_stage {
     bli_join_kind kind;
-    size_t sum;                 /* the node whose inputs these are: x, with, x's range, with's range; QuantizeV2 */
-    size_t range, narrow, relu; /* SIZE_MAX: none.  range: RequantizationRange, or Min of a QuantizeV2 */
+    size_t
+        sum;  /* the node whose inputs these are: x, with, x's range, with's range; DepthwiseConv2dNative; QuantizeV2 */
+    size_t x; /* the node whose first input is x */
+    size_t range, lift, narrow, relu; /* SIZE_MAX: none.  range: RequantizationRange, or Min of a QuantizeV2; lift: the
+                                         AddV2 that adds a vector of int32 to the sums */
     size_t parts[BLI_JOIN_PARTS];
+    bool early;    /* others read the range of a product's sums: it comes in the product's own turn */
     int num_parts; /* nodes in the order in which they run; the last one has the result */
 } bli_join_stage;
 
@@ -36,7 +41,12 @@ struct bli_tf_join {
 
 static inline bool bli_join_is_product(const bli_join_stage *g)
 {
-    return g->kind == BLI_JOIN_CONV || g->kind == BLI_JOIN_MATMUL;
+    return g->kind >= BLI_JOIN_CONV && g->kind <= BLI_JOIN_DEPTH;
+}
+/* Of DEPTH: the AddV2 that takes the zero point away. */
+static inline size_t bli_join_centred(const bli_join_stage *g)
+{
+    return g->parts[1];
 }
 static inline size_t bli_join_end(const bli_join_stage *g)
 {

@@ -8,11 +8,10 @@
 #include <math.h>
 #include <string.h>
 
-#include "tf/eight_conv.h"
-#include "tf/join_work.h"
+#include "tf/join_source.h"
 
 /* bytes of a strip; 32-bit sums of one */
-enum { STRIP = 8192, SUMS_STRIP = 32768, MOST_CHANNELS = 1 << 16 };
+enum { STRIP = 8192, SUMS_STRIP = 32768 };
 
 /* ---- chains that start with bytes or floats ------------------------------------------------------------------ */
 static void find_extremes(const bli_join_work *w, const uint8_t *x)
@@ -68,65 +67,6 @@ static bl_status run_floats(bli_join_work *w, bli_tf_spot *end, bool *done)
 }
 
 /* ---- chains that start with a product ------------------------------------------------------------------------ */
-static bool same_shapes(const bli_join_memory *m, const bl_shape *x, const bl_shape *w)
-{
-    return m && m->shaped && bl_shape_equal(&m->x_shape, x) && bl_shape_equal(&m->w_shape, w);
-}
-
-static bl_status infer_product(const bli_join_work *w, bli_tf_spot *p, bli_eight_conv *v, bl_shape *shape, bool *turned)
-{
-    bli_tf_call c;
-    float range[2];
-    BLI_TRY(bli_tf_session_infer(w->s, p, &c));
-    *shape = c.out[0].shape;
-    *turned = false;
-    if (w->j->stages[0].kind == BLI_JOIN_MATMUL)
-        return bli_eight_matmul_read(&c, v, range, turned);
-    return bli_eight_conv_read(&c, v, range);
-}
-
-static int32_t zero_point(const float range[2])
-{
-    return (int32_t)(uint32_t)(uint64_t)bli_code_of(0, range[0], range[1], &bli_quint8);
-}
-
-/* Geometry, zero points, the range of the sums.  *fine false: not for one pass. */
-static bl_status read_product(bli_join_work *w, bli_tf_join *j, bli_eight_conv *v, float range[2], bool *fine)
-{
-    bli_tf_spot *p = &w->s->spots[j->stages[0].sum];
-    const bli_tf_array *f = bli_join_value(w->s, p, 1);
-    float a[2], b[2];
-    bool turned = false;
-    *fine = false;
-    if (w->x->dtype != BLI_DT_QUINT8 || f->dtype != BLI_DT_QUINT8 || !w->x->data || !f->data ||
-        !bli_join_numbers(w->s, p, 2, a) || !bli_join_numbers(w->s, p, 4, b))
-        return BL_OK;
-    if (j->stages[0].kind == BLI_JOIN_MATMUL && (!(a[1] > a[0]) || !(b[1] > b[0])))
-        return BL_OK;
-    if (same_shapes(j->memory, &w->x->shape, &f->shape)) {
-        *v = j->memory->conv;
-        w->shape = j->memory->out_shape;
-    } else {
-        BLI_TRY(infer_product(w, p, v, &w->shape, &turned));
-    }
-    v->zero_x = zero_point(a);
-    v->zero_w = zero_point(b);
-    bli_product_range(a, &bli_quint8, b, &bli_quint8, range);
-    w->channels = v->units;
-    w->pixels = v->w.images * v->w.out[0] * v->w.out[1];
-    *fine = !turned && w->channels > 0 && w->channels <= MOST_CHANNELS && w->pixels > 0;
-    if (!*fine)
-        return BL_OK;
-    BLI_TRY(bli_join_room(w->s, j, w->channels, !w->loops->stage_rows));
-    w->m = j->memory;
-    w->m->shaped = true;
-    w->m->x_shape = w->x->shape;
-    w->m->w_shape = f->shape;
-    w->m->out_shape = w->shape;
-    w->m->conv = *v;
-    return BL_OK;
-}
-
 /* Whether no range has to be found in the data. */
 static bool ranges_given(const bli_join_work *w)
 {
@@ -155,18 +95,10 @@ static void extremes_of_all(const bli_join_work *w, int32_t *low, int32_t *high)
     *high = b;
 }
 
-/* Some rows of one picture: their sums, whose extremes are noted. */
-static void sum_rows(const bli_join_work *w, bli_eight_job *job, int64_t first, int64_t rows, int32_t *sums)
+static int64_t strip_rows(const bli_join_work *w, const bli_join_source *from)
 {
-    bli_eight_conv_rows(job, first, rows, sums);
-    w->loops->lift(sums, bli_eight_conv_terms(job, first), rows * job->v->w.out[1], w->channels, w->m->least_sum,
-                   w->m->greatest_sum);
-}
-
-static int64_t strip_rows(const bli_eight_conv *v)
-{
-    const int64_t each = SUMS_STRIP / (v->w.out[1] * v->units);
-    return each < 1 ? 1 : each < v->w.out[0] ? each : v->w.out[0];
+    const int64_t each = SUMS_STRIP / (from->w.out[1] * w->channels);
+    return each < 1 ? 1 : each < from->w.out[0] ? each : from->w.out[0];
 }
 
 /* Any sums to bytes. */
@@ -181,34 +113,23 @@ static void narrow_any(const bli_join_work *w, const bli_join_step *t, const int
     w->loops->clamp(y, n, t->low, t->high, y);
 }
 
-/* Ranges in the data: all sums first. */
-static bl_status run_found(bli_join_work *w, bli_eight_job *job, const bli_eight_conv *v, const float range[2],
-                           int32_t *sums, bli_tf_spot *end, bool *done)
+static void sum_all(const bli_join_work *w, bli_join_source *from, int32_t *sums)
 {
-    const int64_t in = v->w.size[0] * v->w.size[1] * v->w.channels, row = v->w.out[1] * v->units, rows = strip_rows(v);
-    bli_join_step *t = &w->m->steps[0];
-    int32_t low, high;
-    int32_t *to = sums;
+    const int64_t rows = strip_rows(w, from);
     forget_extremes(w);
-    for (int64_t n = 0; n < v->w.images; n++) {
-        bli_eight_conv_picture(job, (const uint8_t *)w->x->data + n * in);
-        for (int64_t i = 0; i < v->w.out[0]; i += rows) {
-            const int64_t here = v->w.out[0] - i < rows ? v->w.out[0] - i : rows;
-            sum_rows(w, job, i, here, to);
-            to += here * row;
+    for (int64_t n = 0; n < from->w.images; n++) {
+        bli_join_source_picture(from, w, n);
+        for (int64_t i = 0; i < from->w.out[0]; i += rows) {
+            const int64_t here = from->w.out[0] - i < rows ? from->w.out[0] - i : rows;
+            bli_join_source_rows(from, w, i, here, sums);
+            sums += here * from->w.out[1] * w->channels;
         }
     }
-    extremes_of_all(w, &low, &high);
-    if (!bli_join_find_range(w, &w->j->stages[0], range, low, high, t))
-        return BL_OK;
-    for (int64_t u = 0; u < w->channels; u++) {
-        w->m->least[u] = bli_join_byte(t, w->m->least_sum[u]);
-        w->m->greatest[u] = bli_join_byte(t, w->m->greatest_sum[u]);
-    }
-    float bytes_range[2] = {t->range[0], t->range[1]};
-    if (!bli_requantizer_narrow(&t->r, low, high) || !bli_join_plan(w, bytes_range))
-        return BL_OK;
-    BLI_TRY(make_result(w, end));
+}
+
+static void narrow_all(const bli_join_work *w, const int32_t *sums)
+{
+    const bli_join_step *t = &w->m->steps[0];
     const int64_t strip = STRIP < w->channels ? 1 : STRIP / w->channels;
     for (int64_t p = 0; p < w->pixels; p += strip) {
         const int64_t here = w->pixels - p < strip ? w->pixels - p : strip, at = p * w->channels;
@@ -218,32 +139,51 @@ static bl_status run_found(bli_join_work *w, bli_eight_job *job, const bli_eight
     }
     if (!w->loops->stage_rows)
         bli_join_walk(w, w->y, w->pixels, w->y);
+}
+
+/* Ranges in the data: all sums first. */
+static bl_status run_found(bli_join_work *w, bli_join_source *from, int32_t *sums, bli_tf_spot *end, bool *done)
+{
+    bli_join_step *t = &w->m->steps[0];
+    int32_t low, high;
+    sum_all(w, from, sums);
+    extremes_of_all(w, &low, &high);
+    if (!bli_join_find_range(w, &w->j->stages[0], from->range, low, high, t))
+        return BL_OK;
+    for (int64_t u = 0; u < w->channels; u++) {
+        w->m->least[u] = bli_join_byte(t, w->m->least_sum[u]);
+        w->m->greatest[u] = bli_join_byte(t, w->m->greatest_sum[u]);
+    }
+    float range[2] = {t->range[0], t->range[1]};
+    if (!bli_requantizer_narrow(&t->r, low, high) || !bli_join_plan(w, range))
+        return BL_OK;
+    BLI_TRY(make_result(w, end));
+    narrow_all(w, sums);
     *done = true;
     return BL_OK;
 }
 
 /* Ranges given: rows go all the way to bytes while they are near. */
-static bl_status run_given(bli_join_work *w, bli_eight_job *job, const bli_eight_conv *v, const float range[2],
-                           int32_t *sums, bli_tf_spot *end, bool *done)
+static bl_status run_given(bli_join_work *w, bli_join_source *from, int32_t *sums, bli_tf_spot *end, bool *done)
 {
-    const int64_t in = v->w.size[0] * v->w.size[1] * v->w.channels, rows = strip_rows(v), columns = v->w.out[1];
+    const int64_t rows = strip_rows(w, from), columns = from->w.out[1];
     bli_join_step *t = &w->m->steps[0];
-    if (!bli_join_find_range(w, &w->j->stages[0], range, 0, 0, t))
+    if (!bli_join_find_range(w, &w->j->stages[0], from->range, 0, 0, t))
         return BL_OK;
     memset(w->m->least, 0, (size_t)w->channels);
     memset(w->m->greatest, 255, (size_t)w->channels);
-    float bytes_range[2] = {t->range[0], t->range[1]};
-    if (t->r.factor < 0 || !bli_join_plan(w, bytes_range))
+    float range[2] = {t->range[0], t->range[1]};
+    if (t->r.factor < 0 || !bli_join_plan(w, range))
         return BL_OK;
     BLI_TRY(make_result(w, end));
     uint8_t *y = w->y;
-    for (int64_t n = 0; n < v->w.images; n++) {
-        bli_eight_conv_picture(job, (const uint8_t *)w->x->data + n * in);
-        for (int64_t i = 0; i < v->w.out[0]; i += rows) {
-            const int64_t here = v->w.out[0] - i < rows ? v->w.out[0] - i : rows;
+    for (int64_t n = 0; n < from->w.images; n++) {
+        bli_join_source_picture(from, w, n);
+        for (int64_t i = 0; i < from->w.out[0]; i += rows) {
+            const int64_t here = from->w.out[0] - i < rows ? from->w.out[0] - i : rows;
             int32_t low, high;
             forget_extremes(w);
-            sum_rows(w, job, i, here, sums);
+            bli_join_source_rows(from, w, i, here, sums);
             extremes_of_all(w, &low, &high);
             narrow_any(w, t, sums, here * columns * w->channels, low, high, y);
             bli_join_walk(w, y, here * columns, y);
@@ -256,26 +196,16 @@ static bl_status run_given(bli_join_work *w, bli_eight_job *job, const bli_eight
 
 static bl_status run_product(bli_join_work *w, bli_tf_join *j, bli_tf_spot *end, bool *done)
 {
-    bli_tf_spot *p = &w->s->spots[j->stages[0].sum];
-    const bli_tf_array *f = bli_join_value(w->s, p, 1);
-    bli_eight_conv v;
-    bli_eight_job job;
     bli_tf_array sums = {.dtype = 0};
-    float range[2];
+    bli_join_source from;
     bool fine;
-    BLI_TRY(read_product(w, j, &v, range, &fine));
+    BLI_TRY(bli_join_source_start(w, j, &from, &fine));
     if (!fine)
         return BL_OK;
-    bli_tf_call c = {.ctx = w->s->ctx, .node = p->node, .site = &w->s->site};
-    bli_tf_session_enter(w->s, p);
-    bl_status status =
-        bli_eight_conv_start(&c, &v, w->x->block != NULL, f->data, w->s->spots[p->in[1].spot].constant, &job);
-    bli_tf_session_leave(w->s, p);
-    BLI_TRY(status);
     const bool given = ranges_given(w);
-    bl_shape room = {1, {given ? strip_rows(&v) * v.w.out[1] * v.units : w->pixels * v.units}};
+    const bl_shape room = {1, {(given ? strip_rows(w, &from) * from.w.out[1] : w->pixels) * w->channels}};
     BLI_TRY(bli_tf_array_make(w->s->pool, BLI_DT_QINT32, &room, &sums));
-    status = (given ? run_given : run_found)(w, &job, &v, range, sums.data, end, done);
+    const bl_status status = (given ? run_given : run_found)(w, &from, sums.data, end, done);
     bli_tf_array_release(&sums);
     return status;
 }
@@ -290,6 +220,20 @@ static bl_status put_range(bli_tf_session *s, bli_tf_spot *p, const float range[
     return BL_OK;
 }
 
+bl_status bli_tf_join_early(bli_tf_session *s, bli_tf_spot *p)
+{
+    bli_tf_call c;
+    float a[2], b[2], range[2];
+    if (!bli_join_numbers(s, p, 2, a) || !bli_join_numbers(s, p, 4, b)) {
+        bl_status status = bli_tf_session_infer(s, p, &c);
+        if (status == BL_OK)
+            status = bli_fail(s->ctx, BL_BAD_MODEL, "a range that is no number");
+        return bli_within(s->ctx, status, "node '%s' (%s)", p->node->name, p->node->op);
+    }
+    bli_product_range(a, &bli_quint8, b, &bli_quint8, range);
+    return put_range(s, p, range);
+}
+
 /* A tensor of that type, not empty, with channels. */
 static bl_status read_plain(bli_join_work *w, bli_tf_join *j, int dtype, bool *fine)
 {
@@ -299,7 +243,7 @@ static bl_status read_plain(bli_join_work *w, bli_tf_join *j, int dtype, bool *f
     w->shape = w->x->shape;
     w->channels = w->shape.rank > 0 ? w->shape.dim[w->shape.rank - 1] : 1;
     w->pixels = bl_shape_count(&w->shape) / w->channels;
-    *fine = w->channels <= MOST_CHANNELS && (w->shape.rank > 0 || j->num == 1);
+    *fine = w->channels <= BLI_JOIN_CHANNELS && (w->shape.rank > 0 || j->num == 1);
     if (*fine)
         BLI_TRY(bli_join_room(w->s, j, w->channels, !w->loops->stage_rows));
     w->m = j->memory;
@@ -313,7 +257,7 @@ static bl_status run_joined(bli_tf_session *s, bli_tf_join *j, bli_tf_spot *end,
     const bool floats = g->kind == BLI_JOIN_QUANTIZE;
     bool fine;
     bli_join_work w = {
-        .s = s, .j = j, .loops = bli_tf_loops_get(s->site.isa), .x = bli_join_value(s, &s->spots[g->sum], 0)};
+        .s = s, .j = j, .loops = bli_tf_loops_get(s->site.isa), .x = bli_join_value(s, &s->spots[g->x], 0)};
     w.bytes_from = floats || bli_join_is_product(g) ? 1 : 0;
     *done = false;
     if (bli_join_is_product(g)) {
@@ -333,6 +277,8 @@ static bl_status run_parts(bli_tf_session *s, const bli_join_stage *g)
 {
     for (int i = 0; i < g->num_parts; i++) {
         bli_tf_spot *p = &s->spots[g->parts[i]];
+        for (int k = 0; k < p->num_out; k++) /* what came early */
+            bli_tf_array_release(&p->out[k]);
         const bl_status status = bli_tf_session_rule(s, p);
         if (status != BL_OK)
             return bli_within(s->ctx, status, "node '%s' (%s)", p->node->name, p->node->op);

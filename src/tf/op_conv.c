@@ -51,7 +51,7 @@ static bl_status conv_pads(const bli_tf_call *c, bli_tf_conv *v)
     return BL_OK;
 }
 
-static bl_status read_conv(const bli_tf_call *c, bli_tf_conv *v)
+bl_status bli_tf_conv_read(const bli_tf_call *c, bli_tf_conv *v)
 {
     BLI_TRY(bli_tf_window_picture(c, 0, &v->w));
     BLI_TRY(bli_tf_conv_filter(c, 1, c->node->op[0] == 'D', v));
@@ -62,7 +62,7 @@ static bl_status read_conv(const bli_tf_call *c, bli_tf_conv *v)
 static bl_status infer_conv(bli_tf_call *c)
 {
     bli_tf_conv v;
-    BLI_TRY(read_conv(c, &v));
+    BLI_TRY(bli_tf_conv_read(c, &v));
     c->out[0].dtype = c->in[0].dtype;
     c->out[0].shape = bli_tf_window_shape(&v.w, v.units);
     return BL_OK;
@@ -196,7 +196,7 @@ static bl_status run_turned(bli_tf_call *c, const bli_tf_conv *v, const bli_tf_a
 static bl_status run_conv(bli_tf_call *c)
 {
     bli_tf_conv v;
-    BLI_TRY(read_conv(c, &v));
+    BLI_TRY(bli_tf_conv_read(c, &v));
     if (v.w.nchw)
         return run_turned(c, &v, &c->in[1], c->in[0].data, c->out[0].data);
     return bli_tf_conv_run(c, &v, &c->in[1], c->in[0].data, NULL, c->out[0].data);

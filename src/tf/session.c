@@ -247,6 +247,8 @@ static bl_status run_order(bli_tf_session *s)
         return bli_tf_flow_run(s);
     for (size_t i = 0; i < s->num_order; i++) {
         bli_tf_spot *p = &s->spots[s->order[i]];
+        if (p->early)
+            BLI_TRY(bli_tf_join_early(s, p));
         if (p->constant || p->swallowed)
             continue;
         if (bli_interrupted(s->ctx)) {

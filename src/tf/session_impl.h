@@ -26,7 +26,8 @@ typedef struct bli_tf_spot {
     int *uses, *uses_planned; /* of each output: inputs that read it, and fetches */
     bool needed, fed;         /* fed: all outputs that anybody wants */
     bool constant;            /* computed with the schedule */
-    bool swallowed;           /* a join at a later node does its work */
+    bool swallowed;           /* a join at a later node does its work ... */
+    bool early;               /* ... but for the range of its sums, which others read */
     bli_tf_join *join;        /* runs several nodes at once, of which this is the last */
     bl_status (*act)(bli_tf_session *s, struct bli_tf_spot *p); /* flow.h; NULL: a rule runs it */
     bool queued;                                                /* among the session's `later` */
@@ -83,6 +84,8 @@ void bli_tf_session_release(bli_tf_session *s, bli_tf_spot *p);
 /* ---- joins (join.c, join_run.c) --------------------------------------------------------------------------------- */
 /* Finds nodes that one kernel can do together. */
 BL_MUST_CHECK bl_status bli_tf_join_find(bli_tf_session *s);
+/* The range of a swallowed product's sums. */
+BL_MUST_CHECK bl_status bli_tf_join_early(bli_tf_session *s, bli_tf_spot *p);
 BL_MUST_CHECK bl_status bli_tf_join_run(bli_tf_session *s, bli_tf_spot *p);
 
 #endif

@@ -128,22 +128,37 @@ static void moves_on(rig *r, const char *name)
         fetch(r, name, (int)below(r, 3));
 }
 
-/* Brings node `sum` to bytes. */
-static void narrow(rig *r, const char *sum)
+static void int_constant(rig *r, const char *name, int64_t n)
+{
+    int32_t v[256];
+    const uint32_t size = below(r, 8) == 0 ? 0 : 1u << below(r, 16);
+    assert_true(n <= 256);
+    for (int64_t i = 0; i < n; i++)
+        v[i] = size ? (int32_t)below(r, size) - (int32_t)(size / 2) : (int32_t)(noise(r) << 8);
+    constant(r, name, BLI_DT_INT32, 1, &n, v);
+}
+
+static void cast(rig *r, const char *name, const char *op, const char *input, const char *attr, int dtype)
+{
+    set(r, add(r, "%s %s %s", name, op, input), attr, bli_tf_value_type(r->store, dtype));
+}
+
+/* Brings node `sum`, whose range is in wires min and max, to bytes. */
+static void narrow_from(rig *r, const char *sum, const char *min, const char *max)
 {
     static const char *const relus[] = {"QuantizedRelu", "QuantizedRelu6"};
     char name[32];
     const int k = r->nodes++;
     snprintf(name, sizeof name, "narrow%d", k);
     if (below(r, 3) > 0) {
-        (void)add(r, "range%d RequantizationRange %s:0 %s:1 %s:2", k, sum, sum, sum);
-        (void)add(r, "%s Requantize %s:0 %s:1 %s:2 range%d:0 range%d:1", name, sum, sum, sum, k, k);
+        (void)add(r, "range%d RequantizationRange %s:0 %s %s", k, sum, min, max);
+        (void)add(r, "%s Requantize %s:0 %s %s range%d:0 range%d:1", name, sum, min, max, k, k);
     } else {
         char given[32];
         snprintf(given, sizeof given, "given%d", k);
         const float size = between(r, 0, 1) < 0.1f ? 0 : between(r, 0.01f, 20);
         range_constant(r, given, -size * between(r, 0, 1), size);
-        (void)add(r, "%s Requantize %s:0 %s:1 %s:2 given%d_min given%d_max", name, sum, sum, sum, k, k);
+        (void)add(r, "%s Requantize %s:0 %s %s given%d_min given%d_max", name, sum, min, max, k, k);
     }
     if (below(r, 12) == 0)
         fetch(r, sum, 0);
@@ -153,6 +168,33 @@ static void narrow(rig *r, const char *sum)
     (void)add(r, "relu%d %s %s:0 %s:1 %s:2", k, relus[below(r, 2)], name, name, name);
     snprintf(name, sizeof name, "relu%d", k);
     moves_on(r, name);
+}
+
+static void narrow(rig *r, const char *sum)
+{
+    char min[40], max[40];
+    snprintf(min, sizeof min, "%.30s:1", sum);
+    snprintf(max, sizeof max, "%.30s:2", sum);
+    narrow_from(r, sum, min, max);
+}
+
+/* The same, of a product, with a vector of int32 added to the sums before, which may depend on their range. */
+static void lift_and_narrow(rig *r, const char *sum, const char *min, const char *max)
+{
+    if (below(r, 2) == 0) {
+        narrow_from(r, sum, min, max);
+        return;
+    }
+    cast(r, "below", "Bitcast", sum, "type", BLI_DT_INT32);
+    int_constant(r, "vector", r->channels);
+    const bool depends = below(r, 2) == 0;
+    if (depends) {
+        cast(r, "size", "Cast", max, "DstT", BLI_DT_INT32);
+        (void)add(r, "offset AddV2 vector size");
+    }
+    (void)add(r, "lifted AddV2 below %s", depends ? "offset" : "vector");
+    cast(r, "codes", "Bitcast", "lifted", "type", BLI_DT_QINT32);
+    narrow_from(r, "codes", min, max);
 }
 
 static void vector_stage(rig *r)
@@ -191,7 +233,32 @@ static void product_head(rig *r, bool conv, int64_t depth)
         set(r, n, "padding", bli_tf_value_string(r->store, below(r, 2) ? "SAME" : "VALID"));
     }
     r->channels = units;
-    narrow(r, "product");
+    lift_and_narrow(r, "product", "product:1", "product:2");
+}
+
+/* As quantize_nodes makes of a DepthwiseConv2dNative. */
+static void depthwise_head(rig *r, int64_t channels)
+{
+    const int64_t kernel = 1 + (int64_t)below(r, 3), other = 1 + (int64_t)below(r, 4),
+                  stride = 1 + (int64_t)below(r, 2), dilation = stride == 1 ? 1 + (int64_t)below(r, 2) : 1;
+    const float zero = below(r, 10) == 0 ? between(r, -300, 3) : -(float)below(r, 256), low = -4, high = 5;
+    static float w[12 * 96];
+    for (int64_t i = 0; i < kernel * other * channels; i++)
+        w[i] = (float)below(r, 511) - 255;
+    if (below(r, 12) == 0)
+        w[below(r, (uint32_t)(kernel * other * channels))] = below(r, 2) ? 0.5f : 3e6f;
+    constant(r, "w", BLI_DT_FLOAT, 4, (const int64_t[]){kernel, other, channels, 1}, w);
+    constant(r, "zero", BLI_DT_FLOAT, 0, NULL, &zero);
+    constant(r, "low", BLI_DT_FLOAT, 0, NULL, &low);
+    constant(r, "high", BLI_DT_FLOAT, 0, NULL, &high);
+    cast(r, "floats", "Cast", r->codes, "DstT", BLI_DT_FLOAT);
+    (void)add(r, "centred AddV2 floats zero");
+    bli_tf_node *n = add(r, "sums DepthwiseConv2dNative centred w");
+    set(r, n, "strides", bli_tf_value_ints(r->store, (const int64_t[]){1, stride, stride, 1}, 4));
+    set(r, n, "dilations", bli_tf_value_ints(r->store, (const int64_t[]){1, dilation, dilation, 1}, 4));
+    set(r, n, "padding", bli_tf_value_string(r->store, below(r, 3) ? "SAME" : "VALID"));
+    cast(r, "wide", "Cast", "sums", "DstT", BLI_DT_QINT32);
+    lift_and_narrow(r, "wide", "low", "high");
 }
 
 static void floats_head(rig *r)
@@ -302,14 +369,16 @@ static void random_graph(uint32_t seed)
     static float floats[MOST_BYTES];
     rig r;
     rig_make(&r, seed);
-    const uint32_t head = seed % 4, few = below(&r, 12);
+    const uint32_t head = seed % 5, few = below(&r, 12);
     const int64_t batch = few == 0 ? 0 : few < 5 ? 3 : 1, depth = some_channels(&r);
     const bool flat = head == 3 || (head < 2 && below(&r, 4) == 0);
     const bl_shape shape =
         flat ? (bl_shape){2, {batch * 5, depth}} : (bl_shape){4, {batch, 2 + below(&r, 9), 2 + below(&r, 9), depth}};
     r.channels = depth;
     (head == 1 ? floats_head : bytes_head)(&r);
-    if (head >= 2)
+    if (head == 4)
+        depthwise_head(&r, depth);
+    else if (head >= 2)
         product_head(&r, head == 2, depth);
     for (uint32_t k = below(&r, 5) + (head == 0); k > 0; k--)
         vector_stage(&r);

@@ -25,8 +25,12 @@ typedef struct bli_tf_loops {
                        uint8_t *y);
     /* What 32-bit sums become where nothing wraps, clamped. */
     void (*narrow)(const bli_requantizer *r, const int32_t *sums, int64_t n, uint8_t low, uint8_t high, uint8_t *y);
-    /* sums[row][k] += add[row], unless add is NULL; least and greatest keep the extremes of each k < n. */
-    void (*lift)(int32_t *sums, const uint32_t *add, int64_t rows, int64_t n, int32_t *least, int32_t *greatest);
+    /* sums[row][k] += add[row] + channel[k], either may be NULL; least and greatest keep the extremes of each k < n. */
+    void (*lift)(int32_t *sums, const uint32_t *add, const int32_t *channel, int64_t rows, int64_t n, int32_t *least,
+                 int32_t *greatest);
+    /* y[i][k] = start[k] + the sum over t of x[i step + offset[t] + k] w[t][k], k < n; whole numbers below 2^24. */
+    void (*depth_row)(const uint8_t *x, const ptrdiff_t *offset, int64_t taps, int64_t step, int64_t pixels,
+                      const float *w, const float *start, int64_t n, int32_t *y);
     /* Likewise of bytes. */
     void (*extremes8)(const uint8_t *x, int64_t rows, int64_t n, uint8_t *least, uint8_t *greatest);
     /* For each of n windows, `step` bytes apart: factor times the sum of its rows of `span` bytes. */

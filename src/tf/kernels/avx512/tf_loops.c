@@ -133,24 +133,25 @@ static void stage_rows(const bli_tf_stage *t, const uint8_t *x, const int32_t *c
 }
 
 /* ---- extremes ------------------------------------------------------------------------------------------------ */
-INLINE void lift_block(int32_t *sums, const uint32_t *add, int64_t rows, int64_t n, int64_t left, int32_t *least,
-                       int32_t *greatest, const int Q)
+INLINE void lift_block(int32_t *sums, const uint32_t *add, const int32_t *channel, int64_t rows, int64_t n,
+                       int64_t left, int32_t *least, int32_t *greatest, const int Q)
 {
-    __m512i a[4], b[4];
+    __m512i a[4], b[4], number[4];
     __mmask16 mask[4];
 #pragma GCC unroll 4
     for (int q = 0; q < Q; q++) {
         mask[q] = (__mmask16)(mask_of(left) >> (VECTOR * q));
         a[q] = _mm512_maskz_loadu_epi32(mask[q], least + VECTOR * q);
         b[q] = _mm512_maskz_loadu_epi32(mask[q], greatest + VECTOR * q);
+        number[q] = channel ? _mm512_maskz_loadu_epi32(mask[q], channel + VECTOR * q) : _mm512_setzero_si512();
     }
     for (int64_t r = 0; r < rows; r++, sums += n) {
         const __m512i more = _mm512_set1_epi32(add ? (int32_t)add[r] : 0);
 #pragma GCC unroll 4
         for (int q = 0; q < Q; q++) {
             __m512i v = _mm512_maskz_loadu_epi32(mask[q], sums + VECTOR * q);
-            if (add) {
-                v = _mm512_add_epi32(v, more);
+            if (add || channel) {
+                v = _mm512_add_epi32(_mm512_add_epi32(v, more), number[q]);
                 _mm512_mask_storeu_epi32(sums + VECTOR * q, mask[q], v);
             }
             a[q] = _mm512_min_epi32(a[q], v);
@@ -164,18 +165,20 @@ INLINE void lift_block(int32_t *sums, const uint32_t *add, int64_t rows, int64_t
     }
 }
 
-static void lift(int32_t *sums, const uint32_t *add, int64_t rows, int64_t n, int32_t *least, int32_t *greatest)
+static void lift(int32_t *sums, const uint32_t *add, const int32_t *channel, int64_t rows, int64_t n, int32_t *least,
+                 int32_t *greatest)
 {
     for (int64_t c = 0; c < n; c += BLOCK) {
         const int64_t left = n - c;
+        const int32_t *number = channel ? channel + c : NULL;
         if (left > 3 * VECTOR)
-            lift_block(sums + c, add, rows, n, left, least + c, greatest + c, 4);
+            lift_block(sums + c, add, number, rows, n, left, least + c, greatest + c, 4);
         else if (left > 2 * VECTOR)
-            lift_block(sums + c, add, rows, n, left, least + c, greatest + c, 3);
+            lift_block(sums + c, add, number, rows, n, left, least + c, greatest + c, 3);
         else if (left > VECTOR)
-            lift_block(sums + c, add, rows, n, left, least + c, greatest + c, 2);
+            lift_block(sums + c, add, number, rows, n, left, least + c, greatest + c, 2);
         else
-            lift_block(sums + c, add, rows, n, left, least + c, greatest + c, 1);
+            lift_block(sums + c, add, number, rows, n, left, least + c, greatest + c, 1);
     }
 }
 
@@ -213,6 +216,47 @@ static void window_sums(const uint8_t *x, int64_t rows, int64_t row_bytes, int64
     }
 }
 
+/* ---- depthwise ----------------------------------------------------------------------------------------------- */
+INLINE __m512 floats_of(const uint8_t *x, __mmask16 mask)
+{
+    return _mm512_cvtepi32_ps(_mm512_cvtepu8_epi32(_mm_maskz_loadu_epi8(mask, x)));
+}
+
+/* P pixels of a vector of channels. */
+INLINE void depth_pixels(const uint8_t *x, const ptrdiff_t *offset, int64_t taps, int64_t step, const float *w,
+                         __m512 start, int64_t n, __mmask16 mask, int32_t *y, const int P)
+{
+    __m512 sum[4];
+#pragma GCC unroll 4
+    for (int p = 0; p < P; p++)
+        sum[p] = start;
+    for (int64_t t = 0; t < taps; t++, w += n) {
+        const __m512 weight = _mm512_maskz_loadu_ps(mask, w);
+        const uint8_t *from = x + offset[t];
+#pragma GCC unroll 4
+        for (int p = 0; p < P; p++)
+            sum[p] = _mm512_fmadd_ps(floats_of(from + p * step, mask), weight, sum[p]);
+    }
+#pragma GCC unroll 4
+    for (int p = 0; p < P; p++)
+        _mm512_mask_storeu_epi32(y + p * n, mask, _mm512_cvtps_epi32(sum[p]));
+}
+
+static void depth_row(const uint8_t *x, const ptrdiff_t *offset, int64_t taps, int64_t step, int64_t pixels,
+                      const float *w, const float *start, int64_t n, int32_t *y)
+{
+    for (int64_t c = 0; c < n; c += VECTOR) {
+        const __mmask16 mask = (__mmask16)mask_of(n - c);
+        const __m512 from = _mm512_maskz_loadu_ps(mask, start + c);
+        int64_t i = 0;
+        for (; i + 4 <= pixels; i += 4)
+            depth_pixels(x + i * step + c, offset, taps, step, w + c, from, n, mask, y + i * n + c, 4);
+        for (; i < pixels; i++)
+            depth_pixels(x + i * step + c, offset, taps, step, w + c, from, n, mask, y + i * n + c, 1);
+    }
+}
+
 extern const bli_tf_loops bli_tf_loops_avx512;
-const bli_tf_loops bli_tf_loops_avx512 = {COMMON_LOOPS, .stage_rows = stage_rows, .narrow = narrow,
-                                          .lift = lift, .extremes8 = extremes8,   .window_sums = window_sums};
+const bli_tf_loops bli_tf_loops_avx512 = {COMMON_LOOPS,          .stage_rows = stage_rows, .narrow = narrow,
+                                          .lift = lift,          .extremes8 = extremes8,   .window_sums = window_sums,
+                                          .depth_row = depth_row};
