@@ -283,66 +283,79 @@ static bl_status join(bli_drafts *all)
     return BL_OK;
 }
 
-/* 1: all steps are +1; -1: all are -1; 0: something else. */
-static int64_t unit_step(const bli_draft *d)
+enum { FEW_THRESHOLDS = 3, FEW_FOR_WIDE = 6, MOST_STEPS = 1 << 16, MOST_FOR_WIDE = 256 };
+
+/* The height of channel c's stair, up or down; -1: it goes both ways, or is too high. */
+static int64_t height_of(const bli_draft *d, int64_t c)
 {
-    const int64_t n = d->channels * d->length, step = n > 0 ? d->a[0] : 0;
-    for (int64_t i = 0; i < n; i++)
-        if (d->a[i] != step)
-            return 0;
-    return step == 1 || step == -1 ? step : 0;
+    const int64_t *step = d->a + c * d->length;
+    int64_t up = 0, down = 0;
+    for (int64_t i = 0; i < d->length; i++) {
+        if (step[i] > MOST_STEPS || step[i] < -MOST_STEPS)
+            return -1;
+        up += step[i] > 0 ? step[i] : 0;
+        down -= step[i] < 0 ? step[i] : 0;
+    }
+    return (up > 0 && down > 0) || up + down > MOST_STEPS ? -1 : up + down;
 }
 
-enum { FEW_THRESHOLDS = 3 };
-
-/* A long stair of unit steps: one multiplication a channel, if every channel has one. */
-static bl_status fit_stair(bli_drafts *all, bli_draft *d)
+/* Its thresholds, one for each unit, of x if it rises and of -x if it falls; whether it rises. */
+static bool unit_thresholds(const bli_draft *d, int64_t c, int64_t *t)
 {
-    const int64_t up = unit_step(d);
-    if (d->kind != BLI_STAGE_STAIR || d->length <= FEW_THRESHOLDS || up == 0)
+    const int64_t *step = d->a + c * d->length, *at = d->low + c * d->length;
+    int64_t n = 0;
+    bool rises = true;
+    for (int64_t i = 0; i < d->length; i++)
+        rises = rises && step[i] >= 0;
+    for (int64_t i = 0; i < d->length; i++) {
+        const int64_t k = rises ? i : d->length - 1 - i;
+        for (int64_t j = rises ? step[k] : -step[k]; j > 0; j--)
+            t[n++] = rises ? at[k] : at[k] > INT32_MAX ? INT32_MIN : at[k] < INT32_MIN ? INT64_MAX : 1 - at[k];
+    }
+    return rises;
+}
+
+static bl_status empty_rescale(bli_drafts *all, const bli_draft *d, bli_draft *n)
+{
+    *n = (bli_draft){.kind = BLI_STAGE_RESCALE, .in = d->in, .channels = d->channels};
+    int64_t **const arrays[] = {&n->a, &n->b, &n->s, &n->low, &n->high};
+    for (size_t i = 0; i < BLI_COUNT(arrays); i++)
+        if ((*arrays[i] = filled(all, d->channels, 0)) == NULL)
+            return BL_NO_MEMORY;
+    return BL_OK;
+}
+
+/* A long stair: one multiplication a channel, if every channel has one; wide: of 64 bits. */
+static bl_status fit_stair(bli_drafts *all, bli_draft *d, bool wide)
+{
+    int64_t most = 0;
+    bli_draft n;
+    if (d->kind != BLI_STAGE_STAIR || d->length <= (wide ? FEW_FOR_WIDE : FEW_THRESHOLDS) || d->in.low < INT32_MIN ||
+        d->in.high > INT32_MAX)
         return BL_OK;
-    bli_draft n = {.kind = BLI_STAGE_RESCALE, .in = d->in, .channels = d->channels};
-    n.a = filled(all, d->channels, 0);
-    n.b = filled(all, d->channels, 0);
-    n.s = filled(all, d->channels, 0);
-    n.low = filled(all, d->channels, 0);
-    n.high = filled(all, d->channels, 0);
-    if (!n.a || !n.b || !n.s || !n.low || !n.high)
+    for (int64_t c = 0; c < d->channels; c++) {
+        const int64_t height = height_of(d, c);
+        if (height < 0 || (wide && height > MOST_FOR_WIDE) || d->b[c] <= -(1 << 28) || d->b[c] >= 1 << 28)
+            return BL_OK;
+        most = height > most ? height : most;
+    }
+    int64_t *t = filled(all, most + 1, 0);
+    if (t == NULL || empty_rescale(all, d, &n) != BL_OK)
         return BL_NO_MEMORY;
-    bool fits = true;
-    for (int64_t c = 0; fits && c < d->channels; c++) {
-        const int64_t base = up > 0 ? d->b[c] : 0;
-        bli_fitted f = {0};
-        fits = d->b[c] > -(1 << 28) && d->b[c] < 1 << 28 && d->length < 1 << 28 &&
-               bli_fit_rescale(d->low + c * d->length, d->length, base, d->in, &f);
-        n.a[c] = f.a;
+    for (int64_t c = 0; c < d->channels; c++) {
+        const int64_t height = height_of(d, c);
+        const bool rises = unit_thresholds(d, c, t);
+        const bli_span x = rises ? d->in : (bli_span){-d->in.high, -d->in.low, 0};
+        bli_fitted f;
+        if (!bli_fit_rescale(t, height, rises ? d->b[c] : d->b[c] - height, x, wide, &f))
+            return BL_OK;
+        n.a[c] = rises ? f.a : -f.a;
         n.b[c] = f.b;
         n.s[c] = f.shift;
         n.low[c] = f.low;
         n.high[c] = f.high;
     }
-    if (!fits)
-        return BL_OK;
-    if (up > 0) {
-        *d = n;
-        return BL_OK;
-    }
-    if (all->num == BLI_DRAFTS)
-        return BL_OK;
-    /* falling: count the steps, then turn them round */
-    const ptrdiff_t at = d - all->d;
-    memmove(&all->d[at + 2], &all->d[at + 1], (size_t)(all->num - at - 1) * sizeof *d);
-    bli_draft turn = {.kind = BLI_STAGE_RESCALE, .in = {0, d->length, 0}, .channels = d->channels};
-    turn.a = filled(all, d->channels, -1);
-    turn.b = copied(all, d->b, d->channels);
-    turn.s = filled(all, d->channels, 0);
-    turn.low = filled(all, d->channels, INT64_MIN);
-    turn.high = filled(all, d->channels, INT64_MAX);
-    if (!turn.a || !turn.b || !turn.s || !turn.low || !turn.high)
-        return BL_NO_MEMORY;
-    all->d[at] = n;
-    all->d[at + 1] = turn;
-    all->num++;
+    *d = n;
     return BL_OK;
 }
 
@@ -434,7 +447,7 @@ static bl_status shorten(bli_drafts *all, bli_draft *d)
         return BL_NO_MEMORY;
     for (int64_t c = 0; fits && c < d->channels; c++) {
         bli_fitted f = {0};
-        fits = levels_of(d, c, t, &count) && bli_fit_rescale(t, count, d->low[c], d->in, &f);
+        fits = levels_of(d, c, t, &count) && bli_fit_rescale(t, count, d->low[c], d->in, false, &f);
         a[c] = f.a;
         b[c] = f.b;
         s[c] = f.shift;
@@ -450,7 +463,8 @@ static bl_status shorten(bli_drafts *all, bli_draft *d)
 bl_status bli_drafts_improve(bli_drafts *all)
 {
     for (int i = 0; i < all->num; i++)
-        BLI_TRY(fit_stair(all, &all->d[i]));
+        for (int wide = 0; wide < 2; wide++)
+            BLI_TRY(fit_stair(all, &all->d[i], wide));
     BLI_TRY(join(all));
     for (int i = 0; i < all->num; i++)
         BLI_TRY(shorten(all, &all->d[i]));

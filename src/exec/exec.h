@@ -135,11 +135,12 @@ void bli_chain_run(const bli_exec_kernels *k, const bli_chain *c, const bli_plac
 /* n lanes to x, of a place, from a row's beginning; of bits: at most one row. */
 void bli_chain_store(const bli_exec_kernels *k, const bli_chain *c, const bli_place *p, const void *lanes, int64_t n,
                      void *x);
-/* A stair over x in low .. high as one multiplication, addition and shift that fit 32 bits; false where none does. */
+/* A stair over x in low .. high as one multiplication, addition and shift that fit 32 bits (wide: whose factor does,
+ * the product 62); false where none does. */
 typedef struct bli_fitted {
     int64_t a, b, shift, low, high; /* clamp((x a + b) >> shift, low, high) */
 } bli_fitted;
-bool bli_fit_rescale(const int64_t *threshold, int64_t length, int64_t base, bli_span x, bli_fitted *out);
+bool bli_fit_rescale(const int64_t *threshold, int64_t length, int64_t base, bli_span x, bool wide, bli_fitted *out);
 
 /* ---- step_*.c: each makes the step of op i, or leaves *made false --------------------------------------------------
  */

@@ -1,13 +1,14 @@
 /* rescale.c: a multiplier, an offset and a shift in place of many thresholds.
  *
  * A rising staircase of height one per step is floor(a x + b) exactly if for its threshold T_k (the least x with value
- * k) k <= a T_k + b and a (T_k - 1) + b < k.  For a given a the room between the two sides is a concave function of a;
- * its top is searched in double.  Then a = weight / 2^shift for the shortest shift for which an integer offset exists:
- * that is checked for every k in integers, so nothing rests on the search.  A falling staircase is a rising one of -x.
+ * k) k <= a T_k + b and a (T_k - 1) + b < k.  The a with most room is searched in double (program/stair.c).  Then a =
+ * weight / 2^shift for the shortest shift for which an integer offset exists: that is checked for every k in integers,
+ * so nothing rests on the search.  A falling staircase is a rising one of -x.
  */
 #include <math.h>
 
 #include "lower/stairs.h"
+#include "program/stair.h"
 
 __extension__ typedef __int128 wide;
 
@@ -44,33 +45,6 @@ static bl_status ramp_of(bli_lowering *l, const bli_stairs *s, int64_t g, ramp *
     return BL_OK;
 }
 
-static double room_at(const ramp *r, double a)
-{
-    double above = HUGE_VAL, below = -HUGE_VAL;
-    for (int64_t k = 0; k < r->count; k++) {
-        const double v = (double)(k + 1), t = (double)(r->at[k] - r->at[0]);
-        above = fmin(above, v - a * (t - 1));
-        below = fmax(below, v - a * t);
-    }
-    return above - below;
-}
-
-static double best_slope(const ramp *r)
-{
-    const double run = (double)(r->at[r->count - 1] - r->at[0]);
-    if (run <= 0)
-        return (double)r->count;
-    double lo = (double)(r->count - 1) / run * 0.5, hi = lo * 4 + 1e-30;
-    for (int i = 0; i < 100; i++) {
-        const double a = lo + (hi - lo) / 3, b = hi - (hi - lo) / 3;
-        if (room_at(r, a) < room_at(r, b))
-            lo = a;
-        else
-            hi = b;
-    }
-    return (lo + hi) / 2;
-}
-
 /* The least offset for weight / 2^shift; false if there is none, or a number would pass 62 bits. */
 static bool offset_for(const ramp *r, int64_t weight, int shift, int64_t *bias)
 {
@@ -93,7 +67,7 @@ static bool fit(const ramp *r, int64_t *weight, int64_t *bias, int64_t *shift)
         *weight = *bias = *shift = 0;
         return true;
     }
-    const double a = best_slope(r);
+    const double a = bli_stair_slope(r->at, r->count);
     int least = (int)ceil(-log2(a));
     for (int s = least < 0 ? 0 : least; s <= 60; s++) {
         const double w = ldexp(a, s);

@@ -534,8 +534,9 @@ static void a_fitted_rescale_is_the_stair_everywhere(void **state)
 {
     (void)state;
     draw d = {5};
-    int fitted = 0;
-    for (int round = 0; round < 3000; round++) {
+    int fitted[2] = {0, 0};
+    for (int round = 0; round < 4000; round++) {
+        const bool in64 = round % 2;
         int64_t t[40];
         const int64_t n = draw_between(&d, 0, 40), base = draw_between(&d, -20, 20);
         const bli_span x = {draw_between(&d, -2000, 0), draw_between(&d, 0, 2000), 0};
@@ -544,19 +545,20 @@ static void a_fitted_rescale_is_the_stair_everywhere(void **state)
             t[k] = (int64_t)floor(from + step * (double)k) + (draw_chance(&d, 3) ? 1 : 0);
         qsort(t, (size_t)n, sizeof *t, by_value);
         bli_fitted f;
-        if (!bli_fit_rescale(t, n, base, x, &f))
+        if (!bli_fit_rescale(t, n, base, x, in64, &f))
             continue;
-        fitted++;
+        fitted[in64]++;
         for (int64_t v = x.low; v <= x.high; v++) {
             int64_t want = base;
             for (int64_t k = 0; k < n; k++)
                 want += v >= t[k];
             const int64_t wide = v * f.a + f.b, shifted = wide >> f.shift;
-            assert_true(wide >= INT32_MIN && wide <= INT32_MAX);
+            assert_true(in64 || (wide >= INT32_MIN && wide <= INT32_MAX));
+            assert_true(f.a >= 0 && f.a <= INT32_MAX);
             assert_int_equal(shifted < f.low ? f.low : shifted > f.high ? f.high : shifted, want);
         }
     }
-    assert_true(fitted > 1000);
+    assert_true(fitted[0] > 700 && fitted[1] >= fitted[0]);
 }
 
 /* ---- memory and mistakes
