@@ -67,6 +67,7 @@ import json, sys
 r = json.load(open(sys.argv[1]))
 layers = {l["layer"]: l for l in r["layers"]}
 assert layers["fc1"]["ff"] + layers["relu1"]["ff"] > 20 and layers["logits"]["lut"] > 20, layers
+assert layers["fc1"]["lut"] > 2 * layers["input"]["lut"], layers # what is within a process is its layer's
 PY
 
 for need in nextpnr-ice40 icepack verilator; do

@@ -178,7 +178,7 @@ static void print_sum(const bli_verilog *v, int signal, const char *name, bli_te
     if (s->k != 0)
         snprintf(k, sizeof k, ", .K(64'h%" PRIx64 ")", (uint64_t)s->k);
     const char *cell = s->kind == BLI_NET_ADD ? "add" : second ? "sub" : "from";
-    bli_text_line(t, "%s_%s #(%s%s.W(%d)%s) %s__u (%s%s.y(%s));", v->name, cell, wa, wb, bits, k, name, pa, pb, name);
+    bli_text_line(t, "%s_%s #(%s%s.W(%d)%s) %s__sum (%s%s.y(%s));", v->name, cell, wa, wb, bits, k, name, pa, pb, name);
 }
 
 /* Where only one operand has bits yet, and it is added, its bits are the sum's: PASS of them. */
@@ -211,8 +211,8 @@ static void print_sum3(const bli_verilog *v, int signal, const char *name, bli_t
         settle(&o[i]);
         port_of(&o[i], (char)('A' + i), s->shift[i], w[i], ports[i]);
     }
-    bli_text_line(t, "%s_add3 #(%s%s%s.W(%d), .PASS(%d), .MB(%d), .MC(%d)) %s__u (%s%s%s.y(%s));", v->name, w[0], w[1],
-                  w[2], bits, pass, s->minus[1], s->minus[2], name, ports[0], ports[1], ports[2], name);
+    bli_text_line(t, "%s_add3 #(%s%s%s.W(%d), .PASS(%d), .MB(%d), .MC(%d)) %s__sum (%s%s%s.y(%s));", v->name, w[0],
+                  w[1], w[2], bits, pass, s->minus[1], s->minus[2], name, ports[0], ports[1], ports[2], name);
 }
 
 /* ---- comparisons --------------------------------------------------------------------------------------------------

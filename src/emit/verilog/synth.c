@@ -121,7 +121,7 @@ static bl_status run_yosys(bli_synth *s, const char *suffix)
 #pragma GCC diagnostic pop
     snprintf(script, sizeof script,
              "read_verilog %s rtl/%s_core.v rtl/%s_cells.v rtl/%s_stream.v; hierarchy -top %s; proc; alumacc; flatten; "
-             "rename -hide w:*__u.*; opt_clean; %s; write_json build/%s_%s.json",
+             "rename -hide w:*__sum.*; opt_clean; %s; write_json build/%s_%s.json",
              defines, n, n, n, top, synth, top, family);
     const char *argv[] = {"yosys", "-p", script, NULL};
     return bli_synth_tool(s, "yosys", "yosys", argv, NULL);

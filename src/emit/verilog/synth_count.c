@@ -94,7 +94,7 @@ static int layer_of_name(const bli_synth *s, const char *name)
     return -1;
 }
 
-/* Names of the core's own wires first; those within its adders ("fc1__3__u.a") are their readers'. */
+/* Names of the core's own wires first; those within its modules are their readers'. */
 static void name_bits(netlist *n, bool within)
 {
     const char *name;
