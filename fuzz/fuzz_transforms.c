@@ -19,6 +19,16 @@ static void check_result(bl_context *ctx, const bl_graphdef *g)
     bl_text_free(ctx, data);
 }
 
+/* The one of two names that the graph has: what names no node is refused before anything else is tried. */
+static const char *name_in(const bl_graphdef *g, const char *one, const char *other)
+{
+    bl_graphdef_node n;
+    for (size_t i = 0; bl_graphdef_node_at(g, i, &n); i++)
+        if (strcmp(n.name, one) == 0 || strcmp(n.name, other) == 0)
+            return strcmp(n.name, one) == 0 ? one : other;
+    return NULL;
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     char line[512];
@@ -31,6 +41,10 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     line[end - data] = '\0';
     bl_tf_options o = {"x,input:0", "y,output:0", strncmp(line, "compat ", 7) == 0};
     if (bl_graphdef_read_memory(ctx, end + 1, size - (size_t)(end + 1 - data), &g) == BL_OK) {
+        if (!o.compat) {
+            o.inputs = name_in(g, "x", "input");
+            o.outputs = name_in(g, "y", "output");
+        }
         if (bl_tf_transform(g, line + (o.compat ? 7 : 0), &o) == BL_OK)
             check_result(ctx, g);
         else

@@ -5,6 +5,7 @@
  * fake quantization moves only below operators that it commutes with, only float inputs become bytes, and ranges that
  * are constant do not take a way round through floats.
  */
+#include <math.h>
 #include <string.h>
 
 #include "tf/quantize_op.h"
@@ -214,9 +215,36 @@ static bool unpacks(const bli_tg_quantizer *q, const bli_tf_node *n)
     return true;
 }
 
+/* Whether a constant that n reads has an element that is no number, of which no range can be made. */
+static bl_status reads_nonsense(const bli_tg_quantizer *q, const bli_tf_node *n, bool *yes)
+{
+    *yes = false;
+    for (size_t k = 0; k < n->num_inputs && !q->job->compat; k++) {
+        const bli_tf_node *from = bli_tg_node_of(q, n->inputs[k]);
+        bli_tf_tensor t;
+        if (!from || bli_tg_is_control(n->inputs[k]) || strcmp(from->op, "Const") != 0)
+            continue;
+        BLI_TRY(bli_tg_const_view(q->job->store, from, 0, &t));
+        for (size_t i = 0; i < t.count && t.dtype == BLI_DT_FLOAT; i++) {
+            const float v = ((const float *)t.data)[i];
+            if (isfinite(v))
+                continue;
+            bli_log(
+                q->job->ctx, BL_LOG_WARNING,
+                "quantize_nodes: node '%s' (%s) stays float: element %zu of '%s' is %g, of which no range can be made",
+                n->name, n->op, i, from->name, (double)v);
+            *yes = true;
+            return BL_OK;
+        }
+    }
+    return BL_OK;
+}
+
 static bl_status quantize_one(const bli_tg_found *f, bli_tf_graph *out)
 {
-    if (unpacks(f->user, f->match->node))
+    bool nonsense;
+    BLI_TRY(reads_nonsense(f->user, f->match->node, &nonsense));
+    if (nonsense || unpacks(f->user, f->match->node))
         return bli_tg_match_keep(f, out);
     return bli_tg_quantize_node(f->user, f->match->node, out);
 }

@@ -156,7 +156,7 @@ PLAN = {
     "remove_nodes(op=Identity, max_inputs=x)": ["devices"],
     "quantize_weights(minimum_size=1e3)": ["weights"],
     "no_such_transform": ["devices"],
-    "fold_moments": ["devices"],
+    "fuse_quantized_convolution": ["devices"],
     "remove_device no_such_transform": ["devices"],
     "no_such_transform(ignore_errors=true)": ["devices"],
     # pipelines
