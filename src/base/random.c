@@ -81,7 +81,7 @@ enum { DRAWS = 64 };
  * always) lead are on their way from memory when they are needed. */
 void bli_stream_permutation(const bli_stream *s, uint32_t *order, uint32_t n)
 {
-    uint32_t draw[DRAWS];
+    uint32_t draw[DRAWS], at[DRAWS];
     uint64_t next = 0;
     for (uint32_t i = 0; i < n; i++)
         order[i] = i;
@@ -89,13 +89,16 @@ void bli_stream_permutation(const bli_stream *s, uint32_t *order, uint32_t n)
         const uint32_t count = i - 1 < DRAWS ? i - 1 : DRAWS;
         bli_stream_fill(s, next, draw, count);
         next += count;
-        for (uint32_t k = 0; k < count; k++)
-            __builtin_prefetch(&order[draw[k] % (i - k)], 1);
         for (uint32_t k = 0; k < count; k++) {
-            const uint32_t excess = (0 - i) % i; /* 2^32 mod i */
-            if (draw[k] > UINT32_MAX - excess)
+            at[k] = draw[k] % (i - k);
+            __builtin_prefetch(&order[at[k]], 1);
+        }
+        for (uint32_t k = 0, unused = 0; k < count; k++) {
+            if (draw[k] > UINT32_MAX - i && draw[k] > UINT32_MAX - (0 - i) % i) { /* 2^32 mod i */
+                unused++;
                 continue;
-            const uint32_t j = draw[k] % i, kept = order[--i];
+            }
+            const uint32_t j = unused ? draw[k] % i : at[k], kept = order[--i];
             order[i] = order[j];
             order[j] = kept;
         }

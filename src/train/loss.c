@@ -34,27 +34,56 @@ static double row_sum(const float *e, size_t n)
     return s;
 }
 
+/* The value of one row, from the sum of its exponentials beside the greatest output. */
+static double row_loss(const bli_loss_call *c, size_t r, double sum, double most)
+{
+    const float *y = c->y + r * c->width;
+    const double log_sum = log(sum) + most, even = c->smoothing / (double)c->width;
+    double row = (1 - c->smoothing) * (log_sum - (double)y[c->labels[r]]);
+    for (size_t j = 0; c->smoothing > 0 && j < c->width; j++)
+        row += even * (log_sum - (double)y[j]);
+    return (c->class_weights ? c->class_weights[c->labels[r]] : 1) * row;
+}
+
+/* By blocks of rows side by side. */
+static double cross_entropy_narrow(const bli_loss_call *c)
+{
+    const bli_cross_entropy k = {c->width, c->smoothing, c->class_weights};
+    float most[BLI_LOSS_ROWS];
+    double sum[BLI_LOSS_ROWS], loss = 0;
+    int64_t correct = 0;
+    for (size_t r = 0, n; r < c->rows; r += n) {
+        n = c->rows - r < BLI_LOSS_ROWS ? c->rows - r : BLI_LOSS_ROWS;
+        correct += c->kernels->cross_entropy_f32(&k, c->y + r * c->width, c->labels + r, n,
+                                                 c->grad ? c->grad + r * c->width : NULL, most, sum);
+        for (size_t i = 0; i < n; i++)
+            loss += row_loss(c, r + i, sum[i], (double)most[i]);
+    }
+    if (c->correct)
+        *c->correct = correct;
+    return loss;
+}
+
 static double cross_entropy(const bli_loss_call *c)
 {
     const size_t n = c->width;
     float *e = c->scratch, *most = c->scratch + c->rows * n;
     double loss = 0;
+    if (n <= BLI_LOSS_WIDTH)
+        return cross_entropy_narrow(c);
     softmax_rows(c, c->y, 1, e, most);
     for (size_t r = 0; r < c->rows; r++) {
-        const float *y = c->y + r * n;
-        const double sum = row_sum(e + r * n, n), log_sum = log(sum) + (double)most[r];
-        const int32_t label = c->labels[r];
-        const double w = c->class_weights ? c->class_weights[label] : 1, even = c->smoothing / (double)n;
-        double row = (1 - c->smoothing) * (log_sum - (double)y[label]);
-        for (size_t j = 0; c->smoothing > 0 && j < n; j++)
-            row += even * (log_sum - (double)y[j]);
-        loss += w * row;
+        const double sum = row_sum(e + r * n, n), even = c->smoothing / (double)n;
+        const double w = c->class_weights ? c->class_weights[c->labels[r]] : 1;
+        loss += row_loss(c, r, sum, (double)most[r]);
         const float inverse = (float)(w / sum);
         for (size_t j = 0; c->grad && j < n; j++)
             c->grad[r * n + j] = e[r * n + j] * inverse - (float)(w * even);
         if (c->grad)
-            c->grad[r * n + (size_t)label] -= (float)(w * (1 - c->smoothing));
+            c->grad[r * n + (size_t)c->labels[r]] -= (float)(w * (1 - c->smoothing));
     }
+    if (c->correct)
+        *c->correct = bli_count_correct(c->y, c->labels, c->rows, n);
     return loss;
 }
 

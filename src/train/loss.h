@@ -15,6 +15,7 @@ typedef struct bli_loss_call {
     float *scratch;        /* 3 * rows * width + rows */
     double smoothing;
     const double *class_weights;
+    int64_t *correct; /* filled by cross_entropy, as bli_count_correct has it, where not NULL */
 } bli_loss_call;
 
 typedef struct bli_loss {

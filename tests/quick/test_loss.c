@@ -172,6 +172,73 @@ static void the_first_of_equal_outputs_counts(void **state)
     assert_int_equal(bli_count_correct(y, labels, 0, 3), 0);
 }
 
+/* Row by row, with the exponentials of the baseline's kernel: what the loop over rows side by side has to equal. */
+static double by_rows(const bli_loss_call *c, float *grad, int64_t *correct)
+{
+    double loss = 0;
+    *correct = bli_count_correct(c->y, c->labels, c->rows, c->width);
+    for (size_t r = 0; r < c->rows; r++) {
+        const float *y = c->y + r * c->width;
+        const double w = c->class_weights ? c->class_weights[c->labels[r]] : 1, even = c->smoothing / (double)c->width;
+        float most = y[0], e[MAX_WIDTH * 4];
+        double sum = 0;
+        for (size_t j = 1; j < c->width; j++)
+            most = y[j] > most ? y[j] : most;
+        for (size_t j = 0; j < c->width; j++)
+            e[j] = y[j] - most;
+        bli_train_kernels_generic.exp_f32(e, e, c->width);
+        for (size_t j = 0; j < c->width; j++)
+            sum += (double)e[j];
+        const double log_sum = log(sum) + (double)most;
+        double row = (1 - c->smoothing) * (log_sum - (double)y[c->labels[r]]);
+        for (size_t j = 0; c->smoothing > 0 && j < c->width; j++)
+            row += even * (log_sum - (double)y[j]);
+        loss += w * row;
+        for (size_t j = 0; j < c->width; j++)
+            grad[r * c->width + j] = e[j] * (float)(w / sum) - (float)(w * even);
+        grad[r * c->width + (size_t)c->labels[r]] -= (float)(w * (1 - c->smoothing));
+    }
+    return loss;
+}
+
+/* 32 outputs are the most that lie side by side; 33 go row by row. */
+static void rows_side_by_side_change_no_bit(void **state)
+{
+    (void)state;
+    enum { ROWS = 37, WIDTH = 33 };
+    static float y[ROWS * WIDTH], grad[ROWS * WIDTH], want[ROWS * WIDTH], scratch[4 * ROWS * WIDTH];
+    static int32_t labels[ROWS];
+    static double weights[WIDTH];
+    const bli_stream s = bli_stream_make(4, 0, "rows");
+    for (size_t j = 0; j < WIDTH; j++)
+        weights[j] = 0.25 * (double)(j + 1);
+    for (size_t width = 1; width <= WIDTH; width += width < 6 ? 1 : 9)
+        for (size_t rows = 1; rows <= ROWS; rows += 6)
+            for (int isa = 0; isa <= (int)bli_cpu_isa(); isa++) {
+                int64_t correct = 0, correct_want;
+                for (size_t i = 0; i < rows * width; i++) /* halves: many are equal */
+                    y[i] = (float)round(bli_stream_normal(&s, i + rows) * 4) / 2;
+                y[rows * width / 2] = (float)width - 100;
+                for (size_t r = 0; r < rows; r++)
+                    labels[r] = (int32_t)(bli_stream_u32(&s, 5000 + r) % width);
+                const bli_loss_call c = {.kernels = bli_train_kernels_for((bli_isa)isa),
+                                         .rows = rows,
+                                         .width = width,
+                                         .y = y,
+                                         .labels = labels,
+                                         .grad = grad,
+                                         .scratch = scratch,
+                                         .smoothing = rows % 2 ? 0 : 0.1,
+                                         .class_weights = width % 2 ? NULL : weights,
+                                         .correct = &correct};
+                const double loss = bli_loss_find("cross_entropy")->run(&c),
+                             loss_want = by_rows(&c, want, &correct_want);
+                assert_true(loss == loss_want);
+                assert_int_equal(correct, correct_want);
+                assert_memory_equal(grad, want, rows * width * sizeof *grad);
+            }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -181,6 +248,7 @@ int main(void)
         cmocka_unit_test(exp_is_within_its_bound_on_every_isa),
         cmocka_unit_test(distillation_mixes_value_and_gradient),
         cmocka_unit_test(the_first_of_equal_outputs_counts),
+        cmocka_unit_test(rows_side_by_side_change_no_bit),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

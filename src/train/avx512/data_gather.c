@@ -3,7 +3,7 @@
  */
 #include <immintrin.h>
 
-#include "train/data/block.h"
+#include "train/data/gather_rows.h"
 
 enum { AHEAD = 4, WIDTH = 16 };
 
@@ -45,4 +45,9 @@ void bli_gather_u8_avx512(const uint8_t *data, size_t row_bytes, const uint32_t 
         else
             look_up_row(data + rows[i] * row_bytes, row_bytes, map->table, x + i * row_bytes);
     }
+}
+
+bool bli_gather_f32_avx512(const uint8_t *data, size_t width, const uint32_t *rows, size_t n, float *x)
+{
+    return gather_rows_f32(data, width, rows, n, x);
 }

@@ -5,7 +5,7 @@
  * the process (which is why nothing is mapped).  Deliberately not here: caching of paged rows; the system's page cache
  * does that better.
  */
-#include "train/data/block.h"
+#include "train/data/gather_rows.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -76,19 +76,21 @@ void bli_gather_u8_generic(const uint8_t *data, size_t row_bytes, const uint32_t
     }
 }
 
-static bli_gather_u8_fn *choose_gather(void)
+bool bli_gather_f32_generic(const uint8_t *data, size_t width, const uint32_t *rows, size_t n, float *x)
 {
-#if defined(__x86_64__)
-    static bli_gather_u8_fn *const by_isa[BLI_ISA_COUNT] = {
-        [BLI_ISA_GENERIC] = bli_gather_u8_generic,
-        [BLI_ISA_AVX2] = bli_gather_u8_avx2,
-        [BLI_ISA_AVX512] = bli_gather_u8_avx512,
-    };
-    return by_isa[bli_cpu_isa()];
-#else
-    return bli_gather_u8_generic;
-#endif
+    return gather_rows_f32(data, width, rows, n, x);
 }
+
+static const struct {
+    bli_gather_u8_fn *u8;
+    bli_gather_f32_fn *f32;
+} gathers[BLI_ISA_COUNT] = {
+    [BLI_ISA_GENERIC] = {bli_gather_u8_generic, bli_gather_f32_generic},
+#if defined(__x86_64__)
+    [BLI_ISA_AVX2] = {bli_gather_u8_avx2, bli_gather_f32_avx2},
+    [BLI_ISA_AVX512] = {bli_gather_u8_avx512, bli_gather_f32_avx512},
+#endif
+};
 
 bli_block bli_block_make(const char *path, bl_dtype type, uint64_t rows, size_t elements, const void *data)
 {
@@ -98,7 +100,8 @@ bli_block bli_block_make(const char *path, bl_dtype type, uint64_t rows, size_t 
                        .data = data,
                        .fd = -1,
                        .path = path,
-                       .gather = choose_gather()};
+                       .gather = gathers[bli_cpu_isa()].u8,
+                       .gather_f32 = gathers[bli_cpu_isa()].f32};
 }
 
 /* ---- files --------------------------------------------------------------------------------------------------- */
@@ -175,11 +178,13 @@ static bl_status report_nonfinite(bl_context *ctx, const bli_block *b, const uin
                     column, isnan(stored) ? "NaN" : "infinite");
 }
 
-static void read_memory_rows(const bli_block *b, const uint32_t *rows, size_t n, float *x)
+static bool read_memory_rows(const bli_block *b, const uint32_t *rows, size_t n, float *x)
 {
+    if (b->type == BL_F32)
+        return b->gather_f32(b->data, b->elements, rows, n, x);
     if (b->type == BL_U8) {
         b->gather(b->data, b->elements, rows, n, &bli_byte_identity, x);
-        return;
+        return true;
     }
     size_t bytes = b->elements * types[b->type].size;
     for (size_t i = 0; i < n; i++) {
@@ -188,19 +193,18 @@ static void read_memory_rows(const bli_block *b, const uint32_t *rows, size_t n,
                 __builtin_prefetch(b->data + rows[i + AHEAD] * bytes + at);
         types[b->type].to_float(b->data + rows[i] * bytes, b->elements, x + i * b->elements);
     }
+    return b->type != BL_F64 || !has_nonfinite(x, n * b->elements);
 }
 
 bl_status bli_block_read(bl_context *ctx, const bli_block *b, const uint32_t *rows, size_t n, float *x)
 {
     if (b->elements == 0 || n == 0)
         return BL_OK;
-    if (b->data) {
-        read_memory_rows(b, rows, n, x);
-    } else {
-        announce(b, rows, n);
-        for (size_t i = 0; i < n; i++)
-            BLI_TRY(read_paged_row(ctx, b, rows[i], x + i * b->elements));
-    }
+    if (b->data)
+        return read_memory_rows(b, rows, n, x) ? BL_OK : report_nonfinite(ctx, b, rows, x);
+    announce(b, rows, n);
+    for (size_t i = 0; i < n; i++)
+        BLI_TRY(read_paged_row(ctx, b, rows[i], x + i * b->elements));
     if ((b->type == BL_F32 || b->type == BL_F64) && has_nonfinite(x, n * b->elements))
         return report_nonfinite(ctx, b, rows, x);
     return BL_OK;

@@ -15,6 +15,8 @@ extern const bli_byte_map bli_byte_identity;
 
 typedef void bli_gather_u8_fn(const uint8_t *data, size_t row_bytes, const uint32_t *rows, size_t n,
                               const bli_byte_map *map, float *x);
+/* Rows of float32 as they are; false if not all are finite. */
+typedef bool bli_gather_f32_fn(const uint8_t *data, size_t width, const uint32_t *rows, size_t n, float *x);
 
 typedef struct bli_block {
     bl_dtype type;
@@ -26,6 +28,7 @@ typedef struct bli_block {
     uint64_t offset;
     const char *path; /* what messages call it */
     bli_gather_u8_fn *gather;
+    bli_gather_f32_fn *gather_f32;
 } bli_block;
 
 /* A block in memory. */
@@ -42,5 +45,6 @@ void bli_swap_elements(void *data, size_t count, size_t element_size);
 
 /* Kernels: bytes to what a map makes of them, the next rows prefetched. */
 bli_gather_u8_fn bli_gather_u8_generic, bli_gather_u8_avx2, bli_gather_u8_avx512;
+bli_gather_f32_fn bli_gather_f32_generic, bli_gather_f32_avx2, bli_gather_f32_avx512;
 
 #endif

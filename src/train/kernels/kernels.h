@@ -7,6 +7,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 #include "base/cpu.h"
 
@@ -22,6 +23,14 @@ typedef struct bli_step_constants {
     bool bounded;           /* a gradient counts only where least <= w <= most (adam alone looks at this) */
     double least, most;
 } bli_step_constants;
+
+/* Cross-entropy of rows of few outputs, a block of rows at a time. */
+enum { BLI_LOSS_ROWS = 16, BLI_LOSS_WIDTH = 32 };
+typedef struct bli_cross_entropy {
+    size_t width; /* at most BLI_LOSS_WIDTH */
+    double smoothing;
+    const double *class_weights; /* NULL: 1 */
+} bli_cross_entropy;
 
 /* m, v: moments (may be NULL where unused); d: the increment to be added to w. */
 typedef struct bli_train_kernels {
@@ -48,6 +57,11 @@ typedef struct bli_train_kernels {
     void (*clamp_f64)(double *w, double limit, size_t n);
     /* e[i] = exp(x[i]) for x <= 0, relative error below 2^-22. */
     void (*exp_f32)(const float *x, float *e, size_t n);
+    /* Of at most BLI_LOSS_ROWS rows: the gradient (unless NULL) of cross-entropy, each row's greatest output, the sum
+     * of exp(output - greatest) in double and in order; returns how many rows have their greatest output (the first of
+     * equals) at their label. */
+    int (*cross_entropy_f32)(const bli_cross_entropy *c, const float *y, const int32_t *labels, size_t rows,
+                             float *grad, float *most, double *sum);
     /* Sum of squares in double (four interleaved sums, then in order). */
     double (*square_sum_f32)(const float *g, size_t n);
 } bli_train_kernels;
