@@ -4,9 +4,7 @@
 #include <string.h>
 #include <time.h>
 
-#include "cli.h"
-
-enum { MOST_INPUTS = 16, MOST_LAYERS = 16, SHOWN = 10 };
+#include "benchmark.h"
 
 static const cli_option options[] = {
     {"graph", CLI_TEXT, "FILE", "frozen graph", offsetof(cli_options, graph)},
@@ -24,32 +22,32 @@ static const cli_option options[] = {
     {"max_num_runs", CLI_TEXT, "N", "runs at most; default 1000", offsetof(cli_options, max_num_runs)},
     {"max_time", CLI_TEXT, "S", "seconds at most; default 10", offsetof(cli_options, max_time)},
     {"warmup_runs", CLI_TEXT, "N", "runs before; default 1", offsetof(cli_options, warmup_runs)},
+    {"init_ops", CLI_TEXT, "NAMES", "nodes that are run once before, with commas between",
+     offsetof(cli_options, init_ops)},
+    {"target_layer", CLI_TEXT, "NAMES", "nodes that are run without being asked for their outputs",
+     offsetof(cli_options, target_layer)},
+    {"inference_delay", CLI_TEXT, "S", "seconds between runs; default -1, none",
+     offsetof(cli_options, inference_delay)},
+    {"inter_benchmark_delay", CLI_TEXT, "S", "seconds between the two series of runs; default -1, none",
+     offsetof(cli_options, inter_benchmark_delay)},
+    {"num_threads", CLI_TEXT, "N", "for the original's sake: there is one thread", offsetof(cli_options, num_threads)},
+    {"benchmark_name", CLI_TEXT, "NAME", "the name that results are written by", offsetof(cli_options, benchmark_name)},
+    {"output_prefix", CLI_TEXT, "PREFIX", "results go to the file PREFIX with the benchmark's name behind, as JSON",
+     offsetof(cli_options, output_prefix)},
+    {"show_sizes", CLI_TEXT, "BOOL", "shapes and bytes of what nodes give; default false",
+     offsetof(cli_options, show_sizes)},
+    {"show_run_order", CLI_TEXT, "BOOL", "nodes in the order in which they run; default true",
+     offsetof(cli_options, show_run_order)},
+    {"run_order_limit", CLI_TEXT, "N", "so many of them; default 0, all", offsetof(cli_options, run_order_limit)},
+    {"show_time", CLI_TEXT, "BOOL", "nodes that take longest; default true", offsetof(cli_options, show_time)},
+    {"time_limit", CLI_TEXT, "N", "so many of them; default 10", offsetof(cli_options, time_limit)},
+    {"show_memory", CLI_TEXT, "BOOL", "nodes that give most bytes; default true", offsetof(cli_options, show_memory)},
+    {"memory_limit", CLI_TEXT, "N", "so many of them; default 10", offsetof(cli_options, memory_limit)},
+    {"show_type", CLI_TEXT, "BOOL", "the share of each operator; default true", offsetof(cli_options, show_type)},
+    {"show_summary", CLI_TEXT, "BOOL", "averages and memory; default true", offsetof(cli_options, show_summary)},
+    {"show_flops", CLI_TEXT, "BOOL", "operations of products, two for each multiply-add; default false",
+     offsetof(cli_options, show_flops)},
     {NULL, CLI_FLAG, NULL, NULL, 0}};
-
-/* One node's share, over all runs. */
-typedef struct node_time {
-    char *name, *op;
-    int64_t runs, nanoseconds;
-    size_t bytes;
-} node_time;
-
-typedef struct stats {
-    node_time *nodes;
-    size_t count, room, next; /* next: nodes come in the same order at every run */
-    bool failed;
-} stats;
-
-typedef struct job {
-    cli *c;
-    bl_graphdef *g;
-    bl_tf_session *session;
-    char *text[4]; /* copies of lists, cut */
-    bl_npz_entry in[MOST_INPUTS];
-    size_t num_in;
-    const char *out[MOST_LAYERS];
-    size_t num_out;
-    stats stats;
-} job;
 
 /* ---- arguments ----------------------------------------------------------------------------------------------- */
 /* Cuts text at a character; the parts, at most `most`; SIZE_MAX: more. */
@@ -206,7 +204,7 @@ static node_time *place(stats *s, const char *name, const char *op)
         s->room = room;
     }
     node_time *n = &s->nodes[s->count];
-    *n = (node_time){strdup(name), strdup(op), 0, 0, 0};
+    *n = (node_time){.name = strdup(name), .op = strdup(op), .place = s->count};
     if (n->name && n->op)
         s->count++;
     return n->name && n->op ? n : NULL;
@@ -217,21 +215,50 @@ static void on_node(void *user, const char *name, const char *op, int64_t nanose
 {
     stats *s = user;
     node_time *n = place(s, name, op);
-    (void)out;
     s->failed |= n == NULL;
     if (!n)
         return;
     n->runs++;
     n->nanoseconds += nanoseconds;
     n->bytes = bytes;
+    if (out)
+        n->shape = out->shape;
 }
 
-static bl_status run_once(job *j)
+static bl_status run_names(job *j, size_t num_in, const char *const *names, size_t count)
 {
-    bl_tensor y[MOST_LAYERS];
-    bl_status s = bl_tf_session_run(j->session, j->in, j->num_in, j->out, j->num_out, y);
-    for (size_t i = 0; i < j->num_out; i++)
+    bl_tensor y[2 * MOST_LAYERS];
+    bl_status s = bl_tf_session_run(j->session, j->in, num_in, names, count, y);
+    for (size_t i = 0; i < count; i++)
         bl_tensor_free(j->c->ctx, &y[i]);
+    return s;
+}
+
+static void wait(double seconds)
+{
+    if (!(seconds > 0))
+        return;
+    const time_t whole = (time_t)seconds;
+    nanosleep(&(struct timespec){whole, (long)((seconds - (double)whole) * 1e9)}, NULL);
+}
+
+/* The names of a list as "^name": run, not fetched. */
+static bl_status targets(job *j, int slot, const char *given, const char **out, size_t *count)
+{
+    const char *names[MOST_LAYERS];
+    size_t n = 0;
+    *count = 0;
+    if (!given || !*given)
+        return BL_OK;
+    bl_status s = list(j, slot, given, "", ',', names, &n);
+    for (size_t i = 0; s == BL_OK && i < n; i++) {
+        char *text = malloc(strlen(names[i]) + 2);
+        if (!text)
+            return cli_fail(j->c, BL_NO_MEMORY, "out of memory");
+        sprintf(text, "^%s", names[i]);
+        j->owned[j->num_owned++] = text;
+        out[(*count)++] = text;
+    }
     return s;
 }
 
@@ -243,7 +270,9 @@ static bl_status repeat(job *j, const char *what, double runs, double seconds)
     int done = 0;
     while (done < runs && (done == 0 || (double)(now(CLOCK_MONOTONIC) - start) < seconds * 1e9)) {
         const int64_t from = now(CLOCK_MONOTONIC);
-        bl_status s = run_once(j);
+        if (done > 0)
+            wait(j->inference_delay);
+        bl_status s = run_names(j, j->num_in, j->out, j->num_out);
         if (s != BL_OK)
             return s;
         const int64_t took = now(CLOCK_MONOTONIC) - from;
@@ -256,7 +285,7 @@ static bl_status repeat(job *j, const char *what, double runs, double seconds)
         return BL_OK;
     const double average = (double)total / done / 1000;
     const double cpu = (double)(now(CLOCK_PROCESS_CPUTIME_ID) - start_cpu) / done / 1000;
-    if (!j->c->o.json)
+    if (!j->c->o.json && j->show.summary)
         printf("%s: %d runs, average %.1f us (processor %.1f us), least %.1f us, most %.1f us\n", what, done, average,
                cpu, (double)least / 1000, (double)most / 1000);
     cli_add(j->c, what,
@@ -265,102 +294,111 @@ static bl_status repeat(job *j, const char *what, double runs, double seconds)
     return BL_OK;
 }
 
-static int by_time(const void *a, const void *b)
-{
-    const node_time *x = a, *y = b;
-    return x->nanoseconds < y->nanoseconds ? 1 : x->nanoseconds > y->nanoseconds ? -1 : strcmp(x->name, y->name);
-}
+typedef struct number {
+    const char *name, *text;
+    double fallback, *out;
+} number;
 
-static int by_op(const void *a, const void *b)
+static bl_status read_numbers(job *j, double *runs, double *seconds, double *warmup, double *pause)
 {
-    return strcmp(((const node_time *)a)->op, ((const node_time *)b)->op);
-}
-
-static double total_of(const stats *s)
-{
-    double total = 0;
-    for (size_t i = 0; i < s->count; i++)
-        total += (double)s->nodes[i].nanoseconds;
-    return total > 0 ? total : 1;
-}
-
-static void say_nodes(job *j)
-{
-    const double total = total_of(&j->stats);
-    json_t *rows = json_array();
-    qsort(j->stats.nodes, j->stats.count, sizeof *j->stats.nodes, by_time);
-    if (!j->c->o.json)
-        printf("\nnodes by time:\n%12s %7s  %-24s %s\n", "average us", "%", "op", "name");
-    for (size_t i = 0; i < j->stats.count; i++) {
-        const node_time *n = &j->stats.nodes[i];
-        const double us = (double)n->nanoseconds / (double)n->runs / 1000;
-        if (i < SHOWN && !j->c->o.json)
-            printf("%12.1f %6.2f%%  %-24s %s\n", us, 100 * (double)n->nanoseconds / total, n->op, n->name);
-        json_array_append_new(rows, json_pack("{s:s, s:s, s:f, s:I}", "name", n->name, "op", n->op, "average_us", us,
-                                              "bytes", (json_int_t)n->bytes));
+    const cli_options *o = &j->c->o;
+    double threads, order, time, memory;
+    const number numbers[] = {
+        {"max_num_runs", o->max_num_runs, 1000, runs},
+        {"max_time", o->max_time, 10, seconds},
+        {"warmup_runs", o->warmup_runs, 1, warmup},
+        {"inference_delay", o->inference_delay, -1, &j->inference_delay},
+        {"inter_benchmark_delay", o->inter_benchmark_delay, -1, pause},
+        {"num_threads", o->num_threads, -1, &threads},
+        {"run_order_limit", o->run_order_limit, 0, &order},
+        {"time_limit", o->time_limit, 10, &time},
+        {"memory_limit", o->memory_limit, 10, &memory},
+    };
+    for (size_t i = 0; i < sizeof numbers / sizeof numbers[0]; i++) {
+        bl_status s = cli_number_of(j->c, numbers[i].name, numbers[i].text, numbers[i].fallback, numbers[i].out);
+        if (s != BL_OK)
+            return s;
+        if (!(fabs(*numbers[i].out) < 1e9))
+            return cli_fail(j->c, BL_BAD_VALUE, "--%s '%s' (expected a number)", numbers[i].name, numbers[i].text);
     }
-    cli_add(j->c, "nodes", rows);
+    j->show.order_limit = (long)order;
+    j->show.time_limit = (long)time;
+    j->show.memory_limit = (long)memory;
+    return BL_OK;
 }
 
-static void say_ops(job *j)
+static bl_status read_truth(cli *c, const char *name, const char *text, bool fallback, bool *out)
 {
-    const double total = total_of(&j->stats);
-    stats *s = &j->stats;
-    qsort(s->nodes, s->count, sizeof *s->nodes, by_op);
-    if (!j->c->o.json)
-        printf("\noperators:\n%12s %7s %7s  %s\n", "average us", "%", "nodes", "op");
-    json_t *rows = json_object();
-    for (size_t i = 0; i < s->count;) {
-        size_t k = i;
-        double time = 0;
-        for (; k < s->count && strcmp(s->nodes[k].op, s->nodes[i].op) == 0; k++)
-            time += (double)s->nodes[k].nanoseconds;
-        const double us = time / (double)s->nodes[i].runs / 1000;
-        if (!j->c->o.json)
-            printf("%12.1f %6.2f%% %7zu  %s\n", us, 100 * time / total, k - i, s->nodes[i].op);
-        json_object_set_new(rows, s->nodes[i].op, json_real(us));
-        i = k;
-    }
-    cli_add(j->c, "ops", rows);
-    cli_add(j->c, "peak_bytes", json_integer((json_int_t)bl_tf_session_peak(j->session)));
-    if (!j->c->o.json)
-        printf("\ntensors at once: %zu bytes at most\n", bl_tf_session_peak(j->session));
+    *out = text ? strcmp(text, "true") == 0 || strcmp(text, "1") == 0 : fallback;
+    if (!text || *out || strcmp(text, "false") == 0 || strcmp(text, "0") == 0)
+        return BL_OK;
+    return cli_fail(c, BL_USAGE, "--%s '%s' (expected true or false)", name, text);
 }
 
-static bl_status work(job *j)
+static bl_status read_truths(job *j)
+{
+    const cli_options *o = &j->c->o;
+    const struct {
+        const char *name, *text;
+        bool fallback, *out;
+    } truths[] = {
+        {"show_sizes", o->show_sizes, false, &j->show.sizes},
+        {"show_run_order", o->show_run_order, true, &j->show.order},
+        {"show_time", o->show_time, true, &j->show.time},
+        {"show_memory", o->show_memory, true, &j->show.memory},
+        {"show_type", o->show_type, true, &j->show.type},
+        {"show_summary", o->show_summary, true, &j->show.summary},
+        {"show_flops", o->show_flops, false, &j->show.flops},
+    };
+    bl_status s = BL_OK;
+    for (size_t i = 0; s == BL_OK && i < sizeof truths / sizeof truths[0]; i++)
+        s = read_truth(j->c, truths[i].name, truths[i].text, truths[i].fallback, truths[i].out);
+    return s;
+}
+
+static bl_status open_graph(job *j)
 {
     cli *c = j->c;
-    double runs, seconds, warmup;
-    bl_status s = cli_number_of(c, "max_num_runs", c->o.max_num_runs, 1000, &runs);
-    if (s == BL_OK)
-        s = cli_number_of(c, "max_time", c->o.max_time, 10, &seconds);
-    if (s == BL_OK)
-        s = cli_number_of(c, "warmup_runs", c->o.warmup_runs, 1, &warmup);
-    if (s == BL_OK && !c->o.graph)
-        s = cli_fail(c, BL_USAGE, "--graph is missing");
-    if (s == BL_OK)
-        s = make_inputs(j);
+    const char *first[MOST_LAYERS];
+    size_t num_first = 0, more = 0;
+    bl_status s = c->o.graph ? make_inputs(j) : cli_fail(c, BL_USAGE, "--graph is missing");
     if (s == BL_OK)
         s = list(j, 3, c->o.output_layer, "output:0", ',', j->out, &j->num_out);
+    if (s == BL_OK)
+        s = targets(j, 4, c->o.target_layer, j->out + j->num_out, &more);
+    j->num_out += more;
+    if (s == BL_OK)
+        s = targets(j, 5, c->o.init_ops, first, &num_first);
     if (s == BL_OK)
         s = bl_graphdef_read(c->ctx, c->o.graph, &j->g);
     if (s == BL_OK)
         s = bl_tf_session_create(j->g, &j->session);
+    if (s == BL_OK && num_first > 0)
+        s = run_names(j, 0, first, num_first);
+    return s;
+}
+
+static bl_status work(job *j)
+{
+    double runs, seconds, warmup, pause;
+    bl_status s = read_numbers(j, &runs, &seconds, &warmup, &pause);
+    if (s == BL_OK)
+        s = read_truths(j);
+    if (s == BL_OK)
+        s = open_graph(j);
     if (s == BL_OK)
         s = repeat(j, "warmup", warmup, seconds);
     if (s == BL_OK)
         s = repeat(j, "without_statistics", runs, seconds);
     if (s != BL_OK)
         return s;
+    wait(pause);
     bl_tf_session_watch(j->session, on_node, &j->stats);
     s = repeat(j, "with_statistics", runs, seconds);
     if (s == BL_OK && j->stats.failed)
-        s = cli_fail(c, BL_NO_MEMORY, "out of memory");
-    if (s == BL_OK) {
-        say_nodes(j);
-        say_ops(j);
-    }
-    return s;
+        s = cli_fail(j->c, BL_NO_MEMORY, "out of memory");
+    bl_tf_session_watch(j->session, NULL, NULL);
+    return s == BL_OK ? cli_benchmark_say(j) : s;
 }
 
 bl_status cli_benchmark_file(cli *c)
@@ -374,7 +412,9 @@ bl_status cli_benchmark_file(cli *c)
         free(j.stats.nodes[i].op);
     }
     free(j.stats.nodes);
-    for (int i = 0; i < 4; i++)
+    for (size_t i = 0; i < j.num_owned; i++)
+        free(j.owned[i]);
+    for (int i = 0; i < MOST_LISTS; i++)
         free(j.text[i]);
     bl_tf_session_destroy(j.session);
     bl_graphdef_destroy(j.g);

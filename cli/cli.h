@@ -30,6 +30,9 @@ typedef struct cli_options {
     const char *image, *graph, *labels, *root_dir, *input_layer, *output_layer; /* label_image, benchmark_model */
     const char *input_width, *input_height, *input_mean, *input_std;
     const char *input_layer_shape, *input_layer_type, *input_layer_values, *max_num_runs, *max_time, *warmup_runs;
+    const char *init_ops, *target_layer, *inference_delay, *inter_benchmark_delay, *num_threads, *benchmark_name;
+    const char *output_prefix, *show_sizes, *show_run_order, *run_order_limit, *show_time, *time_limit;
+    const char *show_memory, *memory_limit, *show_type, *show_summary, *show_flops;
     bool self_test;
     const char *sets[CLI_MAX_SETS];
     int num_sets;

@@ -66,6 +66,24 @@ static const flag benchmark_flags[] = {
     {"max_num_runs", CLI_TEXT, offsetof(cli_options, max_num_runs), "number of runs max"},
     {"max_time", CLI_TEXT, offsetof(cli_options, max_time), "length to run max"},
     {"warmup_runs", CLI_TEXT, offsetof(cli_options, warmup_runs), "how many runs to initialize the model"},
+    {"init_ops", CLI_TEXT, offsetof(cli_options, init_ops), "init ops"},
+    {"target_layer", CLI_TEXT, offsetof(cli_options, target_layer), "layer to run, in addition to the output layers"},
+    {"inference_delay", CLI_TEXT, offsetof(cli_options, inference_delay), "delay between runs in seconds"},
+    {"inter_benchmark_delay", CLI_TEXT, offsetof(cli_options, inter_benchmark_delay),
+     "delay between benchmarks in seconds"},
+    {"num_threads", CLI_TEXT, offsetof(cli_options, num_threads), "number of threads"},
+    {"benchmark_name", CLI_TEXT, offsetof(cli_options, benchmark_name), "benchmark name"},
+    {"output_prefix", CLI_TEXT, offsetof(cli_options, output_prefix), "benchmark output prefix"},
+    {"show_sizes", CLI_TEXT, offsetof(cli_options, show_sizes), "whether to show sizes"},
+    {"show_run_order", CLI_TEXT, offsetof(cli_options, show_run_order), "whether to list stats by run order"},
+    {"run_order_limit", CLI_TEXT, offsetof(cli_options, run_order_limit), "how many items to show by run order"},
+    {"show_time", CLI_TEXT, offsetof(cli_options, show_time), "whether to list stats by time taken"},
+    {"time_limit", CLI_TEXT, offsetof(cli_options, time_limit), "how many items to show by time taken"},
+    {"show_memory", CLI_TEXT, offsetof(cli_options, show_memory), "whether to list stats by memory used"},
+    {"memory_limit", CLI_TEXT, offsetof(cli_options, memory_limit), "how many items to show by memory used"},
+    {"show_type", CLI_TEXT, offsetof(cli_options, show_type), "whether to list stats by op type"},
+    {"show_summary", CLI_TEXT, offsetof(cli_options, show_summary), "whether to show a summary of the stats"},
+    {"show_flops", CLI_TEXT, offsetof(cli_options, show_flops), "whether to estimate the model's FLOPs"},
     {NULL, CLI_FLAG, 0, NULL}};
 
 static void list_transforms(FILE *to)
@@ -103,6 +121,7 @@ static bool store(cli *c, const flag *f, const char *value)
 {
     void *at = (char *)&c->o + f->offset;
     if (f->kind == CLI_TEXT) {
+        value = value || strncmp(f->name, "show_", 5) != 0 ? value : "true"; /* a truth value with a default of true */
         *(const char **)at = value;
         return value != NULL;
     }

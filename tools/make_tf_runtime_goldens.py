@@ -199,6 +199,21 @@ def moving_cases(c, rng):
     c.add("CropAndResize", [bytes_, boxes, which, np.array((4, 4), np.int32)], T=tf.uint8, exact=True)
 
 
+def axis_cases(c, rng):
+    """A range for each slice."""
+    x = (rng.randn(3, 4, 5) * 3).astype(np.float32)
+    codes = (rng.randint(-128, 128, x.shape), tf.qint8), (rng.randint(0, 256, x.shape), tf.quint8)
+    for axis in (0, 1, 2):
+        low = -rng.rand(x.shape[axis]).astype(np.float32)  # in a range of magnitudes too, the second is the larger
+        high = 1 + 3 * rng.rand(x.shape[axis]).astype(np.float32)
+        for mode in ("MIN_COMBINED", "SCALED"):
+            for code, (values, _) in zip((tf.qint8, tf.quint8), codes):
+                c.add("QuantizeV2", [x, low, high], 3, T=code, mode=mode, axis=axis, narrow_range=mode == "SCALED",
+                      round_mode="HALF_AWAY_FROM_ZERO" if axis else "HALF_TO_EVEN" if mode == "SCALED" else
+                      "HALF_AWAY_FROM_ZERO", ensure_minimum_range=.01, exact=True)
+                c.add("Dequantize", [(values, code), low, high], T=code, mode=mode, axis=axis, exact=True)
+
+
 # ---- sound --------------------------------------------------------------------------------------------------------
 def wav(rng, channels, count, rate=8000, before=b"", behind=b"", extended=False, left_over=0):
     body = rng.randint(-2**15, 2**15, count * channels).astype("<i2").tobytes() + bytes(left_over)
@@ -234,6 +249,7 @@ def main():
     jpeg_cases(c, rng)
     two_pictures(c, rng)
     moving_cases(c, rng)
+    axis_cases(c, rng)
     sound_cases(c, rng)
     c.write(Path(sys.argv[1]) / "tf_runtime.pb")
 

@@ -19,8 +19,8 @@ BL_MUST_CHECK bl_status bl_tf_session_create(const bl_graphdef *g, bl_tf_session
 void bl_tf_session_destroy(bl_tf_session *s); /* NULL is fine */
 
 /* feeds: names of outputs ("input", "input:0") and what they are (for a placeholder of a string: a vector of U8, its
- * bytes); fetches likewise; out[i] is freed by bl_tensor_free.  Codes of quantized types come out as the plain integers
- * that hold them.  On failure all of out are empty. */
+ * bytes); fetches likewise ("^node" runs it and fetches nothing); out[i] is freed by bl_tensor_free.  Codes of
+ * quantized types come out as the plain integers that hold them.  On failure all of out are empty. */
 BL_MUST_CHECK bl_status bl_tf_session_run(bl_tf_session *s, const bl_npz_entry *feeds, size_t num_feeds,
                                           const char *const *fetches, size_t num_fetches, bl_tensor *out);
 

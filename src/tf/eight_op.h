@@ -37,4 +37,10 @@ BL_MUST_CHECK bl_status bli_eight_conv_read(const bli_tf_call *c, bli_eight_conv
 /* Not for transposed inputs. */
 BL_MUST_CHECK bl_status bli_eight_matmul_read(const bli_tf_call *c, bli_eight_conv *v, float range[2], bool *turned);
 
+/* Attribute `axis`: *count slices (-1: not known yet), a range of inputs 1 and 2 for each. */
+BL_MUST_CHECK bl_status bli_tf_check_slices(const bli_tf_call *c, const bli_eight_how *how, int64_t axis,
+                                            int64_t *count);
+BL_MUST_CHECK bl_status bli_tf_quantize_slices(bli_tf_call *c, const bli_eight_how *how, int64_t axis);
+BL_MUST_CHECK bl_status bli_tf_dequantize_slices(bli_tf_call *c, const bli_eight_how *how, int64_t axis);
+
 #endif

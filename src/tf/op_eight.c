@@ -52,12 +52,11 @@ void bli_tf_range_out(bli_tf_call *c, int first, const float range[2])
 }
 
 /* ---- QuantizeV2, Dequantize ---------------------------------------------------------------------------------- */
-bl_status bli_tf_eight_how(const bli_tf_call *c, int dtype, bli_eight_how *how)
+static bl_status read_how(const bli_tf_call *c, int dtype, bli_eight_how *how, int64_t *axis)
 {
     static const char *const modes[] = {
         [BLI_MIN_COMBINED] = "MIN_COMBINED", [BLI_MIN_FIRST] = "MIN_FIRST", [BLI_SCALED] = "SCALED"};
     const char *mode, *rounding;
-    int64_t axis;
     *how = (bli_eight_how){.type = bli_tf_codes(dtype)};
     if (!how->type)
         return bli_fail(c->ctx, BL_BAD_MODEL, "type %s has no codes", bli_tf_dtype_name(dtype));
@@ -65,10 +64,7 @@ bl_status bli_tf_eight_how(const bli_tf_call *c, int dtype, bli_eight_how *how)
     BLI_TRY(bli_tf_string_or(c->ctx, c->node, "round_mode", "HALF_AWAY_FROM_ZERO", &rounding));
     BLI_TRY(bli_tf_bool_or(c->ctx, c->node, "narrow_range", false, &how->narrow));
     BLI_TRY(bli_tf_float_or(c->ctx, c->node, "ensure_minimum_range", 0.01f, &how->ensure_minimum_range));
-    BLI_TRY(bli_tf_int_or(c->ctx, c->node, "axis", -1, &axis));
-    if (axis != -1)
-        return bli_fail(c->ctx, BL_UNSUPPORTED, "attribute 'axis' is %lld; only one range for all is known",
-                        (long long)axis);
+    BLI_TRY(bli_tf_int_or(c->ctx, c->node, "axis", -1, axis));
     how->to_even = strcmp(rounding, "HALF_TO_EVEN") == 0;
     for (size_t i = 0; i < BLI_COUNT(modes); i++)
         if (strcmp(mode, modes[i]) == 0) {
@@ -78,16 +74,29 @@ bl_status bli_tf_eight_how(const bli_tf_call *c, int dtype, bli_eight_how *how)
     return bli_fail(c->ctx, BL_BAD_MODEL, "attribute 'mode' is '%s'", mode);
 }
 
+bl_status bli_tf_eight_how(const bli_tf_call *c, int dtype, bli_eight_how *how)
+{
+    int64_t axis;
+    BLI_TRY(read_how(c, dtype, how, &axis));
+    return axis == -1 ? BL_OK
+                      : bli_fail(c->ctx, BL_UNSUPPORTED, "attribute 'axis' is %lld; one range for all is expected",
+                                 (long long)axis);
+}
+
 static bl_status infer_quantize(bli_tf_call *c)
 {
     bli_eight_how how;
     float range[2];
+    int64_t axis, count;
     BLI_TRY(bli_tf_get_type(c->ctx, c->node, "T", &c->out[0].dtype));
-    BLI_TRY(bli_tf_eight_how(c, c->out[0].dtype, &how));
+    BLI_TRY(read_how(c, c->out[0].dtype, &how, &axis));
     BLI_TRY(bli_tf_need_type(c, 0, BLI_DT_FLOAT));
-    BLI_TRY(bli_tf_range_in(c, 1, 2, range));
     c->out[0].shape = c->in[0].shape;
     bli_tf_range_infer(c, 1);
+    if (axis == -1)
+        return bli_tf_range_in(c, 1, 2, range);
+    BLI_TRY(bli_tf_check_slices(c, &how, axis, &count));
+    c->out[1].shape = c->out[2].shape = (bl_shape){1, {count}};
     return BL_OK;
 }
 
@@ -95,7 +104,10 @@ static bl_status run_quantize(bli_tf_call *c)
 {
     bli_eight_how how;
     float range[2];
-    BLI_TRY(bli_tf_eight_how(c, c->out[0].dtype, &how));
+    int64_t axis;
+    BLI_TRY(read_how(c, c->out[0].dtype, &how, &axis));
+    if (axis != -1)
+        return bli_tf_quantize_slices(c, &how, axis);
     BLI_TRY(bli_tf_range_in(c, 1, 2, range));
     if (!(range[1] >= range[0]))
         return bli_fail(c->ctx, BL_BAD_VALUE, "a range from %g to %g", (double)range[0], (double)range[1]);
@@ -115,10 +127,14 @@ static bl_status infer_dequantize(bli_tf_call *c)
     bli_eight_how how;
     float range[2];
     int type;
+    int64_t axis = -1, count;
     BLI_TRY(bli_tf_need_codes(c, 0));
     if (c->in[0].dtype)
-        BLI_TRY(bli_tf_eight_how(c, c->in[0].dtype, &how));
-    BLI_TRY(bli_tf_range_in(c, 1, 2, range));
+        BLI_TRY(read_how(c, c->in[0].dtype, &how, &axis));
+    if (axis != -1)
+        BLI_TRY(bli_tf_check_slices(c, &how, axis, &count));
+    else
+        BLI_TRY(bli_tf_range_in(c, 1, 2, range));
     BLI_TRY(bli_tf_type_or(c->ctx, c->node, "dtype", BLI_DT_FLOAT, &type));
     if (type != BLI_DT_FLOAT)
         return bli_fail(c->ctx, BL_UNSUPPORTED, "attribute 'dtype' is %s; only float is known",
@@ -132,7 +148,10 @@ static bl_status run_dequantize(bli_tf_call *c)
 {
     bli_eight_how how;
     float range[2];
-    BLI_TRY(bli_tf_eight_how(c, c->in[0].dtype, &how));
+    int64_t axis;
+    BLI_TRY(read_how(c, c->in[0].dtype, &how, &axis));
+    if (axis != -1)
+        return bli_tf_dequantize_slices(c, &how, axis);
     BLI_TRY(bli_tf_range_in(c, 1, 2, range));
     if (how.mode == BLI_MIN_FIRST && how.type == &bli_quint8) {
         const bli_decoder d = bli_decoder_make(range[0], range[1], how.type);

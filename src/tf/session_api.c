@@ -92,6 +92,8 @@ static int dtype_of(bl_dtype t)
 static bl_status as_tensor(bl_context *ctx, const char *name, const bli_tf_array *a, bl_tensor *out)
 {
     const bl_dtype type = bli_tf_store_type(a->dtype);
+    if (name[0] == '^') /* run, not fetched */
+        return BL_OK;
     if (!a->data)
         return bli_fail(ctx, BL_BAD_MODEL, "'%s' has no value to fetch", name);
     if (type == BL_DTYPE_COUNT)

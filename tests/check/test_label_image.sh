@@ -39,4 +39,53 @@ status=0
 "$folder/benchmark_model" --graph="$model/frozen_graph.pb" --input_layer=input:0 --input_layer_shape=1,128,128,3 \
     --output_layer=MobilenetV1/Predictions/Reshape_1:0 --max_num_runs=3 > "$folder/out"
 grep -q "^without_statistics: 3 runs" "$folder/out" && grep -q DepthwiseConv2dNative "$folder/out" || fail "benchmark_model"
+
+# every flag of benchmark_model
+measure() { # FLAGS...
+    "$folder/benchmark_model" --graph="$model/frozen_graph.pb" --input_layer=input:0 --input_layer_shape=1,128,128,3 \
+        --input_layer_type=float --output_layer=MobilenetV1/Predictions/Reshape_1:0 --max_num_runs=2 "$@" \
+        > "$folder/out" 2> "$folder/err"
+}
+shows() { # WORDS FLAGS...: they are printed
+    words=$1; shift
+    measure "$@" && grep -qE "$words" "$folder/out" || fail "$*: no '$words' in $(cat "$folder/out" "$folder/err")"
+}
+hides() { # WORDS FLAGS...: they are not
+    words=$1; shift
+    measure "$@" || fail "$*: $(cat "$folder/err")"
+    ! grep -qE "$words" "$folder/out" || fail "$*: '$words' in $(cat "$folder/out")"
+}
+lines() { # TITLE: how long that table is
+    sed -n "/^nodes by $1:/,/^$/p" "$folder/out" | sed '1,2d;/^$/d' | wc -l
+}
+shows "^nodes by run order:" --warmup_runs=0 --num_threads=1 --benchmark_name=b --output_prefix="$folder/result-"
+[ "$(lines "run order")" -gt 30 ] && [ "$(lines time)" = 10 ] && [ "$(lines memory)" = 10 ] || fail "lengths of tables"
+grep -q '"without_statistics"' "$folder/result-b" || fail "no file of results"
+shows "^nodes by time:" --run_order_limit=3 --time_limit=4 --memory_limit=5 --show_time
+[ "$(lines "run order")" = 3 ] && [ "$(lines time)" = 4 ] && [ "$(lines memory)" = 5 ] || fail "limits of tables"
+hides "^nodes by run order:" --show_run_order=false
+hides "^nodes by time:" --show_time=false
+hides "^nodes by memory:" --show_memory=0
+hides "^operators:" --show_type=false
+hides "^without_statistics:|^tensors at once:" --show_summary=false
+shows "Reshape_1 \[1, 1001\]" --show_sizes=true
+shows "^FLOPs: [1-9]" --show_flops
+shows "^warmup: 2 runs" --warmup_runs=2 --max_time=100
+shows "^with_statistics: 1 runs" --max_num_runs=1 --input_layer_values=0.5
+shows "Softmax" --target_layer=MobilenetV1/Predictions/Softmax --init_ops=MobilenetV1/Logits/Conv2d_1c_1x1/biases
+start=$(date +%s%N)
+measure --inference_delay=0.2 --inter_benchmark_delay=0.3 --warmup_runs=0 || fail "$(cat "$folder/err")"
+[ $(($(date +%s%N) - start)) -gt 700000000 ] || fail "no delays"
+status=0
+measure --show_time=maybe || status=$?
+[ $status = 255 ] && grep -q "expected true or false" "$folder/err" || fail "show_time=maybe: $status"
+status=0
+measure --target_layer=nowhere || status=$?
+[ $status = 255 ] && grep -q "nowhere" "$folder/err" || fail "target_layer=nowhere: $status"
+
+# root_dir joins graph and picture, not the labels
+"$folder/label_image" --root_dir="$data" --graph="tf_pb/mobilenet_v1_025_128/frozen_graph.pb" --image=images/cat.bmp \
+    --labels="$model/labels.txt" --input_width=128 --input_height=128 --input_mean=127.5 --input_std=127.5 \
+    --input_layer=input --output_layer=MobilenetV1/Predictions/Reshape_1 2> "$folder/err" > /dev/null
+[ "$(cat "$folder/err")" = "$(see frozen_graph cat.bmp)" ] || fail "root_dir: $(cat "$folder/err")"
 echo done
