@@ -29,7 +29,7 @@ const char bli_tg_eight_ops[] =
 const char bli_tg_more_eight_ops[] =
     "Conv2D|MatMul|BiasAdd|Add|Mul|MaxPool|AvgPool|Relu|Relu6|Concat|Reshape|ResizeBilinear|"
     "AddV2|ConcatV2|DepthwiseConv2dNative|Sub|Pad|Transpose|LeakyRelu|Mean|FusedBatchNorm|FusedBatchNormV2|"
-    "FusedBatchNormV3";
+    "FusedBatchNormV3|BatchMatMul|BatchMatMulV2";
 
 static const bli_tg_eight *find_eight(const char *op)
 {
@@ -399,31 +399,58 @@ static bl_status quantize_to_end(const bli_tg_quantizer *q, const bli_tf_node *n
 /* ---- which nodes ---------------------------------------------------------------------------------------------------
  */
 
-/* AddV2 and ConcatV2 in the words of those that have an eight-bit one, and BiasAdd in those of the better one, as
+/* The axis comes first. */
+static bl_status concat_words(const bli_tg_quantizer *q, bli_tf_node *older, const bli_tf_node **out)
+{
+    const size_t data = bli_tg_data_inputs(older);
+    int axis = BLI_DT_INT32;
+    BLI_TRY(bli_tf_type_or(q->job->ctx, older, "Tidx", BLI_DT_INT32, &axis));
+    if (axis != BLI_DT_INT32 || data < 2)
+        return BL_OK;
+    const char *last = older->inputs[data - 1];
+    memmove(older->inputs + 1, older->inputs, (data - 1) * sizeof *older->inputs);
+    older->inputs[0] = last;
+    bli_tf_node_remove(older, "Tidx");
+    older->op = "Concat";
+    *out = older;
+    return BL_OK;
+}
+
+/* Of matrices; other ranks have no eight-bit operator. */
+static bl_status matmul_words(const bli_tg_quantizer *q, bli_tf_node *older, const bli_tf_node **out)
+{
+    static const char *const words[2][2] = {{"adj_x", "transpose_a"}, {"adj_y", "transpose_b"}};
+    for (size_t i = 0; i < 2; i++) {
+        bool turned;
+        const bl_shape *s = bli_tg_data_inputs(older) == 2 ? bli_tg_some_shape_of(q, older->inputs[i]) : NULL;
+        if (!s || s->rank != 2)
+            return BL_OK;
+        BLI_TRY(bli_tf_bool_or(q->job->ctx, older, words[i][0], false, &turned));
+        BLI_TRY(bli_tf_node_set(q->job->store, older, words[i][1], bli_tf_value_bool(q->job->store, turned)));
+        bli_tf_node_remove(older, words[i][0]);
+    }
+    older->op = "MatMul";
+    *out = older;
+    return BL_OK;
+}
+
+/* Newer operators in the words of those that have an eight-bit one, and BiasAdd in those of the better one, as
  * QuantizedBiasAdd gives sums that are low by 1/64 of the greatest value; *out NULL: it has none. */
 static bl_status older_words(const bli_tg_quantizer *q, const bli_tf_node *n, const bli_tf_node **out)
 {
-    int axis = BLI_DT_INT32;
-    size_t data = bli_tg_data_inputs(n);
-    bool concat = strcmp(n->op, "ConcatV2") == 0;
     *out = n;
-    if (q->job->compat || (!concat && !bli_tg_op_is(n->op, "AddV2|BiasAdd")))
+    if (q->job->compat || !bli_tg_op_is(n->op, "AddV2|BiasAdd|ConcatV2|BatchMatMul|BatchMatMulV2"))
         return BL_OK;
     bli_tf_node *older = bli_tf_node_copy(q->job->store, n);
     if (!older)
         return BL_NO_MEMORY;
-    older->op = concat ? "Concat" : "Add";
+    *out = NULL;
+    if (n->op[0] == 'C')
+        return concat_words(q, older, out);
+    if (strncmp(n->op, "BatchMatMul", 11) == 0)
+        return matmul_words(q, older, out);
+    older->op = "Add";
     *out = older;
-    if (!concat)
-        return BL_OK;
-    BLI_TRY(bli_tf_type_or(q->job->ctx, n, "Tidx", BLI_DT_INT32, &axis));
-    if (axis != BLI_DT_INT32 || data < 2)
-        *out = NULL;
-    else {
-        memmove(older->inputs + 1, older->inputs, (data - 1) * sizeof *older->inputs);
-        older->inputs[0] = n->inputs[data - 1];
-        bli_tf_node_remove(older, "Tidx");
-    }
     return BL_OK;
 }
 

@@ -174,6 +174,7 @@ static void what_has_no_construction_stays_float(void **state)
     expect(LINES("a = float 2 3 1", "x = float 2 3 3", "y Sub x a"), "y", LINES("y", "Sub"));
     expect(LINES("x Placeholder", "w Placeholder", "y DepthwiseConv2dNative x w"), "y",
            LINES("y", "DepthwiseConv2dNative"));
+    expect(LINES("x = float 3 2 3 4", "w = float 3 2 4 3", "y BatchMatMulV2 x w"), "y", LINES("y", "BatchMatMulV2"));
     expect(LINES("x Placeholder", "a = int 1 2", "s Softmax x", "y Transpose s a"), "y", LINES("y", "Transpose"));
 }
 

@@ -62,6 +62,13 @@ def dense(sum="BiasAdd", batch=3, swapped=False, turned=False):
     return n.g, (batch, 10)
 
 
+def matrices(op, turned=False):
+    n = Net(25)
+    n.input("input", 3, 10)
+    n.node(op, "output", ["input", n.normal("w", *((7, 10) if turned else (10, 7)))], T=FLOAT, adj_x=False, adj_y=turned)
+    return n.g, (3, 10)
+
+
 def depthwise_bias(nchw=False):
     n = Net(14)
     fed = picture(n, nchw, 1, 6, 5, 4)
@@ -184,6 +191,8 @@ CASES = {
     "dense, bias": dense,
     "dense, AddV2, swapped": lambda: dense("AddV2", swapped=True),
     "dense, Add, turned": lambda: dense("Add", turned=True),
+    "dense, BatchMatMul": lambda: matrices("BatchMatMul", True),
+    "dense, BatchMatMulV2": lambda: matrices("BatchMatMulV2"),
     "dense, nothing": lambda: dense(batch=0),
     **{f"sub, {how}": lambda how=how: sub(how) for how in ("same", "vector", "number", "turned", "itself")},
     "sub, nothing": lambda: sub("vector", (0, 3, 5, 4)),
@@ -252,8 +261,8 @@ def step(v, e):
 def through(n, v, e):
     """The greatest error of a node's result, from values and errors of its inputs."""
     a = [abs(x).max(initial=0) for x in v]
-    if n.op in ("Conv2D", "DepthwiseConv2dNative", "MatMul"):
-        w = v[1] if n.op != "MatMul" or not n.attr["transpose_b"].b else v[1].T
+    if n.op in ("Conv2D", "DepthwiseConv2dNative") or "MatMul" in n.op:
+        w = v[1].T if n.attr["transpose_b"].b or n.attr["adj_y"].b else v[1]
         sums = tuple(range(w.ndim - 1)) if n.op != "DepthwiseConv2dNative" else (0, 1)
         terms = np.prod([w.shape[k] for k in sums])
         return abs(w).sum(sums).max() * e[0] + terms * (a[0] * e[1] + e[0] * e[1])
