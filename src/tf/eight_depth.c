@@ -5,20 +5,39 @@
 
 enum { MOST_TAPS = (1 << 24) / (255 * 255), MOST_CODE = 255 };
 
-/* What each channel's sum starts from; false: weights that are no differences of bytes. */
-static bool start_sums(bli_eight_depth *d, int64_t taps)
+/* What a node keeps of its filter. */
+typedef struct kept_depth {
+    bool whole;  /* weights are differences of bytes */
+    float *sums; /* of each channel's weights */
+} kept_depth;
+
+static void sum_weights(const bli_eight_depth *d, int64_t taps, kept_depth *k)
 {
     const int64_t n = d->w.channels;
-    bool whole = true;
-    for (int64_t c = 0; c < n; c++)
-        d->start[c] = 0;
-    for (int64_t t = 0; t < taps && whole; t++)
+    k->whole = true;
+    for (int64_t t = 0; t < taps && k->whole; t++)
         for (int64_t c = 0; c < n; c++) {
             const float w = d->filter[t * n + c];
-            whole = whole && w >= -MOST_CODE && w <= MOST_CODE && (float)(int)w == w;
-            d->start[c] -= w * (float)d->zero;
+            k->whole = k->whole && w >= -MOST_CODE && w <= MOST_CODE && (float)(int)w == w;
+            k->sums[c] += w;
         }
-    return whole;
+}
+
+static bl_status keep_sums(const bli_tf_call *c, const bli_eight_depth *d, int64_t taps, const kept_depth **out)
+{
+    kept_depth *k = c->site->kept;
+    *out = k;
+    if (k)
+        return BL_OK;
+    k = bli_arena_alloc(c->site->arena, sizeof *k);
+    if (!k)
+        return BL_NO_MEMORY;
+    k->sums = bli_arena_array(c->site->arena, (size_t)d->w.channels + 1, sizeof *k->sums);
+    if (!k->sums)
+        return BL_NO_MEMORY;
+    sum_weights(d, taps, k);
+    *out = c->site->kept = k;
+    return BL_OK;
 }
 
 static void find_offsets(bli_eight_depth *d)
@@ -58,8 +77,12 @@ bl_status bli_eight_depth_start(const bli_tf_call *c, const bli_tf_window *w, co
     d->start = memory;
     d->offset = (ptrdiff_t *)(void *)((char *)memory + start);
     d->copy = (uint8_t *)memory + start + offsets;
-    *fine = start_sums(d, taps);
+    const kept_depth *kept;
+    BLI_TRY(keep_sums(c, d, taps, &kept));
+    for (int64_t k = 0; k < w->channels; k++)
+        d->start[k] = -kept->sums[k] * (float)d->zero;
     find_offsets(d);
+    *fine = kept->whole;
     return BL_OK;
 }
 

@@ -23,7 +23,8 @@ typedef struct bli_eight_depth {
     uint8_t *copy;
 } bli_eight_depth;
 
-/* In the session's scratch, until its next use.  *fine false: zero or filter are no codes that floats sum exactly. */
+/* The filter is constant: the node keeps what it is about at its site.  In the session's scratch, until its next use.
+ * *fine false: zero or filter are no codes that floats sum exactly. */
 BL_MUST_CHECK bl_status bli_eight_depth_start(const bli_tf_call *c, const bli_tf_window *w, const float *filter,
                                               float zero, bli_eight_depth *d, bool *fine);
 void bli_eight_depth_picture(bli_eight_depth *d, const uint8_t *x);

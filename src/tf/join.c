@@ -22,17 +22,28 @@ static bool is_wire(const bli_tf_spot *p, int input, size_t spot, int port)
     return p->in[input].spot == spot && p->in[input].port == port;
 }
 
-/* Inputs first, first + 1, first + 2 are a's outputs. */
-static bool reads_all(const bli_tf_spot *p, const int inputs[3], size_t spot)
+/* The range `port` of a node's codes, or the constant that stands for it (fixed.c). */
+static bool is_range(const bli_tf_session *s, const bli_tf_spot *p, int input, size_t spot, int port)
 {
-    return is_wire(p, inputs[0], spot, 0) && is_wire(p, inputs[1], spot, 1) && is_wire(p, inputs[2], spot, 2);
+    const bli_tf_wire w = bli_tf_fixed_wire(s, (bli_tf_wire){spot, port});
+    return is_wire(p, input, spot, port) || is_wire(p, input, w.spot, w.port);
 }
 
-static bool used(const bli_tf_spot *p, int times)
+/* Inputs first, first + 1, first + 2 are a's outputs. */
+static bool reads_all(const bli_tf_session *s, const bli_tf_spot *p, const int inputs[3], size_t spot)
 {
-    for (int k = 0; k < p->num_out; k++)
-        if (p->uses_planned[k] != times)
+    return is_wire(p, inputs[0], spot, 0) && is_range(s, p, inputs[1], spot, 1) && is_range(s, p, inputs[2], spot, 2);
+}
+
+/* All outputs so often; ranges never, where constants stand for them: only fetches still read those. */
+static bool used(const bli_tf_session *s, const bli_tf_spot *p, int times)
+{
+    for (int k = 0; k < p->num_out; k++) {
+        const bli_tf_wire w = {(size_t)(p - s->spots), k};
+        const bool fixed = bli_tf_fixed_wire(s, w).spot != w.spot;
+        if (p->uses_planned[k] != (fixed ? 0 : times))
             return false;
+    }
     return p->num_before == 0;
 }
 
@@ -73,14 +84,14 @@ static bool find_depth(const bli_tf_session *s, size_t codes, bli_join_stage *g)
     if (!casts_to(s, &s->spots[codes], "Cast", "DstT", BLI_DT_QINT32) || s->spots[codes].num_before > 0)
         return false;
     const size_t conv = s->spots[codes].in[0].spot;
-    if (!is_op(&s->spots[conv], "DepthwiseConv2dNative") || !used(&s->spots[conv], 1) ||
+    if (!is_op(&s->spots[conv], "DepthwiseConv2dNative") || !used(s, &s->spots[conv], 1) ||
         !s->spots[s->spots[conv].in[1].spot].constant)
         return false;
     const size_t centred = s->spots[conv].in[0].spot;
-    if (!is_op(&s->spots[centred], "AddV2") || !used(&s->spots[centred], 1))
+    if (!is_op(&s->spots[centred], "AddV2") || !used(s, &s->spots[centred], 1))
         return false;
     const size_t floats = s->spots[centred].in[0].spot;
-    if (!casts_to(s, &s->spots[floats], "Cast", "DstT", BLI_DT_FLOAT) || !used(&s->spots[floats], 1))
+    if (!casts_to(s, &s->spots[floats], "Cast", "DstT", BLI_DT_FLOAT) || !used(s, &s->spots[floats], 1))
         return false;
     g->kind = BLI_JOIN_DEPTH;
     g->sum = conv;
@@ -107,13 +118,13 @@ static bool find_source(const bli_tf_session *s, size_t codes, int times, bli_jo
 /* A vector of int32 is added to the 32 bits: Bitcast, AddV2, Bitcast. */
 static bool find_lift(const bli_tf_session *s, size_t codes, int times, bli_join_stage *g)
 {
-    if (!casts_to(s, &s->spots[codes], "Bitcast", "type", BLI_DT_QINT32) || !used(&s->spots[codes], times))
+    if (!casts_to(s, &s->spots[codes], "Bitcast", "type", BLI_DT_QINT32) || !used(s, &s->spots[codes], times))
         return false;
     const size_t lift = s->spots[codes].in[0].spot;
-    if (!is_op(&s->spots[lift], "AddV2") || !used(&s->spots[lift], 1))
+    if (!is_op(&s->spots[lift], "AddV2") || !used(s, &s->spots[lift], 1))
         return false;
     const size_t below = s->spots[lift].in[0].spot;
-    if (!casts_to(s, &s->spots[below], "Bitcast", "type", BLI_DT_INT32) || !used(&s->spots[below], 1) ||
+    if (!casts_to(s, &s->spots[below], "Bitcast", "type", BLI_DT_INT32) || !used(s, &s->spots[below], 1) ||
         s->spots[below].in[0].port != 0 || !find_source(s, s->spots[below].in[0].spot, 1, g) || !bli_join_is_product(g))
         return false;
     g->lift = lift;
@@ -129,9 +140,11 @@ static bool find_range_of_sums(const bli_tf_session *s, const bli_tf_spot *q, in
 {
     if (g->kind == BLI_JOIN_DEPTH)
         return true;
-    if (!is_wire(q, 1, g->sum, 1) || !is_wire(q, 2, g->sum, 2))
+    if (!is_range(s, q, 1, g->sum, 1) || !is_range(s, q, 2, g->sum, 2))
         return false;
     const int *uses = s->spots[g->sum].uses_planned;
+    if (s->spots[g->sum].range)
+        times = 0;
     g->early = uses[1] != times || uses[2] != times;
     return !g->early || bli_join_is_product(g);
 }
@@ -152,7 +165,7 @@ static bool find_requantize(const bli_tf_session *s, size_t at, bli_join_stage *
         const bli_tf_spot *r = &s->spots[range];
         g->range = range;
         add_part(g, range);
-        if (!is_wire(q, 3, range, 0) || !is_wire(q, 4, range, 1) || !used(r, 1) || !is_wire(r, 0, codes, 0) ||
+        if (!is_wire(q, 3, range, 0) || !is_wire(q, 4, range, 1) || !used(s, r, 1) || !is_wire(r, 0, codes, 0) ||
             !is_wire(r, 1, q->in[1].spot, q->in[1].port) || !is_wire(r, 2, q->in[2].spot, q->in[2].port))
             return false;
     }
@@ -176,7 +189,7 @@ static bool is_extreme(const bli_tf_session *s, size_t at, const char *name)
 {
     const bli_tf_spot *p = &s->spots[at];
     bool keep;
-    return is_op(p, name) && used(p, 1) && is_number(s, p->in[1], 0) &&
+    return is_op(p, name) && used(s, p, 1) && is_number(s, p->in[1], 0) &&
            bli_tf_bool_or(s->ctx, p->node, "keep_dims", false, &keep) == BL_OK && !keep;
 }
 
@@ -201,7 +214,7 @@ static bool find_quantize(const bli_tf_session *s, size_t at, bli_join_stage *g,
         return false;
     const size_t flat = s->spots[min].in[0].spot;
     const bli_tf_spot *f = &s->spots[flat];
-    if (!is_op(f, "Reshape") || !used(f, 2) || s->spots[max].in[0].spot != flat || !is_number(s, f->in[1], -1) ||
+    if (!is_op(f, "Reshape") || !used(s, f, 2) || s->spots[max].in[0].spot != flat || !is_number(s, f->in[1], -1) ||
         f->in[0].spot != q->in[0].spot || f->in[0].port != q->in[0].port)
         return false;
     add_part(g, flat);
@@ -216,7 +229,7 @@ static void find_relu(const bli_tf_session *s, size_t at, bli_join_stage *g)
     static const int front[3] = {0, 1, 2};
     const bli_tf_spot *p = &s->spots[at];
     if ((!is_op(p, "QuantizedRelu") && !is_op(p, "QuantizedRelu6")) || p->num_before > 0 ||
-        !reads_all(p, front, g->narrow) || !used(&s->spots[g->narrow], 1))
+        !reads_all(s, p, front, g->narrow) || !used(s, &s->spots[g->narrow], 1))
         return;
     g->relu = at;
     add_part(g, at);
@@ -279,8 +292,8 @@ static void link_stages(const bli_tf_session *s, found *f)
             continue;
         const bli_tf_spot *sum = &s->spots[g->sum];
         const int from = f->at[sum->in[0].spot];
-        if (from == NONE || !used(&s->spots[bli_join_end(&f->stages[from])], 1) ||
-            !reads_all(sum, front, bli_join_end(&f->stages[from])))
+        if (from == NONE || !used(s, &s->spots[bli_join_end(&f->stages[from])], 1) ||
+            !reads_all(s, sum, front, bli_join_end(&f->stages[from])))
             continue;
         f->next[from] = i;
         f->before[i] = from;

@@ -36,6 +36,7 @@ struct bli_tf_join {
     int num;
     bli_join_stage stages[BLI_JOIN_STAGES];
     bli_eight_how how;       /* QUANTIZE */
+    void *kept;              /* of a depthwise convolution's filter */
     bli_join_memory *memory; /* join_run.c's; NULL at first */
 };
 

@@ -110,16 +110,22 @@ static bl_status read_product(bli_join_work *w, bli_tf_join *j, bli_join_source 
     return BL_OK;
 }
 
-static bl_status start_depth(const bli_join_work *w, const bli_join_stage *g, bli_join_source *from, bool *fine)
+/* What is kept of the filter is the chain's: the node's own place is for its own rule. */
+static bl_status start_depth(const bli_join_work *w, bli_tf_join *j, bli_join_source *from, bool *fine)
 {
+    const bli_join_stage *g = &j->stages[0];
     const bli_tf_spot *p = &w->s->spots[g->sum];
     const bli_tf_array *zero = bli_join_value(w->s, &w->s->spots[bli_join_centred(g)], 1);
     const bli_tf_call c = {.ctx = w->s->ctx, .node = p->node, .site = &w->s->site};
     *fine = zero->dtype == BLI_DT_FLOAT && zero->data && bl_shape_count(&zero->shape) == 1 && zero->shape.rank <= 4;
     if (!*fine)
         return BL_OK;
-    return bli_eight_depth_start(&c, &from->w, bli_join_value(w->s, p, 1)->data, -*(const float *)zero->data,
-                                 &from->depth, fine);
+    w->s->site.arena = w->s->plan;
+    w->s->site.kept = j->kept;
+    const bl_status status = bli_eight_depth_start(&c, &from->w, bli_join_value(w->s, p, 1)->data,
+                                                   -*(const float *)zero->data, &from->depth, fine);
+    j->kept = w->s->site.kept;
+    return status;
 }
 
 bl_status bli_join_source_start(bli_join_work *w, bli_tf_join *j, bli_join_source *from, bool *fine)
@@ -128,7 +134,7 @@ bl_status bli_join_source_start(bli_join_work *w, bli_tf_join *j, bli_join_sourc
     if (!*fine)
         return BL_OK;
     if (from->depthwise)
-        return start_depth(w, &j->stages[0], from, fine);
+        return start_depth(w, j, from, fine);
     bli_tf_spot *p = &w->s->spots[j->stages[0].sum];
     bli_tf_call c = {.ctx = w->s->ctx, .node = p->node, .site = &w->s->site};
     bli_tf_session_enter(w->s, p);

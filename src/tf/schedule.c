@@ -243,7 +243,10 @@ static bl_status build(bli_tf_session *s, const bli_tf_feed *feeds, const char *
     BLI_TRY(wire_later(s, stack));
     BLI_TRY(make_room(s));
     BLI_TRY(run_constants(s));
-    return s->options.plain || s->flow ? BL_OK : bli_tf_join_find(s);
+    if (s->options.plain || s->flow)
+        return BL_OK;
+    BLI_TRY(bli_tf_fix_ranges(s));
+    return bli_tf_join_find(s);
 }
 
 static bl_status start(bli_tf_session *s, const bli_tf_feed *feeds, const char *const *fetches, const bli_buf *key)

@@ -31,7 +31,7 @@ bl_status bli_tf_scratch(const bli_tf_call *c, size_t bytes, void **out)
 
 static bl_status make_spots(bli_tf_session *s)
 {
-    s->spots = bli_arena_array(s->arena, s->g->num_nodes + 1, sizeof *s->spots);
+    s->spots = bli_arena_array(s->arena, 2 * s->g->num_nodes + 1, sizeof *s->spots);
     if (!s->spots)
         return BL_NO_MEMORY;
     for (size_t i = 0; i < s->g->num_nodes; i++)

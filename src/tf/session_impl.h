@@ -26,6 +26,7 @@ typedef struct bli_tf_spot {
     int *uses, *uses_planned; /* of each output: inputs that read it, and fetches */
     bool needed, fed;         /* fed: all outputs that anybody wants */
     bool constant;            /* computed with the schedule */
+    size_t range;             /* the spot that has outputs 1 and 2, which are constants; 0: none (fixed.c) */
     bool swallowed;           /* a join at a later node does its work ... */
     bool early;               /* ... but for the range of its sums, which others read */
     bli_tf_join *join;        /* runs several nodes at once, of which this is the last */
@@ -44,7 +45,7 @@ struct bli_tf_session {
     bli_arena *arena, *plan; /* the session's; the schedule's */
     bli_tf_pool *pool;
     bli_tf_index index;
-    bli_tf_spot *spots;
+    bli_tf_spot *spots; /* of the nodes; and as many more, for constants beside them (fixed.c) */
     bli_tf_site site;
 
     /* Branches, loops and functions (flow.h) */
@@ -80,6 +81,11 @@ void bli_tf_session_leave(bli_tf_session *s, bli_tf_spot *p);
 BL_MUST_CHECK bl_status bli_tf_session_rule(bli_tf_session *s, bli_tf_spot *p);
 /* Drops what the node read for the last time, and outputs of its own that nobody reads. */
 void bli_tf_session_release(bli_tf_session *s, bli_tf_spot *p);
+
+/* Ranges that are constants beside codes that are not (fixed.c): makes who reads them read constants. */
+BL_MUST_CHECK bl_status bli_tf_fix_ranges(bli_tf_session *s);
+/* What is read in place of w; w itself where that is no such range. */
+bli_tf_wire bli_tf_fixed_wire(const bli_tf_session *s, bli_tf_wire w);
 
 /* ---- joins (join.c, join_run.c) --------------------------------------------------------------------------------- */
 /* Finds nodes that one kernel can do together. */

@@ -406,6 +406,80 @@ static void joined_chains_have_the_bits_of_single_nodes(void **state)
         random_graph(seed);
 }
 
+/* ---- the shared graphs --------------------------------------------------------------------------------------- */
+#define DEPLOY "remove_nodes(op=Identity, op=CheckNumerics) fold_constants(ignore_errors=true) fold_batch_norms "
+#define EIGHT  DEPLOY "fold_old_batch_norms quantize_weights quantize_nodes strip_unused_nodes"
+
+static const struct {
+    const char *file, *input, *output, *transforms;
+    bool compat;
+    bl_shape shape;
+} shared[] = {
+    {"mnist_mlp_eightbit/graph.pb", "x", "OuputLayer/logits", NULL, false, {2, {3, 784}}},
+    {"jet_3layer/graph.pb", "input_1", "output_softmax/BiasAdd", EIGHT, true, {2, {5, 16}}},
+    {"jet_3layer/graph.pb", "input_1", "output_softmax/BiasAdd", EIGHT, false, {2, {5, 16}}},
+    {"mobilenet_v1_025_128/frozen_graph.pb",
+     "input",
+     "MobilenetV1/Logits/SpatialSqueeze",
+     "strip_unused_nodes(type=float, shape=\"1,128,128,3\") " EIGHT,
+     true,
+     {4, {1, 128, 128, 3}}},
+    {"mobilenet_v1_025_128/frozen_graph.pb",
+     "input",
+     "MobilenetV1/Logits/SpatialSqueeze",
+     "strip_unused_nodes(type=float, shape=\"1,128,128,3\") " EIGHT,
+     false,
+     {4, {1, 128, 128, 3}}},
+};
+
+static void shared_graph(size_t i, const char *path)
+{
+    static float x[128 * 128 * 3];
+    static const char *const sets[] = {"generic", "amx"};
+    rig r = {.state = (uint32_t)i + 1};
+    bl_graphdef *g;
+    bli_tf_array want[MOST_FETCHES], got[MOST_FETCHES];
+    assert_int_equal(bl_context_create(NULL, &r.ctx), BL_OK);
+    assert_ok(r.ctx, bl_graphdef_read(r.ctx, path, &g));
+    const bl_tf_options options = {shared[i].input, shared[i].output, shared[i].compat};
+    if (shared[i].transforms)
+        assert_ok(r.ctx, bl_tf_transform(g, shared[i].transforms, &options));
+    r.g = g->graph;
+    fetch(&r, shared[i].output, 0);
+    snprintf(r.fetch[0], sizeof r.fetch[0], "%s", shared[i].output);
+    for (int64_t k = 0; k < bl_shape_count(&shared[i].shape); k++)
+        x[k] = between(&r, -1, 1);
+    const bli_tf_feed feed = {shared[i].input, {BLI_DT_FLOAT, shared[i].shape, x, NULL}};
+    for (size_t k = 0; k < BLI_COUNT(sets); k++) {
+        setenv("BITLATHE_ISA", sets[k], 1); /* floats in between have the bits of their set */
+        assert_ok(r.ctx, run(&r, true, &feed, want));
+        assert_ok(r.ctx, run(&r, false, &feed, got));
+        same(&r, shared[i].file, &got[0], &want[0]);
+        release(&r, want);
+        release(&r, got);
+    }
+    unsetenv("BITLATHE_ISA");
+    bl_graphdef_destroy(g);
+    bl_context_destroy(r.ctx);
+}
+
+static void shared_graphs_have_the_bits_of_single_nodes(void **state)
+{
+    (void)state;
+    const char *source = getenv("BITLATHE_SOURCE");
+    char path[4096];
+    for (size_t i = 0; i < BLI_COUNT(shared); i++) {
+        snprintf(path, sizeof path, "%s/../shared/data/tf_pb/%s", source ? source : "..", shared[i].file);
+        FILE *f = fopen(path, "rb");
+        if (!f) {
+            print_message("SKIPPED: no shared data\n");
+            skip();
+        }
+        fclose(f);
+        shared_graph(i, path);
+    }
+}
+
 /* The number whose product with odd x is 1, modulo 2^64. */
 static uint64_t inverse(uint64_t x)
 {
@@ -487,6 +561,7 @@ int main(void)
         cmocka_unit_test(narrowing_floors_as_it_is_defined),
         cmocka_unit_test(runs_that_repeat_allocate_nothing),
         cmocka_unit_test(joined_chains_have_the_bits_of_single_nodes),
+        cmocka_unit_test(shared_graphs_have_the_bits_of_single_nodes),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

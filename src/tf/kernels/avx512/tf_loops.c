@@ -165,10 +165,60 @@ INLINE void lift_block(int32_t *sums, const uint32_t *add, const int32_t *channe
     }
 }
 
+/* 8, 16 or 32 channels: rows side by side fill four vectors.  Returns the rows that are done. */
+static int64_t lift_few(int32_t *sums, const uint32_t *add, const int32_t *channel, int64_t rows, int64_t n,
+                        int32_t *least, int32_t *greatest)
+{
+    const int64_t each = BLOCK / n, blocks = rows / each;
+    int32_t lane[BLOCK], number[BLOCK], low[BLOCK], high[BLOCK];
+    __m512i a[4], b[4], of[4], more[4];
+    for (int64_t k = 0; k < BLOCK; k++) {
+        lane[k] = (int32_t)(k / n);
+        number[k] = channel ? channel[k % n] : 0;
+    }
+#pragma GCC unroll 4
+    for (int q = 0; q < 4; q++) {
+        a[q] = _mm512_set1_epi32(INT32_MAX);
+        b[q] = _mm512_set1_epi32(INT32_MIN);
+        of[q] = _mm512_loadu_si512(lane + VECTOR * q);
+        more[q] = _mm512_loadu_si512(number + VECTOR * q);
+    }
+    for (int64_t r = 0; r < blocks; r++, sums += BLOCK) {
+        const __m512i terms =
+            add ? _mm512_maskz_loadu_epi32((__mmask16)((1u << each) - 1), add + r * each) : _mm512_setzero_si512();
+#pragma GCC unroll 4
+        for (int q = 0; q < 4; q++) {
+            __m512i v = _mm512_loadu_si512(sums + VECTOR * q);
+            if (add || channel) {
+                v = _mm512_add_epi32(_mm512_add_epi32(v, more[q]), _mm512_permutexvar_epi32(of[q], terms));
+                _mm512_storeu_si512(sums + VECTOR * q, v);
+            }
+            a[q] = _mm512_min_epi32(a[q], v);
+            b[q] = _mm512_max_epi32(b[q], v);
+        }
+    }
+#pragma GCC unroll 4
+    for (int q = 0; q < 4; q++) {
+        _mm512_storeu_si512(low + VECTOR * q, a[q]);
+        _mm512_storeu_si512(high + VECTOR * q, b[q]);
+    }
+    for (int64_t k = 0; k < BLOCK; k++) {
+        least[k % n] = low[k] < least[k % n] ? low[k] : least[k % n];
+        greatest[k % n] = high[k] > greatest[k % n] ? high[k] : greatest[k % n];
+    }
+    return blocks * each;
+}
+
 static void lift(int32_t *sums, const uint32_t *add, const int32_t *channel, int64_t rows, int64_t n, int32_t *least,
                  int32_t *greatest)
 {
-    for (int64_t c = 0; c < n; c += BLOCK) {
+    if (n == 8 || n == 16 || n == 32) {
+        const int64_t done = lift_few(sums, add, channel, rows, n, least, greatest);
+        sums += done * n;
+        rows -= done;
+        add = add ? add + done : NULL;
+    }
+    for (int64_t c = 0; c < n && rows > 0; c += BLOCK) {
         const int64_t left = n - c;
         const int32_t *number = channel ? channel + c : NULL;
         if (left > 3 * VECTOR)
@@ -202,11 +252,32 @@ static void extremes8(const uint8_t *x, int64_t rows, int64_t n, uint8_t *least,
 }
 
 /* ---- sums of bytes ------------------------------------------------------------------------------------------- */
+/* Windows of 8, 16 or 32 bytes, one behind the other.  Returns those that are done. */
+static int64_t few_sums(const uint8_t *x, int64_t span, int64_t n, uint32_t factor, uint32_t *sums)
+{
+    const int64_t each = BLOCK / span, blocks = n / each;
+    const __m512i first = _mm512_setr_epi64(0, span / 8, 2 * (span / 8), 3 * (span / 8), 4, 5, 6, 7);
+    for (int64_t i = 0; i < blocks; i++, x += BLOCK, sums += each) {
+        __m512i v = _mm512_sad_epu8(_mm512_loadu_si512(x), _mm512_setzero_si512());
+        if (span > 8)
+            v = _mm512_add_epi64(v, _mm512_permutex_epi64(v, 0xb1));
+        if (span > 16)
+            v = _mm512_add_epi64(v, _mm512_permutex_epi64(v, 0x4e));
+        const __m256i few = _mm512_cvtepi64_epi32(span > 8 ? _mm512_permutexvar_epi64(first, v) : v);
+        _mm256_mask_storeu_epi32(sums, (__mmask8)((1u << each) - 1),
+                                 _mm256_mullo_epi32(few, _mm256_set1_epi32((int32_t)factor)));
+    }
+    return blocks * each;
+}
+
 static void window_sums(const uint8_t *x, int64_t rows, int64_t row_bytes, int64_t span, int64_t step, int64_t n,
                         uint32_t factor, uint32_t *sums)
 {
     const __m512i zero = _mm512_setzero_si512();
-    for (int64_t i = 0; i < n; i++, x += step) {
+    int64_t i = 0;
+    if (rows == 1 && step == span && (span == 8 || span == 16 || span == 32))
+        i = few_sums(x, span, n, factor, sums);
+    for (x += i * step; i < n; i++, x += step) {
         __m512i sum = zero;
         for (int64_t r = 0; r < rows; r++)
             for (int64_t k = 0; k < span; k += BLOCK)
