@@ -15,7 +15,7 @@
 
 #include "support/proof.h"
 
-enum { NETS = 600, COMPILED = 2, OF_C = 120, MOST_NETS = 4000, CHEAP = 100, BATCH = 8 };
+enum { NETS = 600, COMPILED = 2, OF_C = 120, MOST_NETS = 8000, CHEAP = 100, BATCH = 8 };
 
 static bl_context *ctx;
 static proof_table table;

@@ -548,10 +548,12 @@ static void attend(maker *m)
     settle(m);
 }
 
-/* A function that no quantizer follows, or a quotient: a table by itself. */
-static void function(maker *m)
+/* A function that no quantizer follows, or a quotient: a table by itself.  Returns whether it is one of the wide ones.
+ */
+static bool function(maker *m)
 {
-    static const char *const types[] = {"Softmax", "Softmax", "Tanh", "Sigmoid", "Softplus", "Elu", "Div", "Pow"};
+    static const char *const types[] = {"Softmax", "Softmax", "Tanh", "Sigmoid", "Softplus",
+                                        "Elu",     "Div",     "Div",  "Pow",     "Pow"};
     static const char *const formats[] = {"format=fixed<7,3,RND,SAT>", "format=int<5> scale=0.21",
                                           "format=fixed<6,3,RND,WRAP>"};
     const char *type = PICK(m, types);
@@ -559,13 +561,14 @@ static void function(maker *m)
     const int x = quantize(m, m->x, PICK(m, formats), "activation", 1, -1, 1);
     if (!divides && !raises) {
         m->x = node(m, type, "", &x, 1, NULL, 0);
-        return;
+        return false;
     }
     const int above[2] = {quantize(m, m->x, "format=ufixed<5,2,TRN,SAT>", "activation", 1, -1, 1), number(m, 0.5)};
     const int positive = node(m, "Add", "", above, 2, NULL, 0);
     const int quotient[2] = {quantize(m, m->x, "format=fixed<7,3,RND,SAT>", "activation", 1, -1, 1), positive};
     const int power[2] = {positive, raises ? number(m, draw(m, 2) ? -0.5 : -1) : -1};
     m->x = node(m, type, "", divides ? quotient : power, 2, NULL, 0);
+    return true;
 }
 
 /* ---- networks -------------------------------------------------------------------------------------------------- */
@@ -593,9 +596,8 @@ static void block(maker *m)
         quantize_activation(m);
         return;
     }
-    if (draw(m, 6) == 0) {
-        function(m);
-        if (draw(m, 2))
+    if (draw(m, 5) == 0) {
+        if (function(m) || draw(m, 2))
             quantize_activation(m);
         return;
     }
