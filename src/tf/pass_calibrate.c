@@ -10,9 +10,12 @@
 #include <math.h>
 #include <string.h>
 
+#include "tf/eight.h"
 #include "tf/samples.h"
 #include "tf/spread.h"
 #include "tf/users.h"
+
+#define SMALLEST 0.01f /* range, as QuantizeV2 makes it at least */
 
 typedef struct point_kind {
     const char *op;
@@ -171,6 +174,29 @@ static void count(point *p, const bli_tf_call *c)
     bli_spread_count_codes(&p->spread, c->in[0].data, n, scale, low + scale * 2147483648.0);
 }
 
+/* What the frozen graph will have: a range that ends where its readers cut.  Otherwise values that they drop would take
+ * codes from all others while the ranges behind are found. */
+static bl_status cut(const point *p, const bli_tf_call *c)
+{
+    const bool found = strcmp(p->kind->op, "RequantizationRange") == 0;
+    const char *mode;
+    if (p->constant || (!isfinite(p->spread.clip[0]) && !isfinite(p->spread.clip[1])) ||
+        (!found && strcmp(p->kind->op, "QuantizeV2") != 0))
+        return BL_OK;
+    float *low = c->out[found ? 0 : 1].data, *high = c->out[found ? 1 : 2].data;
+    float range[2] = {fmaxf(*low, p->spread.clip[0]), fminf(*high, p->spread.clip[1])};
+    range[1] = fmaxf(range[0] + SMALLEST, range[1]);
+    BLI_TRY(bli_tf_string_or(c->ctx, c->node, "mode", "MIN_COMBINED", &mode));
+    if (!found && (strcmp(mode, "MIN_FIRST") != 0 || c->out[0].dtype != BLI_DT_QUINT8))
+        return BL_OK;
+    const bli_eight_how how = {.type = &bli_quint8, .mode = BLI_MIN_FIRST, .ensure_minimum_range = 0.01f};
+    if (!found)
+        bli_quantize(&how, c->in[0].data, bli_tf_count(&c->in[0]), range, c->out[0].data);
+    *low = range[0];
+    *high = range[1];
+    return BL_OK;
+}
+
 static bl_status on_call(void *user, const bli_tf_call *call)
 {
     calibration *c = user;
@@ -187,7 +213,7 @@ static bl_status on_call(void *user, const bli_tf_call *call)
         look_at_extremes(p, call);
     if (p->spread.wrong)
         return bli_fail(c->job->ctx, BL_BAD_VALUE, "a value or a range that is not finite");
-    return BL_OK;
+    return cut(p, call);
 }
 
 static bl_status run_sample(void *user, const bli_tf_feed *feed)
@@ -242,6 +268,7 @@ static void choose(const calibration *c, const point *p, float range[2])
 {
     const bool counted = p->spread.bins && p->spread.high > p->spread.low;
     (counted ? c->method : &bli_spread_methods[0])->choose(&p->spread, (double)c->percentile, range);
+    range[1] = fmaxf(range[1], range[0] + SMALLEST); /* products refuse an empty one */
 }
 
 /* The node with a range that is there, or none where its readers take the constants. */

@@ -11,7 +11,8 @@
  * layer's inputs come from Relu6 themselves; with images it is what they give, and then no channel, of Relu either,
  * grows above the greatest of its tensor, which keeps the range that eight bits have to cover.
  *
- * It does not touch biases that are too large for their channel, nor layers that several read.
+ * It does not touch biases that are too large for their channel, nor layers that several read.  Length: pairs, bounds,
+ * scales and what is written of them share one state.
  */
 #include <math.h>
 #include <string.h>
@@ -25,6 +26,7 @@ typedef struct layer {
     float *w;               /* NULL: as they were */
     size_t outs, ins;       /* channels */
     size_t per_out, per_in; /* element i belongs to output channel i / per_out % outs, and so on */
+    float *columns;         /* what the output channels were multiplied by; NULL: nothing */
     bool bounded;           /* what it reads lies within [0, 6] */
     const float *bias;      /* behind it; NULL: none */
 } layer;
@@ -61,6 +63,7 @@ typedef struct equalizing {
     size_t *layer_of, *link_of; /* of node i, + 1; link_of: by its act, or its last node where it has none */
     bli_tf_session *session;
     bli_tg_samples samples;
+    bool columns;
 } equalizing;
 
 /* ---- layers ------------------------------------------------------------------------------------------------------
@@ -428,6 +431,61 @@ static bl_status equalize(equalizing *e, int64_t rounds, int64_t *done)
     return BL_OK;
 }
 
+/* ---- columns -----------------------------------------------------------------------------------------------------
+ */
+
+/* Every output channel's greatest weight becomes the layer's; the graph multiplies the sums back.  Negative weights get
+ * 128 codes and positive ones 127: then zero has a code, and no rounding decides which. */
+static bl_status even_columns(equalizing *e, layer *l)
+{
+    const size_t n = l->outs;
+    float *r = bli_arena_array(e->arena, n, sizeof *r), most = 0;
+    l->columns = bli_arena_array(e->arena, n, sizeof *l->columns);
+    if (!r || !l->columns)
+        return BL_NO_MEMORY;
+    BLI_TRY(copy_floats(e->arena, &l->view, &l->w));
+    memset(r, 0, n * sizeof *r);
+    for (size_t i = 0; i < l->view.count; i++) {
+        float *size = &r[i / l->per_out % n];
+        *size = fmaxf(*size, l->w[i] < 0 ? -l->w[i] : l->w[i] * (128.0f / 127));
+    }
+    for (size_t c = 0; c < n; c++)
+        most = fmaxf(most, r[c]);
+    for (size_t c = 0; c < n; c++) {
+        l->columns[c] = r[c] > 0 && isfinite(most / r[c]) ? r[c] / most : 1;
+        r[c] = 1 / l->columns[c];
+    }
+    scale(l, l->per_out, n, r);
+    return BL_OK;
+}
+
+static bl_status all_columns(equalizing *e)
+{
+    for (size_t i = 0; e->columns && i < e->num_layers; i++) {
+        bool nhwc;
+        BLI_TRY(is_last_channel(e, e->layers[i].node, &nhwc));
+        if (nhwc)
+            BLI_TRY(even_columns(e, &e->layers[i]));
+    }
+    return BL_OK;
+}
+
+/* The layer by another name, and its product with the columns' scales by the old one. */
+static bl_status add_layer(const equalizing *e, const layer *l, bli_tf_node *n, bli_tf_graph *out)
+{
+    bli_tf_store *s = e->job->store;
+    const int64_t count = (int64_t)l->outs;
+    const char *name = bli_tf_text(s, "%s/columns", n->name), *scales = bli_tf_text(s, "%s/column_scales", n->name);
+    bli_tf_node *product, *copy = bli_tf_node_copy(s, n);
+    if (!name || !scales || !copy)
+        return BL_NO_MEMORY;
+    copy->name = name;
+    BLI_TRY(bli_tf_graph_add(out, copy));
+    BLI_TRY(bli_tg_add_const(out, scales, BLI_DT_FLOAT, 1, &count, l->columns, NULL, NULL));
+    BLI_TRY(bli_tg_add_node(out, "Mul", n->name, (const char *[]){name, scales, NULL}, &product));
+    return bli_tg_set_type(s, product, "T", BLI_DT_FLOAT);
+}
+
 /* ---- the graph ---------------------------------------------------------------------------------------------------
  */
 
@@ -470,6 +528,9 @@ static bl_status add_node(const equalizing *e, const change *changes, size_t cou
         BLI_TRY(add_values(e, c, name, out));
         BLI_TRY(bli_tf_node_set_input(s, changed, c->input, name));
     }
+    const size_t at = place(e, n), k = at == SIZE_MAX ? 0 : e->layer_of[at];
+    if (k && e->layers[k - 1].columns)
+        return add_layer(e, &e->layers[k - 1], changed ? changed : n, out);
     return bli_tf_graph_add(out, changed ? changed : n);
 }
 
@@ -516,10 +577,12 @@ static bl_status work(equalizing *e, bli_tf_graph *out)
     BLI_TRY(bli_tg_arg_int(e->job, "rounds", 20, &rounds));
     if (rounds < 1 || rounds > 1000)
         return bli_fail(e->job->ctx, BL_USAGE, "parameter 'rounds' is %lld; expected 1 to 1000", (long long)rounds);
+    BLI_TRY(bli_tg_arg_bool(e->job, "columns", false, &e->columns));
     BLI_TRY(find_layers(e));
     BLI_TRY(find_links(e));
     BLI_TRY(find_bounds(e));
     BLI_TRY(equalize(e, rounds, &done));
+    BLI_TRY(all_columns(e));
     for (size_t k = 0; k < e->num_links; k++)
         BLI_TRY(note(e, &e->links[k]));
     bli_log(e->job->ctx, BL_LOG_INFO, "equalize: %zu pairs of layers, %lld rounds", e->num_links, (long long)done);
@@ -541,6 +604,7 @@ static bl_status run(const bli_tg_job *job, const bli_tf_graph *in, bli_tf_graph
 static const bli_tg_param params[] = {
     BLI_TG_SAMPLE_PARAMS,
     {"rounds", BLI_TG_INT, false, "over all layers, unless nothing moves before (20)"},
+    {"columns", BLI_TG_BOOL, false, "every output channel's weights to the layer's greatest, and a Mul behind (false)"},
     {0},
 };
 

@@ -89,7 +89,7 @@ static bl_status pack(bli_tg_unpacker *u, bli_tf_node *n, const bli_tf_tensor *t
  */
 
 typedef struct settings {
-    int64_t least, bits;
+    int64_t least, rank, bits;
     bool per_channel;
     bli_tg_unpacker unpacker;
 } settings;
@@ -99,11 +99,13 @@ static bl_status read_settings(const bli_tg_job *job, settings *s)
 {
     *s = (settings){.bits = 8};
     BLI_TRY(bli_tg_arg_int(job, "minimum_size", 1024, &s->least));
-    if (job->compat && (bli_tg_arg_count(job, "bits") || bli_tg_arg_count(job, "per_channel")))
+    if (job->compat && (bli_tg_arg_count(job, "bits") || bli_tg_arg_count(job, "per_channel") ||
+                        bli_tg_arg_count(job, "minimum_rank")))
         bli_log(job->ctx, BL_LOG_WARNING,
-                "quantize_weights: the original has no 'bits' and no 'per_channel'; passed over");
+                "quantize_weights: the original has no 'bits', 'per_channel' and 'minimum_rank'; passed over");
     if (job->compat)
         return BL_OK;
+    BLI_TRY(bli_tg_arg_int(job, "minimum_rank", 0, &s->rank));
     BLI_TRY(bli_tg_arg_int(job, "bits", 8, &s->bits));
     BLI_TRY(bli_tg_arg_bool(job, "per_channel", false, &s->per_channel));
     if (s->bits < BLI_TG_LEAST_BITS || s->bits > BLI_TG_MOST_BITS)
@@ -122,7 +124,7 @@ static bl_status visit(const bli_tg_job *job, settings *s, bli_tf_node *n, bli_t
     if (dtype != BLI_DT_FLOAT)
         return bli_tf_graph_add(out, n);
     BLI_TRY(bli_tg_const_view(job->store, n, BLI_DT_FLOAT, &t));
-    if ((int64_t)t.count < s->least || (!job->compat && t.count == 0))
+    if ((int64_t)t.count < s->least || t.rank < s->rank || (!job->compat && t.count == 0))
         return bli_tf_graph_add(out, n);
     if (s->bits < 8 || s->per_channel)
         return pack(&s->unpacker, n, &t, s->per_channel ? channels : (bli_tg_channels){0, 0});
@@ -148,6 +150,7 @@ static bl_status run(const bli_tg_job *job, const bli_tf_graph *in, bli_tf_graph
 
 static const bli_tg_param params[] = {
     {"minimum_size", BLI_TG_INT, false, "elements of the smallest (1024)"},
+    {"minimum_rank", BLI_TG_INT, false, "dimensions of the smallest: 2 leaves vectors, as biases are (0)"},
     {"bits", BLI_TG_INT, false, "of a code, 2 .. 8 (8)"},
     {"per_channel", BLI_TG_BOOL, false, "a range for each output channel, not one for all (false)"},
     {0},
@@ -157,5 +160,5 @@ const bli_tg_pass bli_tg_quantize_weights = {.name = "quantize_weights",
                                              .help = "stores large float constants as bytes, for a quarter of the size",
                                              .params = params,
                                              .ops = "Const",
-                                             .own = "bits|per_channel",
+                                             .own = "bits|per_channel|minimum_rank",
                                              .run = run};

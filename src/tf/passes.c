@@ -7,6 +7,7 @@
     X(backport_tensor_array_v3)                                                                                        \
     X(calibrate)                                                                                                       \
     X(check)                                                                                                           \
+    X(correct_biases)                                                                                                  \
     X(fake_quantize_training)                                                                                          \
     X(flatten_atrous_conv)                                                                                             \
     X(equalize)                                                                                                        \

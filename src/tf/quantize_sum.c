@@ -84,12 +84,30 @@ static bl_status by_itself(const bli_tg_quantizer *q, const bli_tf_node *n, bli_
     return bli_tg_end(n, codes, out);
 }
 
+/* A product that only an operator reads which is to stay float goes there from its 32 bits, not by way of bytes. */
+static bl_status float_product(const bli_tg_quantizer *q, const bli_tf_node *n, bli_tf_graph *out, bool *done)
+{
+    const bli_tf_node *reader = bli_tg_only_reader(q, n);
+    const char *wide[3];
+    bli_tf_node *made;
+    if (!reader || !bli_tg_is_ignored(q, reader) || !bli_tg_op_is(n->op, "Conv2D|DepthwiseConv2dNative|MatMul"))
+        return BL_OK;
+    BLI_TRY(products(q, n, out, wide, done));
+    if (!*done)
+        return BL_OK;
+    BLI_TRY(bli_tg_add_node(out, "Dequantize", n->name, (const char *[]){wide[0], wide[1], wide[2], NULL}, &made));
+    return bli_tg_set_mode(q->job->store, made, BLI_DT_QINT32);
+}
+
 bl_status bli_tg_quantize_sum(const bli_tg_quantizer *q, const bli_tf_node *n, bli_tf_graph *out, bool *done)
 {
     const bli_tf_node *product, *reader = bli_tg_only_reader(q, n);
     const char *wide[3];
     int k;
     *done = false;
+    BLI_TRY(float_product(q, n, out, done));
+    if (*done)
+        return BL_OK;
     if (reader) {
         BLI_TRY(find_product(q, reader, &k, &product));
         *done = product == n;

@@ -1,4 +1,5 @@
-/* test_tf_calibrate.c: ranges frozen on data, and graphs checked against the one that came in. */
+/* test_tf_calibrate.c: ranges frozen on data, and graphs checked against the one that came in.  Length: one test a
+ * behaviour. */
 #include <math.h>
 
 #include "bitlathe/tensor.h"
@@ -341,6 +342,48 @@ static void ranges_end_where_a_relu_cuts(void **state)
     assert_true(value_of(r, "y/eightbit/requant_range/frozen_max") > 6);
 }
 
+/* The values of a constant, to be changed. */
+static float *values(const rig *r, const char *name)
+{
+    bli_tf_tensor t;
+    assert_ok(r->ctx, bli_tg_const_view(r->store, find(r, name), BLI_DT_FLOAT, &t));
+    return (float *)(uintptr_t)t.data;
+}
+
+/* One column of 300 before Relu6, which nobody reads, and small ones: a range over all would leave them no code. */
+static void ranges_behind_a_cut_are_found_with_it(void **state)
+{
+    rig *r = *state;
+    char text[1024];
+    assert_ok(r->ctx, make_net(r->g, "Relu6"));
+    values(r, "b")[0] = 300;
+    values(r, "b")[1] = values(r, "b")[2] = 0.0625f;
+    values(r, "v")[0] = values(r, "v")[1] = 0;
+    for (int i = 0; i < 12; i++)
+        values(r, "w")[i] *= 0.01f;
+    snprintf(text, sizeof text,
+             "quantize_nodes(ignore_op=BiasAdd) strip_unused_nodes calibrate(images=\"%s\") "
+             "check(images=\"@\", tolerance=0.05)",
+             data(r));
+    assert_ok(r->ctx, run_on(r, text, data(r)));
+}
+
+static void products_go_to_floats_from_their_32_bits(void **state)
+{
+    rig *r = *state;
+    int dtype;
+    assert_ok(r->ctx, make_net(r->g, "Relu"));
+    assert_ok(r->ctx, run(r, "quantize_weights(minimum_size=1, minimum_rank=2) quantize_nodes(ignore_op=BiasAdd) "
+                             "strip_unused_nodes"));
+    const bli_tf_node *n = find(r, "a");
+    assert_non_null(n);
+    assert_string_equal(n->op, "Dequantize");
+    assert_ok(r->ctx, bli_tf_get_type(r->ctx, n, "T", &dtype));
+    assert_int_equal(dtype, BLI_DT_QINT32);
+    assert_string_equal(find(r, "b")->op, "Const"); /* a vector stays as it was */
+    assert_string_equal(find(r, "c")->op, "BiasAdd");
+}
+
 static void fake_quantization_with_ranges_of_the_run_is_frozen(void **state)
 {
     rig *r = *state;
@@ -564,6 +607,8 @@ int main(void)
         TEST(what_found_ranges_goes),
         TEST(a_graph_without_such_ranges_is_refused),
         TEST(ranges_end_where_a_relu_cuts),
+        TEST(ranges_behind_a_cut_are_found_with_it),
+        TEST(products_go_to_floats_from_their_32_bits),
         TEST(fake_quantization_with_ranges_of_the_run_is_frozen),
         TEST(bytes_are_brought_to_floats),
         TEST(pictures_take_the_size_of_the_input),

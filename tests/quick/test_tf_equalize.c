@@ -290,6 +290,64 @@ static void matrices_turned_round_are_layers_too(void **state)
     }
 }
 
+/* ---- columns, biases ---------------------------------------------------------------------------------------------
+ */
+
+static const char even[] = "equalize(columns=true) check(images=\"@\", tolerance=0.000002)";
+
+static void columns_become_even_and_are_multiplied_back(void **state)
+{
+    rig *r = *state;
+    assert_ok(r->ctx, make_net(r->g, "Relu6"));
+    assert_ok(r->ctx, run(r, even, data(r)));
+    for (size_t c = 0; c < 8; c++) {
+        const float most = greatest(r, "w1", 1, 8, c) / greatest(r, "w1", 1, 1, 0);
+        assert_true(most > 0.99f && most <= 1);
+    }
+    assert_int_equal(tensor_of(r, "c1/column_scales").count, 8);
+    assert_int_equal(tensor_of(r, "y/column_scales").count, 4);
+}
+
+/* The error of a layer, as check says it. */
+static double error_after(rig *r, const char *transforms, const char *layer)
+{
+    char text[512];
+    bli_tf_graph *was = r->g;
+    r->log[0] = '\0';
+    snprintf(text, sizeof text, "%s check(images=\"@\", tolerance=9)", transforms);
+    assert_ok(r->ctx, run(r, text, data(r)));
+    r->g = was;
+    const char *at = strstr(r->log, layer);
+    assert_non_null(at);
+    return strtod(at - 12, NULL);
+}
+
+static void biases_make_up_for_rounded_weights(void **state)
+{
+    rig *r = *state;
+    assert_ok(r->ctx, make_net(r->g, "Relu"));
+    const double rounded = error_after(r, "round_weights(num_steps=12)", "  p (MaxPool)");
+    const double corrected =
+        error_after(r, "round_weights(num_steps=12) correct_biases(images=\"@\")", "  p (MaxPool)");
+    const double scaled = error_after(r, "equalize(columns=true) correct_biases(images=\"@\")", "  output y");
+    if (!(corrected < 0.95 * rounded))
+        print_error("rounded %g, corrected %g\n", rounded, corrected);
+    assert_true(corrected < 0.95 * rounded);
+    assert_true(scaled < 4e-6); /* nothing was rounded */
+    assert_non_null(strstr(r->log, "correct_biases: 2 layers"));
+}
+
+static void a_graph_without_biases_is_refused(void **state)
+{
+    rig *r = *state;
+    assert_ok(r->ctx, input(r->g));
+    assert_ok(r->ctx, weights(r->g, "w1", 4, (const int64_t[]){3, 3, 3, 8}));
+    assert_ok(r->ctx, window(r->g, "Conv2D", "y", "x", "w1", 0));
+    assert_fails(r->ctx, BL_BAD_MODEL, "no layer of the graph has a bias",
+                 run(r, "correct_biases(images=\"@\")", data(r)));
+    assert_fails(r->ctx, BL_USAGE, "'images' is missing", run(r, "correct_biases", ""));
+}
+
 static void bad_parameters_are_refused(void **state)
 {
     rig *r = *state;
@@ -305,7 +363,8 @@ static bl_status equalize_small(bl_context *ctx, void *arg)
     const bli_tg_options o = {false, "x", "y"};
     bli_tf_store *s;
     char text[512];
-    snprintf(text, sizeof text, "equalize(images=\"%s\")", (const char *)arg);
+    snprintf(text, sizeof text, "equalize(images=\"%s\", columns=true) correct_biases(images=\"%s\")",
+             (const char *)arg, (const char *)arg);
     BLI_TRY(bli_tf_store_create(ctx, &s));
     bli_tf_graph *g = bli_tf_graph_make(s);
     bl_status status = g ? make_net(g, "Relu6") : BL_NO_MEMORY;
@@ -334,6 +393,9 @@ int main(void)
         TEST(what_several_read_stays),
         TEST(shared_constants_are_copied),
         TEST(matrices_turned_round_are_layers_too),
+        TEST(columns_become_even_and_are_multiplied_back),
+        TEST(biases_make_up_for_rounded_weights),
+        TEST(a_graph_without_biases_is_refused),
         TEST(bad_parameters_are_refused),
         TEST(every_allocation_may_fail),
     };
