@@ -15,7 +15,7 @@
 
 #include "support/proof.h"
 
-enum { NETS = 600, COMPILED = 2, OF_C = 120, MOST_NETS = 8000, CHEAP = 100, BATCH = 8 };
+enum { NETS = 600, COMPILED = 8, OF_C = 120, MOST_NETS = 8000, CHEAP = 100, BATCH = 8 };
 
 static bl_context *ctx;
 static proof_table table;
@@ -54,12 +54,13 @@ static void flush(int w)
     q->count = 0;
 }
 
-/* Cells that the waiting ones will fill count as filled. */
+/* Cells that the waiting ones will fill count as filled, those of a backend's other ways too: they answer together. */
 static bool worth(int w, const proof_net *n)
 {
     proof_table then = table;
-    for (int k = 0; k < queues[w].count; k++)
-        proof_count(&then, w, &queues[w].net[k].marks);
+    for (int o = 0; o < proof_way_count; o++)
+        for (int k = 0; k < queues[o].count && strcmp(proof_ways[o].backend, proof_ways[w].backend) == 0; k++)
+            proof_count(&then, o, &queues[o].net[k].marks);
     return proof_fills(&then, possible, every, w, &n->marks) > 0;
 }
 

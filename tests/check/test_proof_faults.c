@@ -376,6 +376,10 @@ static const struct {
     {"verilog latency", {"_core.v", "_add #(", "_sub #("}},
     {"verilog da", {"_core.v", "_add #(", "_sub #("}},
     {"verilog da3", {"_core.v", "_add #(", "_sub #("}},
+    {"verilog da stream", {"_core.v", "_add #(", "_sub #("}},
+    {"verilog resource", {"_cells.v", " : q) + addend", " : q) - addend"}},
+    {"verilog resource stream", {"_cells.v", " : q) + addend", " : q) - addend"}},
+    {"verilator latency", {"_core.v", "_add #(", "_sub #("}},
 };
 
 static const proof_way *way_named(const char *name)

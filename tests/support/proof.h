@@ -63,7 +63,7 @@ bool proof_fits(const proof_way *way, const proof_net *n);
 
 /* within the library: proof_net.c; emitted sources: proof_outside.c */
 proof_fn proof_graph, proof_interpreter, proof_executor;
-proof_fn proof_c, proof_hls, proof_verilog;
+proof_fn proof_c, proof_hls, proof_verilog, proof_verilator;
 
 void proof_differs(const proof_way *way, const proof_net *n, int64_t sample, int64_t element, double expected,
                    double found);

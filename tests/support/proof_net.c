@@ -37,6 +37,15 @@ const proof_way proof_ways[] = {
     {.name = "verilog latency", .backend = "verilog", .run = proof_verilog, .strategy = "latency"},
     {.name = "verilog da", .backend = "verilog", .run = proof_verilog, .strategy = "da"},
     {.name = "verilog da3", .backend = "verilog", .run = proof_verilog, .strategy = "da3"},
+    {.name = "verilog da stream", .backend = "verilog", .run = proof_verilog, .strategy = "da", .io = "stream"},
+    {.name = "verilog resource", .backend = "verilog", .run = proof_verilog, .strategy = "resource", .reuse = 3},
+    {.name = "verilog resource stream",
+     .backend = "verilog",
+     .run = proof_verilog,
+     .strategy = "resource",
+     .io = "stream",
+     .reuse = 4},
+    {.name = "verilator latency", .backend = "verilog", .run = proof_verilator, .strategy = "latency", .most = 1500},
 };
 const int proof_way_count = (int)BLI_COUNT(proof_ways);
 
@@ -63,7 +72,7 @@ static int64_t size_of(const bl_program *p)
 bool proof_fits(const proof_way *way, const proof_net *n)
 {
     const bool compiled = way->strategy != NULL;
-    const int64_t most = compiled ? MOST_COMPILED : way->most;
+    const int64_t most = compiled && way->most == 0 ? MOST_COMPILED : way->most;
     return most == 0 || n->size <= most;
 }
 
