@@ -111,13 +111,13 @@ static bl_status add_param(bli_engine *e, int v, int moments)
                      .master = p->values[v].data,
                      .grad = e->tape.grad[v],
                      .limit = weight_limit(p->graph, v),
-                     .decays = !g->place || strcmp(g->place, "scale") != 0};
+                     .scale = g->place && strcmp(g->place, "scale") == 0};
     for (int m = 0; m < moments; m++) {
         q->moment[m] = bli_arena_alloc(p->arena, q->elements * bl_dtype_size(q->type) + BLI_ALIGN);
         if (!q->moment[m])
             return BL_NO_MEMORY;
     }
-    for (int k = BLI_PLACE_GRADIENT; k < BLI_PLACE_COUNT; k++)
+    for (int k = BLI_PLACE_GRADIENT; k < BLI_PLACE_COUNT && !q->scale; k++)
         BLI_TRY(bli_place_find(e->ctx, e->opt, (bli_place_kind)k, q->name, &q->place[k]));
     BLI_TRY(prepare_dynamic(p->arena, q));
     const bli_place_format *f = &q->place[BLI_PLACE_MASTER];

@@ -238,7 +238,7 @@ void bli_update_range(const bli_update *u, const bli_param *p, bli_update_stage 
 {
     double piece[PIECE]; /* holds PIECE of either carrier */
     bli_step_constants k = u->constants;
-    if (!p->decays)
+    if (p->scale)
         k.decay = k.decoupled_decay = 0;
     k.bounded = p->bounded;
     k.least = (double)p->pass_least;

@@ -30,10 +30,10 @@ typedef struct bli_param {
     bl_dtype type;
     size_t elements, row;            /* row: length of the last axis */
     void *master, *grad, *moment[2]; /* moment NULL where the optimizer keeps none */
-    bool decays;
-    int quantizer;   /* whole step whose backward is left to the update, piece by piece; -1: none */
-    int requantizer; /* whole step whose forward follows the update of each piece; -1: none */
-    bool bounded;    /* quantizer passes gradients where pass_least <= master <= pass_most: the update looks */
+    bool scale;                      /* a quantizer's learned scale: no weight decay, no format of the step's places */
+    int quantizer;                   /* whole step whose backward is left to the update, piece by piece; -1: none */
+    int requantizer;                 /* whole step whose forward follows the update of each piece; -1: none */
+    bool bounded; /* quantizer passes gradients where pass_least <= master <= pass_most: the update looks */
     float pass_least, pass_most;
     double limit; /* the master stays in [-limit, limit]; 0: everywhere */
     bli_place_format place[BLI_PLACE_COUNT];

@@ -246,6 +246,20 @@ static void small_and_dead_batches_have_scales(void **state)
     end(&r);
 }
 
+/* A coarse grid for the stored weights is not the scales'. */
+static void places_of_the_step_leave_scales_alone(void **state)
+{
+    (void)state;
+    run r;
+    const char *coarse = "lsq(3), master: \"fixed<2,2,STOCHASTIC,SAT_SYM>\", gradient: \"fixed<4,1>\"";
+    assert_ok(ctx, begin_at(&r, coarse, coarse, "0.01", "epochs: 1, batch: 60"));
+    assert_ok(ctx, bl_trainer_run(r.trainer, NULL, NULL));
+    look(&r);
+    const float scale = scale_of(r.model, "act1.activation_scale");
+    assert_true(scale > 0 && scale != floorf(scale));
+    end(&r);
+}
+
 static void batch_is_refused_where_no_scale_is_learned_from_data(void **state)
 {
     (void)state;
@@ -268,6 +282,7 @@ int main(void)
         cmocka_unit_test(a_trained_model_keeps_its_scales),
         cmocka_unit_test(a_given_scale_stays),
         cmocka_unit_test(small_and_dead_batches_have_scales),
+        cmocka_unit_test(places_of_the_step_leave_scales_alone),
         cmocka_unit_test(batch_is_refused_where_no_scale_is_learned_from_data),
     };
     return cmocka_run_group_tests(tests, open_all, close_all);

@@ -33,8 +33,7 @@ static bli_param param_of(weights *x, int moments)
                        .row = 10,
                        .master = x->w,
                        .grad = x->g,
-                       .moment = {moments > 0 ? x->m : NULL, moments > 1 ? x->v : NULL},
-                       .decays = true};
+                       .moment = {moments > 0 ? x->m : NULL, moments > 1 ? x->v : NULL}};
 }
 
 static bl_train_options options_of(const char *name, double momentum, bool nesterov, double decay)
@@ -201,8 +200,7 @@ static bool underflows(const bl_train_options *o, bl_dtype type, bli_isa isa, in
                          .elements = N,
                          .master = x->w,
                          .grad = x->g,
-                         .moment = {moments > 0 ? x->m : NULL, moments > 1 ? x->v : NULL},
-                         .decays = true};
+                         .moment = {moments > 0 ? x->m : NULL, moments > 1 ? x->v : NULL}};
     int raised = 0;
     memset(x, 0, sizeof *x);
     for (int t = 1; t <= steps; t++) {

@@ -131,8 +131,7 @@ static void check_optimizer(bl_context *ctx, const bl_npz *z, const optimizer_ca
                          .row = n,
                          .master = w,
                          .grad = g,
-                         .moment = {moments > 0 ? m : NULL, moments > 1 ? v : NULL},
-                         .decays = true};
+                         .moment = {moments > 0 ? m : NULL, moments > 1 ? v : NULL}};
     for (size_t t = 0; t < (size_t)grads->shape.dim[0]; t++) {
         bli_update u = {.optimizer = opt, .kernels = bli_train_kernels_for(isa), .isa = isa, .step = t + 1};
         memcpy(g, (const float *)grads->data + t * n, n * sizeof *g);

@@ -67,6 +67,11 @@ static bl_status put_precision(bli_buf *out)
     for (int i = 0; i < bli_place_count(); i++)
         BLI_TRY(bli_buf_printf(out, "| `%s` | %s | %s |\n", bli_places[i].name,
                                bli_places[i].forward ? "forward" : "step", bli_places[i].help));
+    BLI_TRY(bli_buf_printf(
+        out, "\nPlaces of the step hold for weights, biases and normalisation. The scales that quantizers learn "
+             "(`lsq`, `pact`) "
+             "are few, become\nconstants of the model, and stay float32: a scale of some 8 bits would stray with every "
+             "rounding, and all its layer with it.\n"));
     BLI_TRY(bli_buf_printf(out, "\nPlaces of the step take a format, or a map:\n\n| key | value | default | |\n"
                                 "|---|---|---|---|\n"));
     BLI_TRY(put_keys(out, "", bli_step_keys));

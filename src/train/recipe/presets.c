@@ -37,7 +37,7 @@ static const bli_preset presets[] = {
      "    activation: {quantizer: lsq, format: \"int<8,RND_CONV,SAT_SYM>\"}\n"
      "    error: {format: \"fixed<8,1,RND_CONV,SAT_SYM>\", scale: dynamic}\n"
      "    gradient: {format: \"fixed<8,1,STOCHASTIC,SAT_SYM>\", scale: dynamic}\n"
-     "    master: {format: \"fixed<8,1,STOCHASTIC,SAT_SYM>\", scale: dynamic}\n"
+     "    master: \"fixed<8,0,STOCHASTIC,SAT_SYM>\"\n"
      "train:\n"
      "  optimizer: {name: sgd, lr: 0.03, momentum: 0}\n"},
     {"fp8", "Micikevicius et al. 2022, arXiv:2209.05433", "FP8: E4M3 forward, E5M2 for gradients",
