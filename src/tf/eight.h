@@ -68,9 +68,11 @@ typedef struct bli_requantizer {
     int64_t factor, offset;
 } bli_requantizer;
 bli_requantizer bli_requantizer_make(const float from[2], const float to[2]);
+/* TensorFlow takes codes through floats, which beyond 2^24 rounds them. */
 static inline uint8_t bli_requantize_one(const bli_requantizer *r, int32_t code)
 {
-    const int64_t product = (int64_t)((uint64_t)(int64_t)code * (uint64_t)r->factor);
+    const int64_t rounded = (int64_t)(float)code;
+    const int64_t product = (int64_t)((uint64_t)rounded * (uint64_t)r->factor);
     const int64_t v = (int64_t)((uint64_t)(product >> 32) + (uint64_t)r->offset) >> 16;
     return (uint8_t)(v < 0 ? 0 : v > 255 ? 255 : v);
 }
@@ -80,6 +82,11 @@ static inline bool bli_requantizer_narrow(const bli_requantizer *r, int64_t leas
     const double size = (double)(-least > greatest ? -least : greatest);
     return r->factor >= 0 && r->factor < (int64_t)1 << 53 && size * (double)r->factor < 0x1p61 &&
            r->offset > -(1 << 29) && r->offset < 1 << 29;
+}
+/* Whether floats hold all codes within these. */
+static inline bool bli_requantizer_exact(int64_t least, int64_t greatest)
+{
+    return least >= -(1 << 24) && greatest <= 1 << 24;
 }
 /* RequantizationRange: what range the codes fill. */
 void bli_range_of_extremes(int32_t least, int32_t greatest, const float from[2], float out[2]);

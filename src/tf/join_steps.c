@@ -208,7 +208,8 @@ static bool end_step(const bli_join_work *w, const bli_join_stage *g, const floa
         high = a > high ? a : high;
         high = b > high ? b : high;
     }
-    if (!bli_join_find_range(w, g, range, low, high, t) || !bli_requantizer_narrow(&t->r, low, high))
+    if (!bli_join_find_range(w, g, range, low, high, t) || !bli_requantizer_narrow(&t->r, low, high) ||
+        !bli_requantizer_exact(low, high))
         return false;
     for (int64_t u = 0; u < w->channels; u++) {
         const uint8_t a = bli_join_byte(t, sum_of(t, u, least[u])), b = bli_join_byte(t, sum_of(t, u, greatest[u]));

@@ -496,7 +496,7 @@ static void narrowing_floors_as_it_is_defined(void **state)
     rig r = {.state = 5};
     const bli_tf_loops *tables[] = {bli_tf_loops_get(BLI_ISA_GENERIC), bli_tf_loops_get(bli_cpu_isa())};
     for (int i = 0; i < 20000; i++) {
-        const int32_t sum = 1 + 2 * (int32_t)below(&r, 4095);
+        const int32_t sum = 1 + 2 * (int32_t)below(&r, 1u << (4 + below(&r, 24)));
         const uint64_t hair = below(&r, 5) - 2ull, mask = (1ull << 48) - 1;
         const bli_requantizer q = {
             .factor = (int64_t)((hair * inverse((uint64_t)sum)) & mask),
@@ -508,12 +508,43 @@ static void narrowing_floors_as_it_is_defined(void **state)
         for (size_t t = 0; t < BLI_COUNT(tables); t++) {
             uint8_t got[3];
             tables[t]->narrow(&q, sums, 3, 0, 255, got);
-            for (int k = 0; k < 3; k++) {
+            for (int k = 0; k < 3; k++)
                 if (got[k] != bli_requantize_one(&q, sums[k]))
-                    print_error("sum %d, factor %lld, offset %lld: %d, expected %d\n", sums[k], (long long)q.factor,
-                                (long long)q.offset, got[k], bli_requantize_one(&q, sums[k]));
-                assert_int_equal(got[k], bli_requantize_one(&q, sums[k]));
-            }
+                    fail_msg("sum %d, factor %lld, offset %lld: %d, expected %d", sums[k], (long long)q.factor,
+                             (long long)q.offset, got[k], bli_requantize_one(&q, sums[k]));
+        }
+    }
+}
+
+/* As TensorFlow 2.21 requantizes codes that floats do not hold (whole codes would give the byte beside). */
+static const struct {
+    float from[2], to[2];
+    int32_t codes[5];
+    uint8_t bytes[5];
+} beyond_floats[] = {
+    {{-3000, 3000}, {-1, 2.5f}, {-1930161817, -1288121785, 1932483344, 1931422258, 644424040}, {229, 40, 153, 45, 127}},
+    {{-100, 100}, {-6, 6}, {-39412642, 28296255, 0, INT32_MAX, INT32_MIN}, {89, 156, 128, 255, 0}},
+    {{-500.5f, 500.5f},
+     {-.5f, .7f},
+     {1321331595, 1322119083, -1320715722, -1322209910, 1322502712},
+     {10, 49, 232, 158, 68}},
+};
+
+static void codes_go_through_floats(void **state)
+{
+    const bli_isa sets[] = {BLI_ISA_GENERIC, BLI_ISA_AVX2, bli_cpu_isa()};
+    (void)state;
+    for (size_t i = 0; i < BLI_COUNT(beyond_floats); i++) {
+        const bli_requantizer q = bli_requantizer_make(beyond_floats[i].from, beyond_floats[i].to);
+        for (size_t t = 0; t < BLI_COUNT(sets); t++) {
+            uint8_t got[5];
+            const bli_tf_loops *l = bli_tf_loops_get(sets[t] < bli_cpu_isa() ? sets[t] : bli_cpu_isa());
+            l->requantize(&q, beyond_floats[i].codes, 5, got);
+            assert_memory_equal(got, beyond_floats[i].bytes, 5);
+            if (!bli_requantizer_narrow(&q, INT32_MIN, INT32_MAX))
+                continue;
+            l->narrow(&q, beyond_floats[i].codes, 5, 0, 255, got);
+            assert_memory_equal(got, beyond_floats[i].bytes, 5);
         }
     }
 }
@@ -559,6 +590,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(narrowing_floors_as_it_is_defined),
+        cmocka_unit_test(codes_go_through_floats),
         cmocka_unit_test(runs_that_repeat_allocate_nothing),
         cmocka_unit_test(joined_chains_have_the_bits_of_single_nodes),
         cmocka_unit_test(shared_graphs_have_the_bits_of_single_nodes),

@@ -59,8 +59,9 @@ static void narrow(const bli_requantizer *r, const int32_t *sums, int64_t n, uin
 #pragma GCC unroll 4
         for (int q = 0; q < 4; q++) {
             const __m512i x = _mm512_maskz_loadu_epi32((__mmask16)(mask >> (VECTOR * q)), sums + i + VECTOR * q);
-            v[q] = narrow16(&k, _mm512_cvtepi32_pd(_mm512_castsi512_si256(x)),
-                            _mm512_cvtepi32_pd(_mm512_extracti64x4_epi64(x, 1)));
+            const __m512 rounded = _mm512_cvtepi32_ps(x);
+            v[q] = narrow16(&k, _mm512_cvtps_pd(_mm512_castps512_ps256(rounded)),
+                            _mm512_cvtps_pd(_mm512_extractf32x8_ps(rounded, 1)));
         }
         _mm512_mask_storeu_epi8(y + i, mask, clamped(&k, v));
     }
