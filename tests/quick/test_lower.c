@@ -7,6 +7,7 @@
 
 #include "bitlathe/bitlathe.h"
 #include "support/memory.h"
+#include "support/programs.h"
 
 enum { ROWS = 4096 };
 
@@ -323,26 +324,12 @@ static void refusals_name_node_reason_and_remedy(void **state)
     }
 }
 
-static bl_status lower_once(bl_context *ctx, void *arg)
-{
-    bl_graph *g;
-    bl_program *p = NULL;
-    const char *text = arg;
-    bl_status s = bl_graph_parse(ctx, text, strlen(text), &g);
-    if (s != BL_OK)
-        return s;
-    s = bl_lower(ctx, g, &p);
-    bl_program_destroy(p);
-    bl_graph_destroy(g);
-    return s;
-}
-
 static void every_allocation_may_fail(void **state)
 {
     (void)state;
     static char text[] = INPUT(3, "fixed<6,4,RND,SAT>")
         NORM QUANTIZE("a", "n", "a", "\"format\" string \"uint<2>\", \"scale\" string \"0.4\"") "output \"a\"\n";
-    assert_true(fail_each_allocation(lower_once, text) > 50);
+    assert_true(fail_each_allocation(lower_text, text) > 50);
 }
 
 static void nothing_at_all_is_computed_too(void **state)

@@ -8,6 +8,7 @@
 #include "bitlathe/bitlathe.h"
 #include "program/program.h"
 #include "support/memory.h"
+#include "support/programs.h"
 
 enum { ROWS = 500, WIDTH = 6 };
 
@@ -206,25 +207,11 @@ static void a_table_up_to_a_quantizer_says_how_far_it_is_off(void **state)
     bl_context_destroy(ctx);
 }
 
-static bl_status lower_once(bl_context *ctx, void *arg)
-{
-    bl_graph *g;
-    bl_program *p = NULL;
-    const char *text = arg;
-    bl_status s = bl_graph_parse(ctx, text, strlen(text), &g);
-    if (s != BL_OK)
-        return s;
-    s = bl_lower(ctx, g, &p);
-    bl_program_destroy(p);
-    bl_graph_destroy(g);
-    return s;
-}
-
 static void every_allocation_may_fail(void **state)
 {
     (void)state;
     static char text[] = INPUT("\"format\" string \"int<2>\"") NODE("Softmax", "\"xq\"") DENSE;
-    assert_true(fail_each_allocation(lower_once, text) > 50);
+    assert_true(fail_each_allocation(lower_text, text) > 50);
 }
 
 int main(void)

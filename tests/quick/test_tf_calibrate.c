@@ -7,44 +7,10 @@
 #include "support/image_files.h"
 #include "support/memory.h"
 #include "support/test.h"
+#include "support/tf_rig.h"
 #include "tf/session.h"
 #include "tf/spread.h"
 #include "tf/transform.h"
-
-typedef struct rig {
-    bl_context *ctx;
-    bli_tf_store *store;
-    bli_tf_graph *g;
-    char log[1 << 14];
-} rig;
-
-static void on_log(void *user, bl_log_level level, const char *line)
-{
-    rig *r = user;
-    const size_t at = strlen(r->log);
-    (void)level;
-    snprintf(r->log + at, sizeof r->log - at, "%s\n", line);
-}
-
-static int set_up(void **state)
-{
-    rig *r = calloc(1, sizeof *r);
-    *state = r;
-    const bool there = r && bl_context_create(NULL, &r->ctx) == BL_OK &&
-                       bli_tf_store_create(r->ctx, &r->store) == BL_OK && (r->g = bli_tf_graph_make(r->store));
-    if (there)
-        bl_context_set_log(r->ctx, on_log, r);
-    return there ? 0 : -1;
-}
-
-static int tear_down(void **state)
-{
-    rig *r = *state;
-    bli_tf_store_destroy(r->store);
-    bl_context_destroy(r->ctx);
-    free(r);
-    return 0;
-}
 
 /* ---- graphs ------------------------------------------------------------------------------------------------------
  */
@@ -594,7 +560,7 @@ static void every_allocation_may_fail(void **state)
     fail_each_allocation(calibrate_small, path);
 }
 
-#define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
+#define TEST(name) cmocka_unit_test_setup_teardown(name, rig_set_up, rig_tear_down)
 
 int main(void)
 {

@@ -3,47 +3,9 @@
 
 #include "support/memory.h"
 #include "support/test.h"
+#include "support/tf_rig.h"
 #include "tf/session.h"
 #include "tf/transform.h"
-
-typedef struct rig {
-    bl_context *ctx;
-    bli_tf_store *store;
-    bli_tf_graph *g;
-} rig;
-
-static int set_up(void **state)
-{
-    rig *r = calloc(1, sizeof *r);
-    *state = r;
-    return bl_context_create(NULL, &r->ctx) == BL_OK && bli_tf_store_create(r->ctx, &r->store) == BL_OK &&
-                   (r->g = bli_tf_graph_make(r->store))
-               ? 0
-               : -1;
-}
-
-static int tear_down(void **state)
-{
-    rig *r = *state;
-    bli_tf_store_destroy(r->store);
-    bl_context_destroy(r->ctx);
-    free(r);
-    return 0;
-}
-
-/* A node with T float and inputs with spaces between. */
-static bli_tf_node *add(rig *r, const char *op, const char *name, const char *inputs)
-{
-    bli_tf_node *n;
-    assert_ok(r->ctx, bli_tg_add_node(r->g, op, name, NULL, &n));
-    while (*inputs) {
-        size_t size = strcspn(inputs, " ");
-        assert_ok(r->ctx, bli_tf_node_add_input(r->store, n, bli_tf_text(r->store, "%.*s", (int)size, inputs)));
-        inputs += size + (inputs[size] == ' ');
-    }
-    assert_ok(r->ctx, bli_tg_set_type(r->store, n, strcmp(op, "Placeholder") == 0 ? "dtype" : "T", BLI_DT_FLOAT));
-    return n;
-}
 
 static void add_vector(rig *r, const char *name, int64_t count, float first, float step)
 {
@@ -56,7 +18,7 @@ static void add_vector(rig *r, const char *name, int64_t count, float first, flo
 static bli_tf_node *add_conv(rig *r, const char *name, const char *inputs)
 {
     static const int64_t ones[4] = {1, 1, 1, 1};
-    bli_tf_node *n = add(r, "Conv2D", name, inputs);
+    bli_tf_node *n = rig_add(r, "Conv2D", name, inputs);
     assert_ok(r->ctx, bli_tf_node_set(r->store, n, "strides", bli_tf_value_ints(r->store, ones, 4)));
     assert_ok(r->ctx, bli_tf_node_set(r->store, n, "padding", bli_tf_value_string(r->store, "SAME")));
     return n;
@@ -67,7 +29,7 @@ static void add_layer(rig *r)
 {
     static const int64_t dim[4] = {1, 1, 2, 3};
     static const float w[6] = {1, -2, 0.5f, 3, 0.25f, -1};
-    add(r, "Placeholder", "x", "");
+    rig_add(r, "Placeholder", "x", "");
     assert_ok(r->ctx, bli_tg_add_const(r->g, "w", BLI_DT_FLOAT, 4, dim, w, NULL, NULL));
     add_conv(r, "conv", "x w");
 }
@@ -136,10 +98,10 @@ static void add_parts(rig *r)
     add_vector(r, "deviation", 3, 1.5f, 2);
     add_vector(r, "gamma", 3, 3, -1);
     add_vector(r, "beta", 3, -1, 0.25f);
-    add(r, "Sub", "sub", "conv mean");
-    add(r, "RealDiv", "div", "sub deviation");
-    add(r, "Mul", "mul", "div gamma");
-    add(r, "BiasAdd", "y", "mul beta");
+    rig_add(r, "Sub", "sub", "conv mean");
+    rig_add(r, "RealDiv", "div", "sub deviation");
+    rig_add(r, "Mul", "mul", "div gamma");
+    rig_add(r, "BiasAdd", "y", "mul beta");
 }
 
 static void normalisation_in_parts_becomes_weights_and_a_bias(void **state)
@@ -167,7 +129,7 @@ static void what_others_read_is_not_scaled(void **state)
     for (size_t i = 0; i < BLI_COUNT(readers); i++) {
         r->g = bli_tf_graph_make(r->store);
         add_parts(r);
-        add(r, "Identity", "other", readers[i]);
+        rig_add(r, "Identity", "other", readers[i]);
         assert_ok(r->ctx, run(r, "fold_subdivmul_batch_norms", false));
         assert_non_null(find(r, "sub"));
         assert_true(floats(r, "w")[4] == 0.25f);
@@ -195,13 +157,13 @@ static void add_algebra(rig *r)
     add_vector(r, "gamma", 3, 3, -1);
     add_vector(r, "beta", 3, -1, 0.25f);
     add_vector(r, "epsilon", 1, 0.5f, 0);
-    add(r, "Add", "sum", "variance epsilon");
-    add(r, "Rsqrt", "root", "sum");
-    add(r, "Mul", "scale", "root gamma");
-    add(r, "Mul", "product", "conv scale");
-    add(r, "Mul", "shift", "mean scale");
-    add(r, "Sub", "offset", "beta shift");
-    add(r, "Add", "y", "product offset");
+    rig_add(r, "Add", "sum", "variance epsilon");
+    rig_add(r, "Rsqrt", "root", "sum");
+    rig_add(r, "Mul", "scale", "root gamma");
+    rig_add(r, "Mul", "product", "conv scale");
+    rig_add(r, "Mul", "shift", "mean scale");
+    rig_add(r, "Sub", "offset", "beta shift");
+    rig_add(r, "Add", "y", "product offset");
 }
 
 static void algebra_becomes_one_node_and_folds(void **state)
@@ -225,7 +187,7 @@ static void algebra_of_other_scales_stays(void **state)
 {
     rig *r = *state;
     add_algebra(r);
-    add(r, "Mul", "another", "root gamma");
+    rig_add(r, "Mul", "another", "root gamma");
     find(r, "shift")->inputs[1] = "another";
     assert_ok(r->ctx, run(r, "fold_batch_norms_algebraic", false));
     assert_node(r, "y", "Add", "product offset");
@@ -245,18 +207,18 @@ static void add_moments(rig *r)
     static const int64_t two = 2;
     static const int32_t axes[2] = {0, 1};
     static const char *const means[] = {"mean", "variance"};
-    add(r, "Placeholder", "x", "");
+    rig_add(r, "Placeholder", "x", "");
     assert_ok(r->ctx, bli_tg_add_const(r->g, "axes", BLI_DT_INT32, 1, &two, axes, NULL, NULL));
     assert_ok(r->ctx, bli_tg_add_const(r->g, "axes2", BLI_DT_INT32, 1, &two, axes, NULL, NULL));
-    add(r, "Mean", "mean", "x axes");
-    add(r, "Sub", "sub", "x mean");
-    add(r, "Mul", "square", "sub sub");
-    add(r, "Mean", "variance", "square axes2");
+    rig_add(r, "Mean", "mean", "x axes");
+    rig_add(r, "Sub", "sub", "x mean");
+    rig_add(r, "Mul", "square", "sub sub");
+    rig_add(r, "Mean", "variance", "square axes2");
     for (int i = 0; i < 2; i++) {
         assert_ok(r->ctx, bli_tf_node_set(r->store, find(r, means[i]), "keep_dims", bli_tf_value_bool(r->store, true)));
         assert_ok(r->ctx, bli_tg_set_type(r->store, find(r, means[i]), "Tidx", BLI_DT_INT32));
     }
-    add(r, "Add", "y", "variance mean");
+    rig_add(r, "Add", "y", "variance mean");
 }
 
 static void moments_are_made_where_they_were(void **state)
@@ -271,7 +233,7 @@ static void moments_are_made_where_they_were(void **state)
     assert_null(find(r, "square"));
     r->g = bli_tf_graph_make(r->store);
     add_moments(r);
-    add(r, "Identity", "z", "x");
+    rig_add(r, "Identity", "z", "x");
     find(r, "sub")->inputs[0] = "z";
     assert_fails(r->ctx, BL_BAD_MODEL, "node 'sub' (Sub): input 'z'; expected 'x'", run(r, "fold_moments", true));
 }
@@ -300,10 +262,10 @@ static void training_is_what_tensorflow_makes(void **state)
 static void training_keeps_outputs_and_types_apart(void **state)
 {
     rig *r = *state;
-    add(r, "Placeholder", "x", "");
-    add(r, "Split", "s", "x x");
-    add(r, "MatMul", "y", "s s:1 ^x");
-    assert_ok(r->ctx, bli_tg_set_type(r->store, add(r, "MatMul", "double", "x x"), "T", BLI_DT_DOUBLE));
+    rig_add(r, "Placeholder", "x", "");
+    rig_add(r, "Split", "s", "x x");
+    rig_add(r, "MatMul", "y", "s s:1 ^x");
+    assert_ok(r->ctx, bli_tg_set_type(r->store, rig_add(r, "MatMul", "double", "x x"), "T", BLI_DT_DOUBLE));
     assert_ok(r->ctx, run(r, "fake_quantize_training", false));
     assert_node(r, "y", "MatMul", "s/FakeQuantWithMinMaxVars s__port__1/FakeQuantWithMinMaxVars ^x");
     assert_node(r, "s__port__1/Min", "Min", "s:1 s__port__1/ReductionAxes/ReductionAxes");
@@ -313,15 +275,15 @@ static void training_keeps_outputs_and_types_apart(void **state)
 static void training_refuses_what_it_does_not_know(void **state)
 {
     rig *r = *state;
-    add(r, "Placeholder", "x", "");
-    add(r, "Neg", "a", "x");
-    add(r, "Neg", "b", "x");
-    add(r, "MatMul", "m", "a b");
-    add(r, "Neg", "c", "x");
-    add(r, "MatMul", "y", "m c");
+    rig_add(r, "Placeholder", "x", "");
+    rig_add(r, "Neg", "a", "x");
+    rig_add(r, "Neg", "b", "x");
+    rig_add(r, "MatMul", "m", "a b");
+    rig_add(r, "Neg", "c", "x");
+    rig_add(r, "MatMul", "y", "m c");
     assert_fails(r->ctx, BL_UNSUPPORTED, "node 'm' (MatMul) is read by 'y': more than 2",
                  run(r, "fake_quantize_training", false));
-    add(r, "SaveV2", "save", "x");
+    rig_add(r, "SaveV2", "save", "x");
     assert_fails(r->ctx, BL_UNSUPPORTED, "node 'save' (SaveV2)", run(r, "fake_quantize_training", true));
 }
 
@@ -363,9 +325,9 @@ static void averages_of_second_outputs_keep_their_port(void **state)
     rig *r = *state;
     for (int compat = 0; compat < 2; compat++) {
         r->g = bli_tf_graph_make(r->store);
-        add(r, "Placeholder", "x", "");
-        add(r, "Split", "s", "x x");
-        add(r, "MatMul", "y", "s:1 s:1");
+        rig_add(r, "Placeholder", "x", "");
+        rig_add(r, "Split", "s", "x x");
+        rig_add(r, "MatMul", "y", "s:1 s:1");
         assert_ok(r->ctx, run(r, "fake_quantize_training", false));
         freeze(r);
         assert_ok(r->ctx, run(r, "remove_ema", compat));
@@ -377,7 +339,7 @@ static void averages_of_second_outputs_keep_their_port(void **state)
 
 int main(void)
 {
-#define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
+#define TEST(name) cmocka_unit_test_setup_teardown(name, rig_set_up, rig_tear_down)
     const struct CMUnitTest tests[] = {
         TEST(normalisation_in_parts_becomes_weights_and_a_bias),
         TEST(what_others_read_is_not_scaled),

@@ -5,46 +5,8 @@
 
 #include "support/memory.h"
 #include "support/test.h"
+#include "support/tf_rig.h"
 #include "tf/transform.h"
-
-typedef struct rig {
-    bl_context *ctx;
-    bli_tf_store *store;
-    bli_tf_graph *g;
-} rig;
-
-static int set_up(void **state)
-{
-    rig *r = calloc(1, sizeof *r);
-    *state = r;
-    return bl_context_create(NULL, &r->ctx) == BL_OK && bli_tf_store_create(r->ctx, &r->store) == BL_OK &&
-                   (r->g = bli_tf_graph_make(r->store))
-               ? 0
-               : -1;
-}
-
-static int tear_down(void **state)
-{
-    rig *r = *state;
-    bli_tf_store_destroy(r->store);
-    bl_context_destroy(r->ctx);
-    free(r);
-    return 0;
-}
-
-/* A node with T float and inputs with spaces between. */
-static bli_tf_node *add(rig *r, const char *op, const char *name, const char *inputs)
-{
-    bli_tf_node *n;
-    assert_ok(r->ctx, bli_tg_add_node(r->g, op, name, NULL, &n));
-    while (*inputs) {
-        size_t size = strcspn(inputs, " ");
-        assert_ok(r->ctx, bli_tf_node_add_input(r->store, n, bli_tf_text(r->store, "%.*s", (int)size, inputs)));
-        inputs += size + (inputs[size] == ' ');
-    }
-    assert_ok(r->ctx, bli_tg_set_type(r->store, n, strcmp(op, "Placeholder") == 0 ? "dtype" : "T", BLI_DT_FLOAT));
-    return n;
-}
 
 /* A constant of 0.25, 0.5, 0.75, ... times sign. */
 static void add_const(rig *r, const char *name, int rank, const int64_t *dim, float sign)
@@ -66,7 +28,7 @@ static void add_vector(rig *r, const char *name, int64_t count)
 /* A convolution of two columns. */
 static bli_tf_node *add_conv(rig *r, const char *name, const char *x, const char *w)
 {
-    bli_tf_node *n = add(r, "Conv2D", name, bli_tf_text(r->store, "%s %s", x, w));
+    bli_tf_node *n = rig_add(r, "Conv2D", name, bli_tf_text(r->store, "%s %s", x, w));
     static const int64_t ones[4] = {1, 1, 1, 1};
     assert_ok(r->ctx, bli_tf_node_set(r->store, n, "strides", bli_tf_value_ints(r->store, ones, 4)));
     assert_ok(r->ctx, bli_tf_node_set(r->store, n, "padding", bli_tf_value_string(r->store, "SAME")));
@@ -81,7 +43,7 @@ static void add_weights(rig *r, const char *name)
 
 static void add_norm(rig *r, const char *name, const char *x, const char *params)
 {
-    bli_tf_node *n = add(r, "FusedBatchNorm", name, bli_tf_text(r->store, "%s %s", x, params));
+    bli_tf_node *n = rig_add(r, "FusedBatchNorm", name, bli_tf_text(r->store, "%s %s", x, params));
     assert_ok(r->ctx, bli_tf_node_set(r->store, n, "epsilon", bli_tf_value_float(r->store, 0.5f)));
     assert_ok(r->ctx, bli_tf_node_set(r->store, n, "is_training", bli_tf_value_bool(r->store, false)));
 }
@@ -201,7 +163,7 @@ static void the_original_drops_what_never_closes(void **state)
 static void misspelt_names_get_the_nearest(void **state)
 {
     rig *r = *state;
-    add(r, "Placeholder", "x", "");
+    rig_add(r, "Placeholder", "x", "");
     assert_fails(r->ctx, BL_NOT_FOUND, "did you mean 'remove_nodes'", run(r, "remove_node(op=A)", false, "", ""));
     assert_fails(r->ctx, BL_BAD_VALUE, "did you mean 'max_inputs'",
                  run(r, "remove_nodes(op=A, max_input=2)", false, "", ""));
@@ -215,7 +177,7 @@ static void misspelt_names_get_the_nearest(void **state)
 static void errors_are_ignored_on_request(void **state)
 {
     rig *r = *state;
-    add(r, "Placeholder", "x", "");
+    rig_add(r, "Placeholder", "x", "");
     assert_ok(r->ctx, run(r, "rename_op(ignore_errors=TRUE) set_device(device=d)", false, "", ""));
     assert_string_equal(find(r, "x")->device, "d");
 }
@@ -224,7 +186,7 @@ static void a_failure_leaves_the_graph(void **state)
 {
     rig *r = *state;
     bli_tf_graph *before = r->g;
-    add(r, "Placeholder", "x", "");
+    rig_add(r, "Placeholder", "x", "");
     assert_fails(r->ctx, BL_USAGE, "'old_op_name' is missing", run(r, "set_device(device=d) rename_op", false, "", ""));
     assert_ptr_equal(r->g, before);
     assert_string_equal(find(r, "x")->device, "");
@@ -249,7 +211,7 @@ static void versions_are_kept(void **state)
     bli_tf_graph *first = r->g;
     versions.producer = 7;
     r->g->versions = &versions;
-    add(r, "Placeholder", "x", "");
+    rig_add(r, "Placeholder", "x", "");
     transform(r, "remove_device sort_by_execution_order");
     assert_int_equal(r->g->versions->producer, 7);
     r->g = first;
@@ -294,9 +256,9 @@ static void rounded_weights_stay_in_their_range(void **state)
 static void ports_in_names_of_outputs_protect_them(void **state)
 {
     rig *r = *state;
-    add(r, "Placeholder", "x", "");
-    add(r, "Relu", "r", "x");
-    add(r, "Relu", "y", "x");
+    rig_add(r, "Placeholder", "x", "");
+    rig_add(r, "Relu", "r", "x");
+    rig_add(r, "Relu", "y", "x");
     assert_ok(r->ctx, run(r, "merge_duplicate_nodes obfuscate_names", false, "x:0", "y:0"));
     assert_node(r, "y", "Relu", "x");
     assert_non_null(find(r, "x"));
@@ -305,11 +267,11 @@ static void ports_in_names_of_outputs_protect_them(void **state)
 static void control_inputs_outlive_removed_nodes(void **state)
 {
     rig *r = *state;
-    add(r, "Placeholder", "x", "");
-    add(r, "NoOp", "first", "");
-    add(r, "CheckNumerics", "check", "x");
-    add(r, "Identity", "a", "x ^first ^check");
-    add(r, "Relu", "y", "a");
+    rig_add(r, "Placeholder", "x", "");
+    rig_add(r, "NoOp", "first", "");
+    rig_add(r, "CheckNumerics", "check", "x");
+    rig_add(r, "Identity", "a", "x ^first ^check");
+    rig_add(r, "Relu", "y", "a");
     transform(r, "remove_nodes(op=Identity, op=CheckNumerics)");
     assert_node(r, "y", "Relu", "x ^first");
     assert_null(find(r, "check"));
@@ -318,10 +280,10 @@ static void control_inputs_outlive_removed_nodes(void **state)
 static void nodes_at_the_edge_of_a_loop_stay(void **state)
 {
     rig *r = *state;
-    add(r, "Placeholder", "x", "");
-    add(r, "Switch", "s", "x x");
-    add(r, "Identity", "i", "s:1");
-    add(r, "Relu", "y", "i");
+    rig_add(r, "Placeholder", "x", "");
+    rig_add(r, "Switch", "s", "x x");
+    rig_add(r, "Identity", "i", "s:1");
+    rig_add(r, "Relu", "y", "i");
     transform(r, "remove_nodes(op=Identity)");
     assert_node(r, "y", "Relu", "i");
 }
@@ -329,10 +291,10 @@ static void nodes_at_the_edge_of_a_loop_stay(void **state)
 static void second_inputs_of_removed_nodes_stay(void **state)
 {
     rig *r = *state;
-    add(r, "Placeholder", "x", "");
-    add(r, "Neg", "n", "x");
-    add(r, "Maximum", "m", "x n");
-    add(r, "Add", "y", "m n");
+    rig_add(r, "Placeholder", "x", "");
+    rig_add(r, "Neg", "n", "x");
+    rig_add(r, "Maximum", "m", "x n");
+    rig_add(r, "Add", "y", "m n");
     transform(r, "remove_nodes(op=Maximum, max_inputs=2)");
     assert_node(r, "y", "Add", "x n");
 }
@@ -344,13 +306,13 @@ static void products_of_any_shape_fold(void **state)
 {
     rig *r = *state;
     static const int64_t dim[4] = {1, 1, 1, 2};
-    add(r, "Placeholder", "x", "");
+    rig_add(r, "Placeholder", "x", "");
     add_weights(r, "w");
     add_const(r, "s", 4, dim, 1);
     add_const(r, "t", 0, NULL, 8);
     add_conv(r, "c", "x", "w");
-    add(r, "Mul", "m", "s c");
-    add(r, "Mul", "y", "m t");
+    rig_add(r, "Mul", "m", "s c");
+    rig_add(r, "Mul", "y", "m t");
     transform(r, "fold_batch_norms");
     assert_node(r, "y", "Conv2D", "x w");
     const float *w = floats(r, "w", NULL);
@@ -360,12 +322,12 @@ static void products_of_any_shape_fold(void **state)
 static void norms_fold_with_biases_between(void **state)
 {
     rig *r = *state;
-    add(r, "Placeholder", "x", "");
+    rig_add(r, "Placeholder", "x", "");
     add_weights(r, "w");
     add_vector(r, "b", 2);
     add_vector(r, "p", 2);
     add_conv(r, "c", "x", "w");
-    add(r, "BiasAdd", "ba", "c b");
+    rig_add(r, "BiasAdd", "ba", "c b");
     add_norm(r, "y", "ba", "p p p p");
     r->g->nodes[r->g->num_nodes - 1]->op = "FusedBatchNormV3";
     transform(r, "fold_old_batch_norms");
@@ -378,13 +340,13 @@ static void norms_fold_with_biases_between(void **state)
 static void shared_weights_are_copied(void **state)
 {
     rig *r = *state;
-    add(r, "Placeholder", "x", "");
+    rig_add(r, "Placeholder", "x", "");
     add_weights(r, "w");
     add_vector(r, "p", 2);
     add_conv(r, "c", "x", "w");
     add_conv(r, "d", "x", "w");
     add_norm(r, "n", "c", "p p p p");
-    add(r, "Add", "y", "n d");
+    rig_add(r, "Add", "y", "n d");
     transform(r, "fold_old_batch_norms");
     assert_node(r, "d", "Conv2D", "x w");
     assert_node(r, "c", "Conv2D", "x c_bn_weights");
@@ -394,7 +356,7 @@ static void shared_weights_are_copied(void **state)
 static void shared_parameters_end_and_stay(void **state)
 {
     rig *r = *state;
-    add(r, "Placeholder", "x", "");
+    rig_add(r, "Placeholder", "x", "");
     add_weights(r, "w");
     add_weights(r, "v");
     add_vector(r, "p", 2);
@@ -402,7 +364,7 @@ static void shared_parameters_end_and_stay(void **state)
     add_norm(r, "n", "c", "p p p p");
     add_conv(r, "d", "n", "v");
     add_norm(r, "m", "d", "p p p p");
-    add(r, "Add", "y", "m p");
+    rig_add(r, "Add", "y", "m p");
     transform(r, "fold_old_batch_norms");
     assert_node(r, "n", "BiasAdd", "c c_bn_offset");
     assert_node(r, "m", "BiasAdd", "d d_bn_offset");
@@ -412,12 +374,12 @@ static void shared_parameters_end_and_stay(void **state)
 static void what_others_need_does_not_fold(void **state)
 {
     rig *r = *state;
-    add(r, "Placeholder", "x", "");
+    rig_add(r, "Placeholder", "x", "");
     add_weights(r, "w");
     add_vector(r, "p", 2);
     add_conv(r, "y", "x", "w");
     add_norm(r, "n", "y", "p p p p");
-    add(r, "Relu", "z", "n:1");
+    rig_add(r, "Relu", "z", "n:1");
     bli_tf_graph *first = r->g;
     assert_ok(r->ctx, run(r, "fold_old_batch_norms", false, "x", "z"));
     assert_node(r, "n", "FusedBatchNorm", "y p p p p"); /* its mean is read */
@@ -430,12 +392,12 @@ static void what_others_need_does_not_fold(void **state)
 static void constants_fold_around_what_is_not_known(void **state)
 {
     rig *r = *state;
-    add(r, "Placeholder", "x", "");
+    rig_add(r, "Placeholder", "x", "");
     add_vector(r, "v", 3);
-    add(r, "Neg", "n", "v");
-    add(r, "Bogus", "b", "n");
-    add(r, "Mul", "m", "x n");
-    add(r, "Add", "y", "m b");
+    rig_add(r, "Neg", "n", "v");
+    rig_add(r, "Bogus", "b", "n");
+    rig_add(r, "Mul", "m", "x n");
+    rig_add(r, "Add", "y", "m b");
     transform(r, "fold_constants");
     assert_node(r, "m", "Mul", "x n/_0__cf__0");
     assert_node(r, "b", "Bogus", "n/_0__cf__0");
@@ -448,8 +410,8 @@ static void fed_nodes_may_be_computed(void **state)
 {
     rig *r = *state;
     add_vector(r, "v", 3);
-    add(r, "Neg", "x", "v");
-    add(r, "Relu", "y", "x");
+    rig_add(r, "Neg", "x", "v");
+    rig_add(r, "Relu", "y", "x");
     assert_ok(r->ctx, run(r, "fold_constants", false, "x", "y"));
     assert_node(r, "y", "Relu", "x");
     assert_fails(r->ctx, BL_BAD_MODEL, "expected a Placeholder", run(r, "fold_constants", true, "x", "y"));
@@ -461,8 +423,8 @@ static void fed_nodes_may_be_computed(void **state)
 static void a_tensor_that_comes_twice_is_quantized_once(void **state)
 {
     rig *r = *state;
-    add(r, "Placeholder", "x", "");
-    add(r, "Add", "y", "x x");
+    rig_add(r, "Placeholder", "x", "");
+    rig_add(r, "Add", "y", "x x");
     assert_fails(r->ctx, BL_BAD_MODEL, "is there twice", run(r, "quantize_nodes", true, "x", "y"));
     transform(r, "quantize_nodes");
     assert_node(r, "y/eightbit", "QuantizedAdd",
@@ -473,9 +435,9 @@ static void a_tensor_that_comes_twice_is_quantized_once(void **state)
 static void control_inputs_are_no_data(void **state)
 {
     rig *r = *state;
-    add(r, "Placeholder", "x", "");
-    add(r, "NoOp", "first", "");
-    add(r, "Relu", "y", "x ^first");
+    rig_add(r, "Placeholder", "x", "");
+    rig_add(r, "NoOp", "first", "");
+    rig_add(r, "Relu", "y", "x ^first");
     transform(r, "quantize_nodes");
     assert_node(r, "y/eightbit", "QuantizedRelu",
                 "y_eightbit/x/quantize:0 y_eightbit/x/quantize:1 y_eightbit/x/quantize:2 ^first");
@@ -485,7 +447,7 @@ static void what_eight_bits_cannot_say_stays_float(void **state)
 {
     rig *r = *state;
     static const int64_t two[4] = {1, 2, 2, 1};
-    add(r, "Placeholder", "x", "");
+    rig_add(r, "Placeholder", "x", "");
     add_weights(r, "w");
     bli_tf_node *c = add_conv(r, "y", "x", "w");
     assert_ok(r->ctx, bli_tf_node_set(r->store, c, "dilations", bli_tf_value_ints(r->store, two, 4)));
@@ -496,13 +458,13 @@ static void what_eight_bits_cannot_say_stays_float(void **state)
 static void fake_quantization_moves_below_what_keeps_its_order_only(void **state)
 {
     rig *r = *state;
-    add(r, "Placeholder", "x", "");
+    rig_add(r, "Placeholder", "x", "");
     add_const(r, "min", 0, NULL, -4);
     add_const(r, "max", 0, NULL, 4);
-    add(r, "Sigmoid", "s", "x");
-    add(r, "FakeQuantWithMinMaxVars", "q", "s min max");
-    add(r, "Relu", "t", "q");
-    add(r, "FakeQuantWithMinMaxVars", "y", "t min max");
+    rig_add(r, "Sigmoid", "s", "x");
+    rig_add(r, "FakeQuantWithMinMaxVars", "q", "s min max");
+    rig_add(r, "Relu", "t", "q");
+    rig_add(r, "FakeQuantWithMinMaxVars", "y", "t min max");
     transform(r, "quantize_nodes(ignore_op=Relu)");
     assert_node(r, "s", "Sigmoid", "x");
     assert_node(r, "y", "Relu", "y_hoisted");
@@ -512,11 +474,11 @@ static void newer_sums_and_concatenations_get_eight_bits(void **state)
 {
     rig *r = *state;
     static const int32_t one = 1;
-    add(r, "Placeholder", "x", "");
-    add(r, "Neg", "n", "x");
-    add(r, "AddV2", "s", "x n");
+    rig_add(r, "Placeholder", "x", "");
+    rig_add(r, "Neg", "n", "x");
+    rig_add(r, "AddV2", "s", "x n");
     assert_ok(r->ctx, bli_tg_add_const(r->g, "axis", BLI_DT_INT32, 0, NULL, &one, NULL, NULL));
-    bli_tf_node *c = add(r, "ConcatV2", "y", "s n axis");
+    bli_tf_node *c = rig_add(r, "ConcatV2", "y", "s n axis");
     assert_ok(r->ctx, bli_tf_node_set(r->store, c, "N", bli_tf_value_int(r->store, 2)));
     transform(r, "quantize_nodes");
     assert_string_equal(find(r, "s/eightbit")->op, "QuantizedAdd");
@@ -529,7 +491,7 @@ static void depthwise_convolutions_get_eight_bits(void **state)
 {
     rig *r = *state;
     static const int64_t narrow[4] = {1, 1, 2, 1}, wide[4] = {17, 16, 2, 1};
-    add(r, "Placeholder", "x", "");
+    rig_add(r, "Placeholder", "x", "");
     add_const(r, "w", 4, narrow, 1);
     add_const(r, "w2", 4, wide, 1);
     bli_tf_node *n = add_conv(r, "d", "x", "w");
@@ -550,7 +512,7 @@ static void sums_of_shapes_that_eight_bits_do_not_know_stay(void **state)
     static const int64_t column[2] = {3, 1}, square[2] = {3, 3};
     add_const(r, "a", 2, column, 1);
     add_const(r, "x", 2, square, 1);
-    add(r, "Add", "y", "x a");
+    rig_add(r, "Add", "y", "x a");
     transform(r, "quantize_nodes");
     assert_node(r, "y", "Add", "x a");
 }
@@ -558,9 +520,9 @@ static void sums_of_shapes_that_eight_bits_do_not_know_stay(void **state)
 static void inputs_that_are_no_floats_stay(void **state)
 {
     rig *r = *state;
-    add(r, "Placeholder", "x", "");
-    assert_ok(r->ctx, bli_tg_set_type(r->store, add(r, "Placeholder", "i", ""), "dtype", BLI_DT_INT32));
-    add(r, "Relu", "y", "x");
+    rig_add(r, "Placeholder", "x", "");
+    assert_ok(r->ctx, bli_tg_set_type(r->store, rig_add(r, "Placeholder", "i", ""), "dtype", BLI_DT_INT32));
+    rig_add(r, "Relu", "y", "x");
     transform(r, "quantize_nodes(input_min=0, input_max=1)");
     assert_non_null(find(r, "x_eightbit/dequantize"));
     assert_null(find(r, "i_eightbit/dequantize"));
@@ -659,7 +621,7 @@ static void every_allocation_may_fail(void **state)
     fail_each_allocation(transform_small, NULL);
 }
 
-#define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
+#define TEST(name) cmocka_unit_test_setup_teardown(name, rig_set_up, rig_tear_down)
 
 int main(void)
 {

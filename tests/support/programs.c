@@ -7,6 +7,8 @@
  */
 #include "support/programs.h"
 
+#include "bitlathe/bitlathe.h"
+
 #include "support/test.h"
 
 uint64_t draw_bits(draw *d)
@@ -660,4 +662,15 @@ void program_values_draw(program_values *v, uint64_t seed, int k)
             if (v->p->inputs[i].format.kind == BL_FORMAT_BINARY && *code == 0)
                 *code = high ? 1 : -1;
         }
+}
+
+bl_status lower_text(bl_context *ctx, void *text)
+{
+    bl_graph *g;
+    bl_program *p = NULL;
+    BLI_TRY(bl_graph_parse(ctx, text, strlen(text), &g));
+    const bl_status s = bl_lower(ctx, g, &p);
+    bl_program_destroy(p);
+    bl_graph_destroy(g);
+    return s;
 }

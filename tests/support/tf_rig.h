@@ -1,0 +1,21 @@
+/* tf_rig.h: a context, a store and an empty TensorFlow graph for each test of transforms, with what was logged. */
+#ifndef BITLATHE_TESTS_TF_RIG_H
+#define BITLATHE_TESTS_TF_RIG_H
+
+#include "tf/transform.h"
+
+typedef struct rig {
+    bl_context *ctx;
+    bli_tf_store *store;
+    bli_tf_graph *g;
+    char log[1 << 14]; /* lines; what comes behind a full one is dropped */
+} rig;
+
+/* cmocka's set-up and tear-down; *state is the rig. */
+int rig_set_up(void **state);
+int rig_tear_down(void **state);
+
+/* A node with T float (Placeholder: dtype) and inputs with spaces between. */
+bli_tf_node *rig_add(rig *r, const char *op, const char *name, const char *inputs);
+
+#endif
