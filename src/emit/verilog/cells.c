@@ -26,28 +26,32 @@ static const char plain[] =
     "`define @NAME@_plain\n"
     "`endif\n";
 
+/* Operand x in the width of the sum, signed where S is 1. */
+#define EXTENDED(x, S)                                                                                                 \
+    "        if (" S " != 0) begin : " x "_signed\n"                                                                   \
+    "            assign " x "_x = $signed(" x ");\n"                                                                   \
+    "        end else begin : " x "_plain\n"                                                                           \
+    "            assign " x "_x = " x ";\n"                                                                            \
+    "        end\n"
+
+/* What every cell of two operands begins with, behind its name. */
+#define TWO_OPERANDS                                                                                                   \
+    "#(parameter WA = 1, parameter SA = 0, parameter LA = 0, parameter WB = 1, parameter SB = 0,\n" \
+    "    parameter LB = 0, parameter W = 1, parameter [63:0] K = 0) (\n" \
+    "    input wire `@NAME@_w(WA) a,\n" \
+    "    input wire `@NAME@_w(WB) b,\n" \
+    "    output wire `@NAME@_w(W) y\n" \
+    ");\n" \
+    "    wire `@NAME@_w(W) a_x, b_x;\n" \
+    "    generate\n" \
+    EXTENDED("a", "SA") \
+    EXTENDED("b", "SB") \
+    "    endgenerate\n"
+
 static const char adders[] =
     "\n"
     "// a + (b << LB) + K, 0 <= K <= 2^LB; LA is 0.\n"
-    "module @NAME@_add #(parameter WA = 1, parameter SA = 0, parameter LA = 0, parameter WB = 1, parameter SB = 0,\n"
-    "    parameter LB = 0, parameter W = 1, parameter [63:0] K = 0) (\n"
-    "    input wire `@NAME@_w(WA) a,\n"
-    "    input wire `@NAME@_w(WB) b,\n"
-    "    output wire `@NAME@_w(W) y\n"
-    ");\n"
-    "    wire `@NAME@_w(W) a_x, b_x;\n"
-    "    generate\n"
-    "        if (SA != 0) begin : a_signed\n"
-    "            assign a_x = $signed(a);\n"
-    "        end else begin : a_plain\n"
-    "            assign a_x = a;\n"
-    "        end\n"
-    "        if (SB != 0) begin : b_signed\n"
-    "            assign b_x = $signed(b);\n"
-    "        end else begin : b_plain\n"
-    "            assign b_x = b;\n"
-    "        end\n"
-    "    endgenerate\n"
+    "module @NAME@_add " TWO_OPERANDS
     "`ifdef @NAME@_plain\n"
     "    localparam `@NAME@_w(W) K_X = K;\n"
     "    assign y = a_x + (b_x << LB) + K_X;\n"
@@ -73,25 +77,7 @@ static const char adders[] =
     "endmodule\n"
     "\n"
     "// a - (b << LB) + K, -2^LB <= K <= 0; LA is 0.\n"
-    "module @NAME@_sub #(parameter WA = 1, parameter SA = 0, parameter LA = 0, parameter WB = 1, parameter SB = 0,\n"
-    "    parameter LB = 0, parameter W = 1, parameter [63:0] K = 0) (\n"
-    "    input wire `@NAME@_w(WA) a,\n"
-    "    input wire `@NAME@_w(WB) b,\n"
-    "    output wire `@NAME@_w(W) y\n"
-    ");\n"
-    "    wire `@NAME@_w(W) a_x, b_x;\n"
-    "    generate\n"
-    "        if (SA != 0) begin : a_signed\n"
-    "            assign a_x = $signed(a);\n"
-    "        end else begin : a_plain\n"
-    "            assign a_x = a;\n"
-    "        end\n"
-    "        if (SB != 0) begin : b_signed\n"
-    "            assign b_x = $signed(b);\n"
-    "        end else begin : b_plain\n"
-    "            assign b_x = b;\n"
-    "        end\n"
-    "    endgenerate\n"
+    "module @NAME@_sub " TWO_OPERANDS
     "`ifdef @NAME@_plain\n"
     "    localparam `@NAME@_w(W) K_X = K;\n"
     "    assign y = a_x - (b_x << LB) + K_X;\n"
@@ -117,25 +103,7 @@ static const char adders[] =
     "endmodule\n"
     "\n"
     "// (b << LB) - a + K, -1 <= K < 2^LB, LB > 0; LA is 0.\n"
-    "module @NAME@_from #(parameter WA = 1, parameter SA = 0, parameter LA = 0, parameter WB = 1, parameter SB = 0,\n"
-    "    parameter LB = 0, parameter W = 1, parameter [63:0] K = 0) (\n"
-    "    input wire `@NAME@_w(WA) a,\n"
-    "    input wire `@NAME@_w(WB) b,\n"
-    "    output wire `@NAME@_w(W) y\n"
-    ");\n"
-    "    wire `@NAME@_w(W) a_x, b_x;\n"
-    "    generate\n"
-    "        if (SA != 0) begin : a_signed\n"
-    "            assign a_x = $signed(a);\n"
-    "        end else begin : a_plain\n"
-    "            assign a_x = a;\n"
-    "        end\n"
-    "        if (SB != 0) begin : b_signed\n"
-    "            assign b_x = $signed(b);\n"
-    "        end else begin : b_plain\n"
-    "            assign b_x = b;\n"
-    "        end\n"
-    "    endgenerate\n"
+    "module @NAME@_from " TWO_OPERANDS
     "`ifdef @NAME@_plain\n"
     "    localparam `@NAME@_w(W) K_X = K;\n"
     "    assign y = (b_x << LB) - a_x + K_X;\n"
@@ -165,21 +133,9 @@ static const char adder3[] =
     ");\n"
     "    wire `@NAME@_w(W) a_x, b_x, c_x;\n"
     "    generate\n"
-    "        if (SA != 0) begin : a_signed\n"
-    "            assign a_x = $signed(a);\n"
-    "        end else begin : a_plain\n"
-    "            assign a_x = a;\n"
-    "        end\n"
-    "        if (SB != 0) begin : b_signed\n"
-    "            assign b_x = $signed(b);\n"
-    "        end else begin : b_plain\n"
-    "            assign b_x = b;\n"
-    "        end\n"
-    "        if (SC != 0) begin : c_signed\n"
-    "            assign c_x = $signed(c);\n"
-    "        end else begin : c_plain\n"
-    "            assign c_x = c;\n"
-    "        end\n"
+    EXTENDED("a", "SA")
+    EXTENDED("b", "SB")
+    EXTENDED("c", "SC")
     "    endgenerate\n"
     "`ifdef @NAME@_plain\n"
     "    assign y = MB != 0 && MC != 0 ? (a_x << LA) - (b_x << LB) - (c_x << LC) :\n"
