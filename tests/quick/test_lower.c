@@ -6,6 +6,7 @@
 #include <stdlib.h>
 
 #include "bitlathe/bitlathe.h"
+#include "support/lower_text.h"
 #include "support/memory.h"
 #include "support/programs.h"
 

@@ -7,6 +7,7 @@
 
 #include "bitlathe/bitlathe.h"
 #include "program/program.h"
+#include "support/lower_text.h"
 #include "support/memory.h"
 #include "support/programs.h"
 

@@ -663,14 +663,3 @@ void program_values_draw(program_values *v, uint64_t seed, int k)
                 *code = high ? 1 : -1;
         }
 }
-
-bl_status lower_text(bl_context *ctx, void *text)
-{
-    bl_graph *g;
-    bl_program *p = NULL;
-    BLI_TRY(bl_graph_parse(ctx, text, strlen(text), &g));
-    const bl_status s = bl_lower(ctx, g, &p);
-    bl_program_destroy(p);
-    bl_graph_destroy(g);
-    return s;
-}

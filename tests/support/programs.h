@@ -43,7 +43,4 @@ void program_values_destroy(program_values *v);
 /* k 0: every input code least; 1: greatest; 2: each one of both; else random, corners among them. */
 void program_values_draw(program_values *v, uint64_t seed, int k);
 
-/* Parses a graph's text and lowers it: what fail_each_allocation runs. */
-bl_status lower_text(bl_context *ctx, void *text);
-
 #endif
