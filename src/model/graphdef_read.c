@@ -171,20 +171,15 @@ static bl_status decode_text(bli_tf_store *s, const void *text, size_t size, bli
     return bli_message_sort_maps(s, *out);
 }
 
-/* Text may be a binary message by accident ("10: 4319", field 6 in eight bytes), so what looks like text is text if it
- * can be. */
+/* As TensorFlow does: binary if it can be, else text.  No name of a GraphDef's or SavedModel's field begins a binary
+ * message, nor does the comment that the writer puts before a number.  The words of a failure are those of what the
+ * file looks like. */
 static bl_status decode(bli_tf_store *s, const void *data, size_t size, bli_tf_graph **out)
 {
     bli_message *m = NULL;
-    if (size == 0 || !looks_like_text(data, size)) {
-        BLI_TRY(decode_binary(s, data, size, &m));
-        return read_message(s, m, out);
-    }
-    bl_status status = decode_text(s, data, size, &m);
-    if (status == BL_BAD_FILE && decode_binary(s, data, size, &m) == BL_OK)
-        status = BL_OK;
-    else if (status == BL_BAD_FILE)
-        status = decode_text(s, data, size, &m); /* for its words */
+    bl_status status = decode_binary(s, data, size, &m);
+    if (status == BL_BAD_FILE && looks_like_text(data, size))
+        status = decode_text(s, data, size, &m);
     return status == BL_OK ? read_message(s, m, out) : status;
 }
 

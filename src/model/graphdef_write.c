@@ -88,6 +88,28 @@ static void write_node(const bli_message *m, bool text, bli_wire_sink *sink)
     bli_message_write(m, sink);
 }
 
+/* Whether the text of m begins with the number of an unknown field. */
+static bool begins_with_number(const bli_message *m)
+{
+    for (unsigned k = 0; k < m->descriptor->n_fields; k++)
+        if (bli_field_count(m, &m->descriptor->fields[k]) > 0)
+            return false;
+    return m->n_unknown_fields > 0;
+}
+
+static void write_rest(const bli_tf_graph *g, const bli_message *rest, bool text, bli_wire_sink *sink)
+{
+    static const char comment[] =
+        "# A GraphDef\n"; /* no binary message begins so, but one may begin as a number does */
+    if (!text) {
+        bli_message_write(rest, sink);
+        return;
+    }
+    if (g->num_nodes == 0 && begins_with_number(rest))
+        sink->base.append(&sink->base, sizeof comment - 1, (const uint8_t *)comment);
+    bli_pbtext_print(rest, 0, sink);
+}
+
 static bl_status write_nodes(const bli_tf_graph *g, bool text, bli_wire_sink *sink)
 {
     node_message m;
@@ -98,10 +120,7 @@ static bl_status write_nodes(const bli_tf_graph *g, bool text, bli_wire_sink *si
         write_node(&m.def.base, text, sink);
     }
     node_message_free(g, &m);
-    if (text)
-        bli_pbtext_print(&rest.base, 0, sink);
-    else
-        bli_message_write(&rest.base, sink);
+    write_rest(g, &rest.base, text, sink);
     return sink->status;
 }
 

@@ -293,9 +293,11 @@ static void all_of_the_text_format_is_read(void **state)
         {"library { gradient { function_name: '\\a\\b\\f\\n\\r\\t\\v\\\\\\'\\\"\\U0001f642\\ud83d\\ude42' } }",
          "library {\n  gradient {\n    function_name: "
          "\"\\007\\010\\014\\n\\r\\t\\013\\\\\\'\\\"\\360\\237\\231\\202\\360\\237\\231\\202\"\n  }\n}\n"},
-        {"10: 4319\n", "10: 4319\n"}, /* is a binary message too */
+        {"10: 4319\n", "# A GraphDef\n6: 0x0a39313334203a30\n"}, /* a binary message is one, whatever it looks like */
+        {"# A GraphDef\n10: 4319\n", "# A GraphDef\n10: 4319\n"},
+        {"55:\"\x9eP\xd8\"", "# A GraphDef\n6: 0x9e223a35\n10: 4440\n"},
         {"1000: 7 1001: 0x00000001 1002: 0x0000000000000001 1003: '\\377'",
-         "1000: 7\n1001: 0x00000001\n1002: 0x0000000000000001\n1003: \"\\377\"\n"},
+         "# A GraphDef\n1000: 7\n1001: 0x00000001\n1002: 0x0000000000000001\n1003: \"\\377\"\n"},
     };
     rig r = rig_make();
     for (size_t i = 0; i < BLI_COUNT(same); i++) {
