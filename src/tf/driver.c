@@ -90,10 +90,13 @@ static bl_status run_call(const bli_tg_job *job, const bli_tg_pass *pass, bli_tf
 {
     bool ignored;
     bli_tf_graph *out;
+    bli_tg_job shown = *job;
+    if (!pass->looks_back)
+        shown.origin = NULL; /* of which nothing may be left */
     if (!job->compat)
         BLI_TRY(check_args(job->ctx, pass, job->call));
     BLI_TRY(ignores(job->ctx, job, &ignored));
-    bl_status s = run_pass(job, pass, *g, &out);
+    bl_status s = run_pass(&shown, pass, *g, &out);
     if (s != BL_OK && s != BL_NO_MEMORY && s != BL_INTERRUPTED && ignored) {
         bli_log(job->ctx, BL_LOG_WARNING, "%s: %s; ignored", job->call->name, bl_context_message(job->ctx));
         return BL_OK;

@@ -223,5 +223,6 @@ const bli_tg_pass bli_tg_correct_biases = {
     .help = "gives layers with rounded weights the means that they had, by their biases, on real data",
     .params = params,
     .extension = true,
+    .looks_back = true,
     .ops = "BiasAdd|Add|AddV2",
     .run = run};

@@ -54,7 +54,7 @@ typedef struct bli_tg_notes {
 typedef struct bli_tg_job {
     bl_context *ctx;
     bli_tf_store *store;
-    const bli_tf_graph *origin; /* as it was before the first transform */
+    const bli_tf_graph *origin; /* as it was before the first transform; NULL: the pass does not look back */
     bli_tg_notes *notes;
     bool compat;
     bli_tg_names inputs, outputs;

@@ -303,6 +303,24 @@ static void biases_make_up_for_rounded_weights(void **state)
     assert_non_null(strstr(r->log, "correct_biases: 2 layers"));
 }
 
+/* The graph that came in is looked at still when its weights could have gone. */
+static void biases_are_the_same_when_weights_go(void **state)
+{
+    rig *r = *state;
+    char text[512];
+    const bli_tg_options o = {false, "x", "y"};
+    assert_ok(r->ctx, make_net(r->g, "Relu"));
+    bli_tf_graph *in_place = r->g;
+    assert_ok(r->ctx, run(r, "round_weights(num_steps=12) correct_biases(images=\"@\")", data(r)));
+    float want[8];
+    assert_int_equal(tensor_of(r, "b1").count, BLI_COUNT(want));
+    memcpy(want, tensor_of(r, "b1").data, sizeof want);
+    snprintf(text, sizeof text, "round_weights(num_steps=12) correct_biases(images=\"%s\")", data(r));
+    r->g = in_place;
+    assert_ok(r->ctx, bli_tg_transform_in_place(r->store, &r->g, text, &o));
+    assert_memory_equal(want, tensor_of(r, "b1").data, sizeof want);
+}
+
 static void a_graph_without_biases_is_refused(void **state)
 {
     rig *r = *state;
@@ -361,6 +379,7 @@ int main(void)
         TEST(matrices_turned_round_are_layers_too),
         TEST(columns_become_even_and_are_multiplied_back),
         TEST(biases_make_up_for_rounded_weights),
+        TEST(biases_are_the_same_when_weights_go),
         TEST(a_graph_without_biases_is_refused),
         TEST(bad_parameters_are_refused),
         TEST(every_allocation_may_fail),
