@@ -28,6 +28,15 @@ bl_status bli_picture_start(bl_context *ctx, const bli_picture_how *how, int bit
     return out->pixels ? BL_OK : BL_NO_MEMORY;
 }
 
+bl_status bli_picture_can_hold(bl_context *ctx, size_t size, int64_t each, const bli_picture *p)
+{
+    int64_t pixels;
+    if (!__builtin_mul_overflow(p->frames, p->height * p->width, &pixels) && pixels / each <= (int64_t)size)
+        return BL_OK;
+    return bli_fail(ctx, BL_BAD_FILE, "%lld x %lld pixels, %lld times, in %zu bytes, each of which holds %lld at most",
+                    (long long)p->width, (long long)p->height, (long long)p->frames, size, (long long)each);
+}
+
 void bli_picture_free(bl_context *ctx, bli_picture *p)
 {
     bli_free(ctx, p->pixels);

@@ -1,7 +1,8 @@
 /* picture.h: pictures in memory as bytes [frames, height, width, channels], decoded as TensorFlow's operators decode
  * them: which decoder it is, the first bytes say; which of them an operator takes, TensorFlow's rules.
  *
- * Sizes are bounded before memory is taken.  Damage is refused, also where the decoders would only warn.
+ * Sizes are bounded before memory is taken, those of PNG and GIF also by the bytes that are there.  Damage is refused,
+ * also where the decoders would only warn.
  */
 #ifndef BLI_TF_PICTURE_H
 #define BLI_TF_PICTURE_H
@@ -49,6 +50,8 @@ void bli_picture_free(bl_context *ctx, bli_picture *p);
 /* Of the decoders: checks out's size and makes room for the pixels (unless only the size is wanted).  A PNG has room
  * for uint16 when they are wanted, the others for bytes. */
 BL_MUST_CHECK bl_status bli_picture_start(bl_context *ctx, const bli_picture_how *how, int bits, bli_picture *out);
+/* Before that: whether `size` bytes can say so many pixels, `each` of them at most. */
+BL_MUST_CHECK bl_status bli_picture_can_hold(bl_context *ctx, size_t size, int64_t each, const bli_picture *p);
 typedef bl_status bli_picture_decoder(bl_context *ctx, const bli_picture_how *how, const void *data, size_t size,
                                       bli_picture *out);
 bli_picture_decoder bli_picture_jpeg, bli_picture_png, bli_picture_gif, bli_picture_bmp;

@@ -6,7 +6,9 @@
 #include "base/reader.h"
 #include "tf/picture.h"
 
-enum { CODES = 4096, END_OF_BLOCKS = 0x3b, IMAGE = 0x2c, EXTENSION = 0x21, CONTROL = 0xf9 };
+/* The shortest codes have two bits, the longest strings as many bytes as there are codes. */
+enum { CODES = 4096, PIXELS_OF_A_BYTE = 4 * CODES };
+enum { END_OF_BLOCKS = 0x3b, IMAGE = 0x2c, EXTENSION = 0x21, CONTROL = 0xf9 };
 
 typedef struct gif {
     bl_context *ctx;
@@ -33,24 +35,28 @@ static bl_status take_colors(gif *g, uint8_t flags, const uint8_t **colors, int 
     return *colors ? BL_OK : truncated(g);
 }
 
-static bl_status skip_blocks(gif *g)
+/* *bytes: how many are in them. */
+static bl_status skip_blocks(gif *g, int64_t *bytes)
 {
+    *bytes = 0;
     for (uint8_t n;;) {
         if (!bli_reader_u8(&g->r, &n) || !bli_reader_take(&g->r, n))
             return truncated(g);
         if (n == 0)
             return BL_OK;
+        *bytes += n;
     }
 }
 
 static bl_status read_extension(gif *g)
 {
     uint8_t label;
+    int64_t bytes;
     if (!bli_reader_u8(&g->r, &label))
         return truncated(g);
     if (label == CONTROL && bli_reader_left(&g->r) >= 5 && g->r.data[g->r.pos] == 4)
         g->transparent = g->r.data[g->r.pos + 1] & 1 ? g->r.data[g->r.pos + 4] : -1;
-    return skip_blocks(g);
+    return skip_blocks(g, &bytes);
 }
 
 static bl_status read_place(gif *g)
@@ -201,9 +207,20 @@ static bl_status read_codes(gif *g, int size, const bli_picture *out)
     return s;
 }
 
+/* Whether so many bytes of codes can say the frame: a code's string has at most a byte more than codes came before. */
+static bl_status check_codes(gif *g, int size, int64_t bytes)
+{
+    const int64_t codes = 8 * bytes / (size + 1), longest = codes < CODES ? codes : CODES;
+    if (g->width * g->height <= codes * longest)
+        return BL_OK;
+    return bli_fail(g->ctx, BL_BAD_FILE, "a frame of %lld x %lld pixels in %lld bytes of codes", (long long)g->width,
+                    (long long)g->height, (long long)bytes);
+}
+
 /* out NULL, or beyond its frames: only looked at. */
 static bl_status read_image(gif *g, const bli_picture *out)
 {
+    int64_t bytes;
     uint8_t size;
     BLI_TRY(read_place(g));
     if (!bli_reader_u8(&g->r, &size))
@@ -215,7 +232,8 @@ static bl_status read_image(gif *g, const bli_picture *out)
         BLI_TRY(read_codes(g, size, out));
     g->frames++;
     g->transparent = -1;
-    return skip_blocks(g);
+    BLI_TRY(skip_blocks(g, &bytes));
+    return out ? BL_OK : check_codes(g, size, bytes);
 }
 
 static bl_status read_blocks(gif *g, const bli_picture *out)
@@ -246,6 +264,7 @@ bl_status bli_picture_gif(bl_context *ctx, const bli_picture_how *how, const voi
     if (g.frames > 1 && (how->op == BLI_PICTURE_JPEG || how->op == BLI_PICTURE_PNG))
         return bli_fail(ctx, BL_UNSUPPORTED, "%lld frames, expected one", (long long)g.frames);
     *out = (bli_picture){how->first_only ? 1 : g.frames, height, width, 3, NULL};
+    BLI_TRY(bli_picture_can_hold(ctx, size, PIXELS_OF_A_BYTE, out));
     BLI_TRY(bli_picture_start(ctx, how, 8, out));
     if (how->only_size)
         return BL_OK;

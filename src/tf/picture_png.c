@@ -4,6 +4,9 @@
 #include "base/png.h"
 #include "tf/picture.h"
 
+/* Pixels of one bit, deflated as well as can be: 1032 bytes a byte (zlib's technical details). */
+enum { PIXELS_OF_A_BYTE = 8 * 1032 };
+
 typedef struct bytes {
     const uint8_t *data;
     size_t left;
@@ -33,7 +36,9 @@ bl_status bli_picture_png(bl_context *ctx, const bli_picture_how *how, const voi
     const int bits = how->bits == 16 ? 16 : 8;
     BLI_TRY(bli_png_open(ctx, &(bli_png_source){take, &b, BLI_PICTURE_MAX_SIDE}, &png, &info));
     *out = (bli_picture){1, info.height, info.width, how->channels ? how->channels : own_channels(&info), NULL};
-    bl_status s = bli_picture_start(ctx, how, bits, out);
+    bl_status s = bli_picture_can_hold(ctx, size, PIXELS_OF_A_BYTE, out);
+    if (s == BL_OK)
+        s = bli_picture_start(ctx, how, bits, out);
     if (s == BL_OK && !how->only_size)
         s = bli_png_read(png, out->channels, bits, out->pixels);
     bli_png_close(png);

@@ -173,7 +173,7 @@ typedef struct visit {
 } visit;
 
 /* Depth first without recursion: a graph may be as deep as it is long. */
-static bl_status walk(const job *j, size_t root, uint8_t *state, visit *stack)
+static bl_status walk(job *j, size_t root, uint8_t *state, visit *stack)
 {
     size_t depth = 0, at;
     if (state[root] == DONE)
@@ -183,6 +183,14 @@ static bl_status walk(const job *j, size_t root, uint8_t *state, visit *stack)
     while (depth > 0) {
         visit *v = &stack[depth - 1];
         const bli_tf_node *n = j->g->nodes[v->node];
+        bool computed = false;
+        if (!j->fed[v->node] && v->next == 0)
+            BLI_TRY(bli_tf_door_compute(&j->d, v->node, &computed));
+        if (computed) {
+            state[v->node] = DONE;
+            depth--;
+            continue;
+        }
         if (!j->fed[v->node] && v->next < n->num_inputs) {
             const char *input = n->inputs[v->next++];
             if (input[0] == '^')
@@ -205,7 +213,7 @@ static bl_status walk(const job *j, size_t root, uint8_t *state, visit *stack)
     return BL_OK;
 }
 
-static bl_status convert_nodes(const job *j)
+static bl_status convert_nodes(job *j)
 {
     uint8_t *state = bli_tf_alloc_array(j->d.store, j->g->num_nodes, sizeof *state);
     visit *stack = bli_tf_alloc_array(j->d.store, j->g->num_nodes, sizeof *stack);
@@ -246,6 +254,7 @@ static bl_status with_index(job *j)
     j->d.fed = j->fed;
     j->d.kept = j->kept;
     bl_status s = convert(j);
+    bli_tf_session_destroy(j->d.session);
     bli_tf_index_free(&ix);
     return s;
 }

@@ -11,7 +11,7 @@
 enum { MOST_INPUTS = 64 };
 
 typedef struct emit {
-    const bli_tf_door *d;
+    bli_tf_door *d;
     const bli_tf_node *n;
     const char *type; /* of the table */
 } emit;
@@ -32,10 +32,7 @@ static bl_status constant(const emit *e, size_t i, bli_tf_tensor *t)
 {
     if (i >= e->n->num_inputs)
         return bli_fail(e->d->ctx, BL_BAD_MODEL, "it has %zu inputs, expected more", e->n->num_inputs);
-    const bli_tf_node *n = bli_tf_index_input(e->d->ix, bli_tf_door_source(e->d, e->n->inputs[i]));
-    if (!n || strcmp(n->op, "Const") != 0)
-        return bli_fail(e->d->ctx, BL_UNSUPPORTED, "input %zu, '%s', is no constant", i, e->n->inputs[i]);
-    return bli_tf_get_tensor(e->d->store, n, "value", t);
+    return bli_within(e->d->ctx, bli_tf_door_tensor(e->d, e->n->inputs[i], t), "input %zu", i);
 }
 
 /* Input i, a constant list of integers (a single one counts as a list). */
@@ -531,7 +528,15 @@ static const struct {
     {"ConcatV2", emit_concat, "Concat"},
 };
 
-bl_status bli_tf_door_node(const bli_tf_door *d, const bli_tf_node *n)
+bool bli_tf_door_knows(const char *op)
+{
+    for (size_t i = 0; i < BLI_COUNT(table); i++)
+        if (strcmp(table[i].op, op) == 0)
+            return true;
+    return false;
+}
+
+bl_status bli_tf_door_node(bli_tf_door *d, const bli_tf_node *n)
 {
     for (size_t i = 0; i < BLI_COUNT(table); i++)
         if (strcmp(table[i].op, n->op) == 0) {

@@ -46,19 +46,28 @@ static bool dtype_of(int dtype, bl_dtype *out)
     return false;
 }
 
-static bl_status add_constant(const bli_tf_door *d, const bli_tf_node *n, int *id)
+bl_status bli_tf_door_add_tensor(const bli_tf_door *d, const bli_tf_node *n, int dtype, const bl_shape *shape,
+                                 const void *data)
+{
+    bl_tensor t = {.shape = *shape, .data = (void *)data};
+    int id;
+    if (!dtype_of(dtype, &t.type))
+        return bli_fail(d->ctx, BL_UNSUPPORTED, "node '%s' (%s): type %s is not supported", n->name, n->op,
+                        bli_tf_dtype_name(dtype));
+    return bl_graph_add_tensor(d->out, n->name, BL_ROLE_CONSTANT, "", &t, &id);
+}
+
+static bl_status add_constant(const bli_tf_door *d, const bli_tf_node *n)
 {
     bli_tf_tensor t;
-    bl_tensor tensor;
+    bl_shape shape;
     BLI_TRY(bli_tf_get_tensor(d->store, n, "value", &t));
-    if (!dtype_of(t.dtype, &tensor.type) || t.rank > BL_MAX_RANK)
-        return bli_fail(d->ctx, BL_UNSUPPORTED, "node '%s' (Const): type %s of %d dimensions is not supported", n->name,
-                        bli_tf_dtype_name(t.dtype), t.rank);
-    tensor.shape.rank = t.rank;
+    if (t.rank > BL_MAX_RANK)
+        return bli_fail(d->ctx, BL_UNSUPPORTED, "node '%s' (Const): %d dimensions are not supported", n->name, t.rank);
+    shape.rank = t.rank;
     for (int i = 0; i < t.rank; i++)
-        tensor.shape.dim[i] = t.dim[i];
-    tensor.data = (void *)t.data;
-    return bl_graph_add_tensor(d->out, n->name, BL_ROLE_CONSTANT, "", &tensor, id);
+        shape.dim[i] = t.dim[i];
+    return bli_tf_door_add_tensor(d, n, t.dtype, &shape, t.data);
 }
 
 bl_status bli_tf_door_value(const bli_tf_door *d, const char *input, int *id)
@@ -74,7 +83,10 @@ bl_status bli_tf_door_value(const bli_tf_door *d, const char *input, int *id)
     *id = bl_graph_find_value(d->out, n->name);
     if (*id >= 0)
         return BL_OK;
-    if (strcmp(n->op, "Const") == 0)
-        return add_constant(d, n, id);
+    if (strcmp(n->op, "Const") == 0) {
+        BLI_TRY(add_constant(d, n));
+        *id = bl_graph_find_value(d->out, n->name);
+        return BL_OK;
+    }
     return bli_fail(d->ctx, BL_BAD_MODEL, "input '%s' has no value", input);
 }

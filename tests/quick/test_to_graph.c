@@ -79,6 +79,46 @@ static void each_layer_computes_what_tensorflow_computes(void **state)
     rig_free(&r);
 }
 
+/* What output `name` of the transformed graph is. */
+static void converted(const char *name, const char *transforms, bl_tensor *y, rig *r)
+{
+    const bl_graphdef_cut cut = {"x", NULL, name};
+    const bl_tf_options o = {.inputs = "x", .outputs = name};
+    bl_graph *g;
+    bl_runner *runner;
+    *r = rig_make();
+    assert_ok(r->ctx, bl_tf_transform(r->g, transforms, &o));
+    assert_ok(r->ctx, bl_graphdef_to_graph(r->g, &cut, &g));
+    assert_ok(r->ctx, bl_runner_create(r->ctx, g, 8, &runner));
+    assert_ok(r->ctx, bl_runner_run(runner, bl_npz_find(r->values, "x"), y));
+    bl_runner_destroy(runner);
+    bl_graph_destroy(g);
+}
+
+/* Weights of few bits, and Dequantize of bytes, are the constants that fold_constants makes of them. */
+static void packed_weights_are_computed(void **state)
+{
+    static const char *const how[] = {"quantize_weights(minimum_size=4, bits=4, per_channel=true)",
+                                      "quantize_weights(minimum_size=4, bits=3)", "quantize_weights(minimum_size=4)"};
+    static const char *const layers[] = {"y_same", "y_depthwise", "y_dense"};
+    (void)state;
+    for (size_t i = 0; i < BLI_COUNT(how) * BLI_COUNT(layers); i++) {
+        const char *name = layers[i % BLI_COUNT(layers)], *packs = how[i / BLI_COUNT(layers)];
+        char folds[128];
+        rig a, b;
+        bl_tensor got, want;
+        snprintf(folds, sizeof folds, "%s fold_constants", packs);
+        converted(name, packs, &got, &a);
+        converted(name, folds, &want, &b);
+        assert_true(bl_shape_equal(&got.shape, &want.shape));
+        assert_memory_equal(got.data, want.data, (size_t)bl_shape_count(&want.shape) * sizeof(float));
+        bl_tensor_free(a.ctx, &got);
+        bl_tensor_free(b.ctx, &want);
+        rig_free(&a);
+        rig_free(&b);
+    }
+}
+
 static void check_refusal(const char *text, const bl_graphdef_cut *cut, bl_status status, const char *words)
 {
     bl_context *ctx;
@@ -115,7 +155,7 @@ static void what_has_no_counterpart_is_named(void **state)
     check_refusal(X "node { name: 'y' op: 'Relu' input: 'x' }", &no_input, BL_NOT_FOUND, "input 'z': 'z' is no node");
     check_refusal(X "node { name: 'y' op: 'Relu' input: 'x' }", &deep, BL_BAD_VALUE, "dimension 1 is not known");
     check_refusal(X "node { name: 'y' op: 'Reshape' input: ['x', 'x'] }", &all, BL_UNSUPPORTED,
-                  "input 1, 'x', is no constant");
+                  "input 1: 'x' is no constant");
     check_refusal(X "node { name: 'y' op: 'Relu' }", &all, BL_BAD_MODEL, "");
     check_refusal(X, &all, BL_BAD_MODEL, "no node is an output");
 }
@@ -124,6 +164,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(each_layer_computes_what_tensorflow_computes),
+        cmocka_unit_test(packed_weights_are_computed),
         cmocka_unit_test(what_has_no_counterpart_is_named),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
