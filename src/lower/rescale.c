@@ -68,7 +68,9 @@ static bool fit(const ramp *r, int64_t *weight, int64_t *bias, int64_t *shift)
         return true;
     }
     const double a = bli_stair_slope(r->at, r->count);
-    int least = (int)ceil(-log2(a));
+    int least; /* the least s for which a 2^s is 1 or more */
+    (void)frexp(a, &least);
+    least = 1 - least;
     for (int s = least < 0 ? 0 : least; s <= 60; s++) {
         const double w = ldexp(a, s);
         if (w >= 0x1p61)

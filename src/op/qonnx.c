@@ -8,6 +8,7 @@
 #include <math.h>
 #include <string.h>
 
+#include "num/functions.h"
 #include "op/infer.h"
 #include "op/op.h"
 

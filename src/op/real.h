@@ -28,7 +28,7 @@
 #define REAL            float
 #define REAL_INT        int32_t /* of the same width: masks */
 #define REAL_FN(name)   name##_f32
-#define REAL_MATH(name) name##f /* REAL_MATH(exp) is expf */
+#define REAL_MATH(name) name##f /* REAL_MATH(floor) is floorf */
 #include REAL_TEMPLATE
 #undef REAL
 #undef REAL_INT

@@ -1,4 +1,5 @@
 /* softmax.c: Softmax over the last axis, exp(x - max) over its sum. */
+#include "num/functions.h"
 #include "op/infer.h"
 
 #define REAL_TEMPLATE "op/softmax.inc"

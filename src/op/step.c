@@ -5,6 +5,7 @@
  */
 #include <math.h>
 
+#include "num/functions.h"
 #include "op/broadcast.h"
 #include "op/infer.h"
 #include "op/lower.h"

@@ -1,8 +1,9 @@
 /* unary.c: activations, element by element.
  *
- * Relu and Clip keep a grid and are hot: their loops are in kernels/.  The others take the C library's functions once
- * an element.  In backward an operator reads either its input or its output, never both.
+ * Relu and Clip keep a grid and are hot: their loops are in kernels/.  The others take num/functions.h once an
+ * element.  In backward an operator reads either its input or its output, never both.
  */
+#include "num/functions.h"
 #include "op/infer.h"
 #include "op/kernels/loops.h"
 #include "op/lower.h"

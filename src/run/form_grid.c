@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "num/functions.h"
 #include "op/infer.h"
 #include "op/quantizer.h"
 #include "run/eval.h"
@@ -123,7 +124,7 @@ static bl_status qonnx_grids(bli_form *f, const bl_node *n, grids *g)
     if (!bipolar && (!one_number(f, n, 2, &zero) || !one_number(f, n, 3, &bits) || zero != floor(zero) || bits > 22))
         return BL_OK;
     BLI_TRY(broadcast_scales(f, &f->known[n->inputs[1]], bli_form_value(f, n->inputs[0])->shape.rank, g));
-    const double half = exp2(bits - 1);
+    const double half = bli_fn_exp2(bits - 1);
     const bool is_signed = bl_node_int(n, "signed", 1) != 0;
     g->codes = true;
     g->least = bipolar || (bits == 1 && is_signed) ? -1 - zero : is_signed ? -half - zero : -zero;

@@ -1,9 +1,9 @@
 /* form_tables.c: functions that are no chain up to a quantizer become tables of integers in evaluation form.
  *
  * A function of a value of at most 2^16 codes is a Table: its values are those of the function, rounded to the nearest
- * multiple of 2^-16 (coarser where float32 would not hold them).  They are taken from long double, and none of these
- * functions has a value that is a tie or as near to one as that is wrong, so every machine finds the same table.  What
- * comes behind is exact.  A quotient is a product with a table of 1/x.  A Softmax is
+ * multiple of 2^-16 (coarser where float32 would not hold them).  They are taken from pairs of doubles
+ * (num/functions.h), which make no use of the C library, so every machine finds the same table.  What comes behind is
+ * exact.  A quotient is a product with a table of 1/x.  A Softmax is
  *
  *   e_i = exp(x_i - max x) by table, S = sum of e rounded to fewer bits, r = 1/S by table, y_i = e_i r
  *
@@ -15,6 +15,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "num/functions.h"
 #include "op/infer.h"
 #include "run/form_impl.h"
 #include "run/plan.h"
@@ -27,8 +28,6 @@ typedef struct source {
     double least, greatest; /* of id, in steps */
     double scale, offset;
 } source;
-
-typedef long double function(long double x, double a);
 
 /* ---- where a value comes from ----------------------------------------------------------------------------------- */
 /* The codes of a quantizer with one real scale. */
@@ -69,51 +68,57 @@ static bl_status source_of(bli_form *f, int value, source *s, bool *ok)
 /* What a Table stands for, over `count` codes from `first` on. */
 typedef struct table {
     const char *name, *says; /* the function, in words */
-    function *of;
+    bli_pair_function *of;
     double a;
     int64_t first, count;
     int exp;
     double scale, offset;
 } table;
 
-static int fraction_for(long double most)
+static int fraction_for(double most)
 {
     int bits = 0;
-    frexpl(most, &bits);
+    (void)frexp(most, &bits);
     return FRACTION + bits > MOST_BITS ? MOST_BITS - bits : FRACTION;
 }
 
-/* Values on their grid, and how far the farthest is off; false where one is no number, or far too great. */
-static bool fill(const table *t, float *values, double *error)
+/* The function itself; false where a value is no number, or far too great. */
+static bool compute(const table *t, bli_pair *y, double *most)
 {
-    long double most = 0, worst = 0;
+    *most = 0;
     for (int64_t i = 0; i < t->count; i++) {
-        const long double y = t->of((long double)ldexp((double)(t->first + i), t->exp) * t->scale + t->offset, t->a);
-        if (!(fabsl(y) < 0x1p20L))
+        y[i] = t->of(bli_pair_affine(ldexp((double)(t->first + i), t->exp), t->scale, t->offset), t->a);
+        if (!(fabs(y[i].high) < 0x1p20))
             return false;
-        most = fabsl(y) > most ? fabsl(y) : most;
+        *most = fmax(*most, fabs(y[i].high));
     }
-    const int fraction = fraction_for(most);
-    for (int64_t i = 0; i < t->count; i++) {
-        const long double y = t->of((long double)ldexp((double)(t->first + i), t->exp) * t->scale + t->offset, t->a);
-        const long double rounded = ldexpl(rintl(ldexpl(y, fraction)), -fraction);
-        values[i] = (float)rounded + 0.0f;
-        worst = fabsl(rounded - y) > worst ? fabsl(rounded - y) : worst;
-    }
-    *error = (double)worst;
     return true;
+}
+
+/* Values on their grid, and how far the farthest is off. */
+static void fill(const table *t, const bli_pair *y, double most, float *values, double *error)
+{
+    const int fraction = fraction_for(most);
+    *error = 0;
+    for (int64_t i = 0; i < t->count; i++) {
+        const double rounded = bli_pair_round(y[i], fraction);
+        values[i] = (float)rounded + 0.0f;
+        *error = fmax(*error, fabs((rounded - y[i].high) - y[i].low));
+    }
 }
 
 /* Table over x; name NULL: a step on the way.  *y -1: the function has no such values. */
 static bl_status add_table(bli_form *f, const table *t, int x, const char *base, const char *tail, int *y)
 {
-    double error;
+    double most, error;
     float *values = bli_arena_array(f->arena, (size_t)t->count + 1, sizeof *values);
+    bli_pair *exact = bli_arena_array(f->arena, (size_t)t->count + 1, sizeof *exact);
     *y = -1;
-    if (!values)
+    if (!values || !exact)
         return BL_NO_MEMORY;
-    if (!fill(t, values, &error))
+    if (!compute(t, exact, &most))
         return BL_OK;
+    fill(t, exact, most, values, &error);
     int in[2] = {x};
     char name[64];
     snprintf(name, sizeof name, "%s_values", t->name);
@@ -136,51 +141,12 @@ static bl_status add_table(bli_form *f, const table *t, int x, const char *base,
 
 /* ---- functions ----------------------------------------------------------------------------------------------------
  */
-static long double sigmoid(long double x, double a)
-{
-    (void)a;
-    return 1 / (1 + expl(-x));
-}
-
-static long double tangent(long double x, double a)
-{
-    (void)a;
-    return tanhl(x);
-}
-
-static long double softplus(long double x, double a)
-{
-    (void)a;
-    return x > 0 ? x + log1pl(expl(-x)) : log1pl(expl(x));
-}
-
-static long double elu(long double x, double a)
-{
-    return x > 0 ? x : a * expm1l(x);
-}
-
-static long double power(long double x, double a)
-{
-    return powl(x, a);
-}
-
-static long double exponential(long double x, double a)
-{
-    (void)a;
-    return expl(x);
-}
-
-static long double inverse(long double x, double a)
-{
-    (void)a;
-    return 1 / x;
-}
-
 static const struct {
     const char *type;
-    function *of;
+    bli_pair_function *of;
 } functions[] = {
-    {"Sigmoid", sigmoid}, {"Tanh", tangent}, {"Softplus", softplus}, {"Elu", elu}, {"Pow", power},
+    {"Sigmoid", bli_pair_sigmoid}, {"Tanh", bli_pair_tanh}, {"Softplus", bli_pair_softplus},
+    {"Elu", bli_pair_elu},         {"Pow", bli_pair_pow},
 };
 
 /* Element by element from value to a quantizer, with constants beside: lowering makes one table of that. */
@@ -218,7 +184,7 @@ static bli_range range_of(const bli_form *f, int id)
     return bli_constant_range(bl_graph_value(f->to, n->inputs[1]));
 }
 
-static bl_status apply(bli_form *f, int node, function *of, double a, bool *done)
+static bl_status apply(bli_form *f, int node, bli_pair_function *of, double a, bool *done)
 {
     const bl_node *n = bl_graph_node(f->from, node);
     source s;
@@ -261,7 +227,7 @@ static bl_status quotient(bli_form *f, int node, bool *done)
     BLI_TRY(source_of(f, n->inputs[1], &s, &ok));
     if (!ok || !a->on_grid || f->known[n->inputs[0]].data || s.offset != 0 || (s.least <= 0 && s.greatest >= 0))
         return BL_OK;
-    const table t = {"inverse", "1/x",   inverse, 0, (int64_t)s.least, (int64_t)(s.greatest - s.least) + 1,
+    const table t = {"inverse", "1/x",   bli_pair_inverse, 0, (int64_t)s.least, (int64_t)(s.greatest - s.least) + 1,
                      s.exp,     s.scale, s.offset};
     BLI_TRY(add_table(f, &t, s.id, name, "inverse", &in[1]));
     if (in[1] < 0)
@@ -303,13 +269,13 @@ static bl_status clip(bli_form *f, int x, double low, double high, const char *b
 static bl_status exponentials(bli_form *f, const source *s, int rank, const char *base, int *e)
 {
     int in[2] = {-1, s->id}, gap, cut;
-    const double step = ldexp(s->scale, s->exp), none = ceil((FRACTION + 1) * log(2) / step) + 1;
+    const double step = ldexp(s->scale, s->exp), none = ceil((FRACTION + 1) * M_LN2 / step) + 1;
     const double most = fmin(s->greatest - s->least, none);
     BLI_TRY(reduce(f, "ReduceMax", s->id, rank, base, "greatest", &in[0]));
     const bl_node sub = {.type = "Sub", .domain = "", .inputs = in, .num_inputs = 2};
     BLI_TRY(bli_form_emit(f, &sub, base, "below", &gap));
     BLI_TRY(clip(f, gap, 0, ldexp(most, s->exp), base, "reach", &cut));
-    const table t = {"exp", "exp", exponential, 0, 0, (int64_t)most + 1, s->exp, -s->scale, 0};
+    const table t = {"exp", "exp", bli_pair_exp, 0, 0, (int64_t)most + 1, s->exp, -s->scale, 0};
     return add_table(f, &t, cut, base, "exp", e);
 }
 
@@ -333,7 +299,7 @@ static bl_status inverse_of_sum(bli_form *f, int e, int64_t n, int rank, const c
     snprintf(says, sizeof says, "1/x (the Softmax: at most %.3g off)",
              (0x1p-16 + (double)(n - 1) * 0x1p-17 + *half) * 1.005); /* upwards */
     const int64_t one = (int64_t)1 << fraction;
-    const table t = {"inverse", says, inverse, 0, one, (n - 1) * one + 1, -fraction, 1, 0};
+    const table t = {"inverse", says, bli_pair_inverse, 0, one, (n - 1) * one + 1, -fraction, 1, 0};
     return add_table(f, &t, rounded, base, "inverse", r);
 }
 

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# The executor on 64-bit ARM: cross-compiled, its unit test run by the emulator, with and without products of bytes, since
-# this machine most likely is none.
+# The executor and the functions of tables on 64-bit ARM: cross-compiled, their unit tests run by the emulator, the
+# executor's with and without products of bytes, since this machine most likely is none.
 set -euo pipefail
 for tool in aarch64-linux-gnu-gcc qemu-aarch64 cmake ninja; do
   if ! command -v $tool >/dev/null; then
@@ -16,3 +16,5 @@ for cpu in max cortex-a72; do # the latter has no products of bytes
   echo "on $cpu:"
   TEST_PART=5 qemu-aarch64 -cpu $cpu -L /usr/aarch64-linux-gnu "$build/test_exec"
 done
+echo "functions:"
+qemu-aarch64 -L /usr/aarch64-linux-gnu "$build/test_functions"

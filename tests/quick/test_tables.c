@@ -208,6 +208,49 @@ static void a_table_up_to_a_quantizer_says_how_far_it_is_off(void **state)
     bl_context_destroy(ctx);
 }
 
+/* Hashes by decimal arithmetic (tools/make_function_goldens.py): no library and no instruction set has a say in them.
+ */
+static void a_table_up_to_a_quantizer_is_the_same_on_every_machine(void **state)
+{
+    static const struct {
+        const char *type;
+        uint64_t hash;
+    } tables[] = {
+        {"Tanh", 0xb520a7e28c5015bdu},
+        {"Sigmoid", 0xd92253b291514a0cu},
+        {"Softplus", 0x5cc982fad4994960u},
+        {"Elu", 0xae0c466ad086c2cfu},
+    };
+    (void)state;
+    for (size_t k = 0; k < BLI_COUNT(tables); k++) {
+        bl_context *ctx = new_context();
+        char text[1024];
+        snprintf(text, sizeof text,
+                 INPUT("\"format\" string \"fixed<12,5,RND,SAT>\"")
+                     NODE("%s", "\"xq\"") "node \"o\" \"Quantize\" \"bitlathe\" (\"y\") -> (\"z\" F32 ?) "
+                                          "{\"format\" string \"fixed<16,2,RND,SAT>\"}\noutput \"z\"\n",
+                 tables[k].type);
+        bl_graph *g = parsed(ctx, text);
+        bl_program *p;
+        const bli_prim_op *table = NULL;
+        assert_ok(ctx, bl_lower(ctx, g, &p));
+        for (int i = 0; i < p->num_ops; i++)
+            if (p->ops[i].kind == BLI_PRIM_TABLE)
+                table = &p->ops[i];
+        assert_non_null(table);
+        assert_true(table->first == -2048 && table->length == 4096);
+        unsigned char bytes[4096 * 8];
+        for (int i = 0; i < 4096 * 8; i++)
+            bytes[i] = (unsigned char)((uint64_t)table->table[i / 8] >> i % 8 * 8);
+        if (bli_hash(bytes, sizeof bytes) != tables[k].hash)
+            fail_msg("%s: hash %016llx, expected %016llx", tables[k].type,
+                     (unsigned long long)bli_hash(bytes, sizeof bytes), (unsigned long long)tables[k].hash);
+        bl_program_destroy(p);
+        bl_graph_destroy(g);
+        bl_context_destroy(ctx);
+    }
+}
+
 static void every_allocation_may_fail(void **state)
 {
     (void)state;
@@ -224,6 +267,7 @@ int main(void)
         cmocka_unit_test(a_table_says_its_function_and_its_error),
         cmocka_unit_test(every_allocation_may_fail),
         cmocka_unit_test(a_table_up_to_a_quantizer_says_how_far_it_is_off),
+        cmocka_unit_test(a_table_up_to_a_quantizer_is_the_same_on_every_machine),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -4,6 +4,8 @@
 #include <float.h>
 #include <string.h>
 
+#include "num/functions.h"
+
 /* ---- sigmoids ------------------------------------------------------------------------------------------------- */
 bl_status bli_sigmoid_option(bl_context *ctx, const bl_node *n, bli_sigmoid *out)
 {
@@ -21,7 +23,7 @@ bl_status bli_sigmoid_option(bl_context *ctx, const bl_node *n, bli_sigmoid *out
 double bli_sigmoid_value(bli_sigmoid kind, double x, bl_dtype t)
 {
     if (kind == BLI_SIGMOID_REAL)
-        return bli_carry(t, 1 / (1 + exp(-x)));
+        return bli_carry(t, bli_fn_sigmoid(x));
     double slope = kind == BLI_SIGMOID_HARD ? 0.5 : 0.1875;
     double v = bli_carry(t, bli_carry(t, slope * x) + 0.5);
     return v < 0 ? 0 : v > 1 ? 1 : v;

@@ -4,6 +4,7 @@
  * p is the real function, or (the default) the internal sigmoid s: hard clip(x/2 + 1/2), smooth clip(3x/16 + 1/2) or
  * real; tanh is then 2 s(x) - 1.  Gradient: p's own, and none where the clip was at work.
  */
+#include "num/functions.h"
 #include "op/quantizer/qkeras.h"
 
 typedef struct squash {
@@ -55,7 +56,7 @@ static bl_status sigmoid_setup(bl_context *ctx, const bl_node *n, bli_arena *are
 static double tanh_value(const squash *o, double x, bl_dtype t)
 {
     if (o->real)
-        return bli_carry(t, tanh(x));
+        return bli_carry(t, bli_fn_tanh(x));
     return bli_carry(t, 2 * bli_sigmoid_value(o->sigmoid, x, t) - 1);
 }
 
