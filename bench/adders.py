@@ -88,8 +88,35 @@ def chain_start(g, n):
     return at[0][0] if not at[0][1] else at[1][0]
 
 
+def live_end(g, term, w):
+    n = g['nodes'][term[0]]
+    return w if n['lo'] < 0 else min(w, n['hi'].bit_length() + term[1])
+
+
+def sum_of_three_live(g, n):
+    """For each bit the operands that have a bit there; of the others it is a constant."""
+    w = bits(n['lo'], n['hi'])
+    return [[k for k, t in enumerate(n['terms']) if t[1] <= i < live_end(g, t, w)] for i in range(w)]
+
+
+def luts_of(g, n, start):
+    """LUTs that have two bits or more to join, as Yosys counts them: bli_adder_luts in Python."""
+    w, t, c = bits(n['lo'], n['hi']), n['terms'], n['constant']
+    if start is None or len(t) < 2 or start >= w:
+        return 0
+    if len(t) == 2 and not (g['ternary'] and c):
+        return max(0, min(live_end(g, x, w) for x in t) - max(start, t[0][1], t[1][1]))
+    luts, handed = 0, False
+    for i, live in enumerate(sum_of_three_live(g, n)):
+        ones = sum(x[2] for k, x in enumerate(t) if k not in live) + (c >> i & 1)
+        if i >= start:
+            luts += len(live) > 1 or (len(live) == 1 and handed)
+            handed = len(live) > 1 or (len(live) == 1 and ones == 1)
+    return luts
+
+
 def measure(g):
-    adders = cost = depth = 0
+    adders = cost = luts = depth = 0
     for n in g['nodes']:
         n['depth'] = max((g['nodes'][t[0]]['depth'] for t in n['terms']), default=0)
         start = chain_start(g, n) if n['terms'] else None
@@ -97,11 +124,12 @@ def measure(g):
         n['depth'] += width > 0
         adders += width > 0
         cost += width
+        luts += luts_of(g, n, start)
         depth = max(depth, n['depth'])
     for node, shift, negative, _ in g['outputs']:
         if node >= 0 and negative:
             cost += bits(-g['nodes'][node]['hi'], -g['nodes'][node]['lo'])
-    return adders, cost, depth
+    return adders, cost, luts, depth
 
 
 def read_dump(path, ternary):
@@ -230,10 +258,15 @@ def ternary_module(name, g, n):
     pad = -(-count // 4) * 4
     lines += [f'wire [{pad}:0] m, c; wire [{pad - 1}:0] s, o;',
               f"assign m[0] = 1'b{int(ones > 1)}; assign c[0] = 1'b{int(ones > 0)};"]
+    live = sum_of_three_live(g, n)
     for i in range(pad):
-        if i < count:
+        if i < count and len(live[start + i]) > 1:
             lines.append(f"LUT6_2 #(.INIT(64'h{init5 | init6:016x})) l{i}(.I0(t0[{start + i}]), .I1(t1[{start + i}]), "
                          f".I2(t2[{start + i}]), .I3(m[{i}]), .I4(1'b0), .I5(1'b1), .O5(m[{i + 1}]), .O6(s[{i}]));")
+        elif i < count:  # fewer than two operands have bits: plain logic, often a wire
+            a, b, c = (f"{'~' if negs[k] else ''}t{k}[{start + i}]" for k in range(3))
+            lines += [f'assign m[{i + 1}] = ({a}) & ({b}) | ({a}) & ({c}) | ({b}) & ({c});',
+                      f'assign s[{i}] = ({a}) ^ ({b}) ^ ({c}) ^ m[{i}];']
         else:
             lines.append(f"assign m[{i + 1}] = 1'b0; assign s[{i}] = 1'b0;")
     for i in range(0, pad, 4):
@@ -442,19 +475,20 @@ def simulate(verilog, layers, outs, count=50):
 
 def net_row(who, make, count):
     """make(matrix, ranges, constants) gives graph and seconds."""
-    layers, graphs, total, seconds, depth, ranges = network(), [], [0, 0], 0.0, 0, [(-128, 127)] * SIZES[0]
+    layers, graphs, total, seconds, depth, ranges = network(), [], [0, 0, 0], 0.0, 0, [(-128, 127)] * SIZES[0]
     for w, b, shift, out_bits in layers:
         made = make(w, ranges, b)
         if made is None:
             return
         g, s = made
         graphs.append(g)
-        adders, cost, deep = measure(g)
-        total, depth, seconds = [total[0] + adders, total[1] + cost], depth + deep, seconds + s
+        adders, cost, luts, deep = measure(g)
+        total = [a + b for a, b in zip(total, (adders, cost, luts))]
+        depth, seconds = depth + deep, seconds + s
         if out_bits is not None:
             top = (1 << out_bits) - 1
             ranges = [(0, min(top, max(0, output_range(g, y)[1] >> shift))) for y in g['outputs']]
-    row = {'matrix': '16-64-32-32-5, 6 bit, half 0', 'by': who, 'adders': total[0], 'cost': total[1], 'depth': depth,
+    row = {'matrix': '16-64-32-32-5, 6 bit, half 0', 'by': who, 'adders': total[0], 'cost': total[1], 'luts': total[2], 'depth': depth,
            's': round(seconds, 3)}
     text = network_verilog(graphs, layers)
     if count:
@@ -493,7 +527,7 @@ def ours(matrix, ranges, constants=None, *words):
             sys.exit(r.stderr)
         said = json.loads(r.stdout)
         g = read_dump(f'{d}/g', '--ternary' in words)
-    if measure(g) != (said['adders'], said['cost'], said['depth']):
+    if measure(g) != (said['adders'], said['cost'], said['luts'], said['depth']):
         sys.exit(f'costs differ: {measure(g)} and {said}')
     return g, said['ms'] / 1e3
 
@@ -538,8 +572,8 @@ WAYS = [('plain', []), ('fewest adders', ['--by-adders']), ('least depth', ['--e
 
 
 def line(name, who, g, seconds, count):
-    adders, cost, depth = measure(g)
-    row = {'matrix': name, 'by': who, 'adders': adders, 'cost': cost, 'depth': depth, 's': round(seconds, 3)}
+    adders, cost, luts, depth = measure(g)
+    row = {'matrix': name, 'by': who, 'adders': adders, 'cost': cost, 'luts': luts, 'depth': depth, 's': round(seconds, 4)}
     if count:
         row.update(yosys(graph_verilog(g)))
     with open(OUT, 'a') as f:
@@ -557,7 +591,7 @@ def main():
     p.add_argument('--peers', nargs='*', default=list(PEERS))
     a = p.parse_args()
     os.makedirs(os.path.dirname(OUT), exist_ok=True)
-    head = ['matrix', 'by', 'adders', 'cost', 'depth', 's'] + (['wrong'] * a.net + ['LUT', 'LUT6_2', 'INV', 'CARRY4', 'ltp'] if a.yosys else [])
+    head = ['matrix', 'by', 'adders', 'cost', 'luts', 'depth', 's'] + (['wrong'] * a.net + ['LUT', 'LUT6_2', 'INV', 'CARRY4', 'ltp'] if a.yosys else [])
     print('| ' + ' | '.join(head) + ' |\n|' + '---|' * len(head))
     chosen = [w for w in WAYS if w[0] in a.ways]
     if a.net:

@@ -84,9 +84,10 @@ static long mebibytes(void)
 static void report(const char *name, const bli_adder_graph *g, double seconds)
 {
     const bli_adder_summary s = bli_adder_graph_summary(g);
-    printf("{\"matrix\": \"%s\", \"inputs\": %d, \"outputs\": %d, \"adders\": %d, \"cost\": %lld, \"depth\": %d, "
-           "\"ms\": %.1f, \"mib\": %ld}\n",
-           name, g->num_inputs, g->num_outputs, s.adders, (long long)s.cost, s.depth, 1e3 * seconds, mebibytes());
+    printf("{\"matrix\": \"%s\", \"inputs\": %d, \"outputs\": %d, \"adders\": %d, \"cost\": %lld, \"luts\": %lld, "
+           "\"depth\": %d, \"ms\": %.2f, \"mib\": %ld}\n",
+           name, g->num_inputs, g->num_outputs, s.adders, (long long)s.cost, (long long)s.luts, s.depth, 1e3 * seconds,
+           mebibytes());
     fflush(stdout);
 }
 

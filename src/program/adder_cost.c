@@ -2,7 +2,8 @@
  *
  * Below the bit where a second operand begins, the first one's bits are wires; a negated operand needs its complement's
  * + 1 at its own lowest bit, so that the chain begins there at the latest.  From the start to the top of the result
- * each bit is one LUT beside one carry cell: with two operands any 7-series-like LUT, with three a LUT6_2.
+ * each bit is one LUT beside one carry cell: with two operands any 7-series-like LUT, with three a LUT6_2.  Where an
+ * operand ends its bits are constants, and a LUT that has but one bit left is none.
  */
 #include "program/adder_graph.h"
 
@@ -100,15 +101,42 @@ static int live_end(const bli_adder_graph *g, const bli_adder_term *t, int bits)
     return x->lo < 0 || top > bits ? bits : top;
 }
 
-int bli_adder_luts(const bli_adder_graph *g, const bli_adder_node *node)
+static uint64_t below(int end)
 {
-    const int cells = node->cost, bits = bli_adder_bits(node->lo, node->hi);
-    if (node->num_terms < 2)
-        return 0;
-    if (node->num_terms == 3 || (g->ternary && node->constant != 0))
-        return cells;
+    return end <= 0 ? 0 : end >= 64 ? ~(uint64_t)0 : ((uint64_t)1 << end) - 1;
+}
+
+static int two_operand_luts(const bli_adder_graph *g, const bli_adder_node *node, int bits)
+{
     const int a = live_end(g, &node->term[0], bits), b = live_end(g, &node->term[1], bits);
     const int high = node->term[0].shift > node->term[1].shift ? node->term[0].shift : node->term[1].shift;
-    const int start = bits - cells > high ? bits - cells : high, end = a < b ? a : b;
-    return cells == 0 || end < start ? 0 : end - start;
+    const int start = bits - node->cost > high ? bits - node->cost : high, end = a < b ? a : b;
+    return end < start ? 0 : end - start;
+}
+
+/* A bit's LUT has the operands' bits and m, what the bit below hands up: their majority.  Where two of the operands
+ * are constants, m of the next bit is a constant if they agree, and else the third's bit. */
+static int three_operand_luts(const bli_adder_graph *g, const bli_adder_node *node, int bits)
+{
+    uint64_t once = 0, twice = 0, ones = (uint64_t)node->constant; /* ones: parity of the constants */
+    for (int t = 0; t < node->num_terms; t++) {
+        const bli_adder_term *x = &node->term[t];
+        const uint64_t live = below(live_end(g, x, bits)) & ~below(x->shift);
+        twice |= once & live;
+        once |= live;
+        ones ^= x->negative ? ~live : 0;
+    }
+    const uint64_t alone = once & ~twice, chain = below(bits) & ~below(bits - node->cost);
+    const uint64_t handed = ((twice | (alone & ones)) & chain) << 1;
+    return __builtin_popcountll((twice | (alone & handed)) & chain);
+}
+
+int bli_adder_luts(const bli_adder_graph *g, const bli_adder_node *node)
+{
+    const int bits = bli_adder_bits(node->lo, node->hi);
+    if (node->num_terms < 2 || node->cost == 0)
+        return 0;
+    if (node->num_terms == 3 || (g->ternary && node->constant != 0))
+        return three_operand_luts(g, node, bits);
+    return two_operand_luts(g, node, bits);
 }

@@ -80,11 +80,11 @@ BL_MUST_CHECK bl_status bli_adder_graph_copy(const bli_adder_graph *g, bli_adder
 BL_MUST_CHECK bl_status bli_adder_graph_clean(bli_adder_graph **g);
 
 /* Cells of the carry chain: the bits of the result from where two operands meet, to its end.  Ternary: one LUT6_2 a
- * bit.  A node whose operands never meet (or of one term without constant or sign) costs nothing. */
+ * bit at most.  A node whose operands never meet (or of one term without constant or sign) costs nothing. */
 int bli_adder_cost(const bli_adder_graph *g, const bli_adder_node *node);
-/* Of those cells the ones whose LUT has two operands to join; in the others one operand is a constant (a number's zeros
- * above its top, the graph's constant), and the LUT a wire or an inverter, which Yosys does not count.  node->cost is
- * set. */
+/* Of those cells the ones whose LUT has two bits or more to join; in the others all but one are constants (a number's
+ * zeros above its top, the graph's constant), and the LUT is a wire or an inverter, which Yosys does not count.
+ * node->cost is set. */
 int bli_adder_luts(const bli_adder_graph *g, const bli_adder_node *node);
 /* The rules above, but for the terms' nodes. */
 bool bli_adder_is_legal(const bli_adder_graph *g, const bli_adder_node *node);

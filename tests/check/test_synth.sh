@@ -22,21 +22,28 @@ grep -q "io goes with a model file" "$here/err" || fail "words: $(cat "$here/err
 # LUTs, carry cells, registers of this network; one percent either way is a change to look at.
 cat > "$here/budgets.py" <<'PY'
 import json, sys
-budgets = {"xcup": (1541, 508, 1646), "xc7": (1541, 508, 1646), "ecp5": (419, 906, 1728), "ice40": (2308, 1531, 1728)}
+budgets = {"xcup": (1541, 508, 1646), "xc7": (1541, 508, 1646), "ecp5": (419, 906, 1728), "ice40": (2308, 1531, 1728),
+           "three": (1073, 320, 326)}
 r = json.load(open(sys.argv[1]))
+name = sys.argv[2] if len(sys.argv) > 2 else r["family"]
 total, layers = r["total"], r["layers"]
 assert r["tool"].startswith("Yosys"), r
 for key in ("lut", "ff", "carry"):
     assert sum(l[key] for l in layers) == total[key], r
 assert {l["layer"] for l in layers} >= {"fc1", "relu1", "fc2"}, layers
 assert total["dsp"] == 0 and 5 < r["depth"] < 25, r
-for key, budget in zip(("lut", "carry", "ff"), budgets[r["family"]]):
-    assert abs(total[key] - budget) <= budget / 100, f"{r['family']}: {key} {total[key]}, the budget is {budget}"
+for key, budget in zip(("lut", "carry", "ff"), budgets[name]):
+    assert abs(total[key] - budget) <= budget / 100, f"{name}: {key} {total[key]}, the budget is {budget}"
 PY
 for family in xcup xc7 ecp5; do
     "$BITLATHE" synth "$here/net" --family $family --json > "$here/$family.json" || fail "synth $family"
     python3 "$here/budgets.py" "$here/$family.json" || fail "figures of $family"
 done
+
+# With adders of three inputs.
+"$tool" "$here/three" 16-8-5 8 da3 xcup 2 || fail "emit da3"
+"$BITLATHE" synth "$here/three" --family xcup --json > "$here/three.json" || fail "synth da3"
+python3 "$here/budgets.py" "$here/three.json" three || fail "figures of da3"
 
 # A model: a project in a temporary folder that is gone behind it.
 python3 - "$here/data.csv" <<'PY'

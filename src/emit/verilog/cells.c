@@ -1,8 +1,8 @@
 /* cells.c: the small modules that the core is made of.
  *
  * An adder is a module of its own, so that synthesis sees one adder and not a chain that it may rebuild out of LUTs
- * (run alumacc before flatten).  A sum of three is one LUT6_2 a bit on Xilinx, by hand, behind BITLATHE_LUT6_2; the
- * plain sum beside it means the same.
+ * (run alumacc before flatten).  A sum of three is one LUT6_2 a bit on Xilinx where two of its operands have bits, by
+ * hand, behind BITLATHE_LUT6_2; the plain sum beside it means the same.
  */
 #include <inttypes.h>
 
@@ -122,10 +122,11 @@ static const char adders[] =
 
 static const char adder3[] =
     "\n"
-    "// (a << LA) + (b << LB) + (c << LC); MB, MC: subtracted instead (MB before MC).  The low PASS bits are one operand's.\n"
+    "// (a << LA) + (b << LB) + (c << LC); MB, MC: subtracted instead (MB before MC).  The low PASS bits are one operand's;\n"
+    "// KC: c is a constant.\n"
     "module @NAME@_add3 #(parameter WA = 1, parameter SA = 0, parameter LA = 0, parameter WB = 1, parameter SB = 0,\n"
     "    parameter LB = 0, parameter WC = 1, parameter SC = 0, parameter LC = 0,\n"
-    "    parameter W = 1, parameter PASS = 0, parameter MB = 0, parameter MC = 0) (\n"
+    "    parameter W = 1, parameter PASS = 0, parameter MB = 0, parameter MC = 0, parameter KC = 0) (\n"
     "    input wire `@NAME@_w(WA) a,\n"
     "    input wire `@NAME@_w(WB) b,\n"
     "    input wire `@NAME@_w(WC) c,\n"
@@ -158,10 +159,16 @@ static const char adder3[] =
     "            assign y = {sum, a_w[PASS-1:0] | b_w[PASS-1:0] | c_w[PASS-1:0]};\n"
     "        end\n"
     "    endgenerate\n"
-    "`ifdef BITLATHE_LUT6_2\n"
+    "`ifdef BITLATHE_LUT6_2\n";
+
+static const char adder3_by_bits[] =
     "    // One LUT6_2 a bit: O5 is the carry of the three bits, handed to the next bit as m;\n"
     "    // O6 is their sum with m, which the carry chain adds up.  Minus is the complement\n"
-    "    // (in INIT) and one more: the chain's carry in, and the first m.\n"
+    "    // (in INIT) and one more: the chain's carry in, and the first m.  Where fewer than two\n"
+    "    // operands have bits (from L_ on, below E_), that is a LUT of two inputs or a wire.\n"
+    "    localparam EA = SA != 0 ? W : LA + WA;\n"
+    "    localparam EB = SB != 0 ? W : LB + WB;\n"
+    "    localparam EC = KC != 0 ? 0 : SC != 0 ? W : LC + WC;\n"
     "    localparam P = 4 * ((N + 3) / 4);\n"
     "    localparam [63:0] INIT =\n"
     "        MB != 0 && MC != 0 ? 64'h699669962b2b2b2b :\n"
@@ -174,9 +181,14 @@ static const char adder3[] =
     "    genvar i;\n"
     "    generate\n"
     "        for (i = 0; i < P; i = i + 1) begin : bits\n"
-    "            if (i < N) begin : used\n"
+    "            if (i < N && (i + PASS >= LA && i + PASS < EA) + (i + PASS >= LB && i + PASS < EB) +\n"
+    "                (i + PASS >= LC && i + PASS < EC) > 1) begin : used\n"
     "                LUT6_2 #(.INIT(INIT)) lut (.I0(p[i]), .I1(q[i]), .I2(r[i]), .I3(m[i]),\n"
     "                    .I4(1'b0), .I5(1'b1), .O5(m[i+1]), .O6(s[i]));\n"
+    "            end else if (i < N) begin : lone\n"
+    "                wire b_i = q[i] ^ (MB != 0), c_i = r[i] ^ (MC != 0);\n"
+    "                assign m[i+1] = p[i] & b_i | p[i] & c_i | b_i & c_i;\n"
+    "                assign s[i] = p[i] ^ b_i ^ c_i ^ m[i];\n"
     "            end else begin : unused\n"
     "                assign m[i+1] = 1'b0;\n"
     "                assign s[i] = 1'b0;\n"
@@ -244,8 +256,10 @@ void bli_verilog_adders(const char *name, bool three, int widest, bli_text *t)
     bli_text_template(t, plain, keys, BLI_COUNT(keys));
     bli_verilog_widths(name, widest, t);
     bli_text_template(t, adders, keys, BLI_COUNT(keys));
-    if (three)
+    if (three) {
         bli_text_template(t, adder3, keys, BLI_COUNT(keys));
+        bli_text_template(t, adder3_by_bits, keys, BLI_COUNT(keys));
+    }
 }
 
 void bli_verilog_tables(const bli_verilog *v, bli_text *t)

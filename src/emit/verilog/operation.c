@@ -211,8 +211,10 @@ static void print_sum3(const bli_verilog *v, int signal, const char *name, bli_t
         settle(&o[i]);
         port_of(&o[i], (char)('A' + i), s->shift[i], w[i], ports[i]);
     }
-    bli_text_line(t, "%s_add3 #(%s%s%s.W(%d), .PASS(%d), .MB(%d), .MC(%d)) %s__sum (%s%s%s.y(%s));", v->name, w[0],
-                  w[1], w[2], bits, pass, s->minus[1], s->minus[2], name, ports[0], ports[1], ports[2], name);
+    const bool fixed = v->net->signals[s->in[2]].kind == BLI_NET_CONST;
+    bli_text_line(t, "%s_add3 #(%s%s%s.W(%d), .PASS(%d), .MB(%d), .MC(%d)%s) %s__sum (%s%s%s.y(%s));", v->name, w[0],
+                  w[1], w[2], bits, pass, s->minus[1], s->minus[2], fixed ? ", .KC(1)" : "", name, ports[0], ports[1],
+                  ports[2], name);
 }
 
 /* ---- comparisons --------------------------------------------------------------------------------------------------
