@@ -8,6 +8,8 @@ message.  The peers' graphs are turned into our form, proved to be the matrix, a
 where two operands meet.  --yosys also counts LUTs: every adder its own module, `alumacc` before `flatten`, no wide
 multiplexers; three-input adders are LUT6_2 and CARRY4 by hand.  Seconds are processor time.  Writes
 build/results/adders.jsonl and prints a Markdown table.
+
+Length: one table's peers, cost model, Verilog and network, which are of no use apart.
 """
 import argparse
 import json
