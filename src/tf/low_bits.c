@@ -18,13 +18,24 @@ static float widen(uint16_t b)
     return v;
 }
 
-/* The least bfloat16 that is not below v, and no subnormal one. */
-static uint16_t round_up(float v)
+static uint32_t bits_of(float v)
 {
     uint32_t bits;
     v = v > 0x1p-126f ? v : 0x1p-126f;
     memcpy(&bits, &v, sizeof bits);
-    return (uint16_t)((bits + 0xffff) >> 16);
+    return bits;
+}
+
+/* The least bfloat16 that is not below v, and no subnormal one. */
+static uint16_t round_up(float v)
+{
+    return (uint16_t)((bits_of(v) + 0xffff) >> 16);
+}
+
+/* Within 2^-8 of v, which keeps the code of v's 127 steps; no subnormal one. */
+static uint16_t round_near(float v)
+{
+    return (uint16_t)((bits_of(v) + 0x8000) >> 16);
 }
 
 /* ---- a row ---------------------------------------------------------------------------------------------------- */
@@ -42,17 +53,29 @@ static range range_of(const float *row, size_t count)
     return r;
 }
 
-/* The grid of `part` of the range. */
-static bli_tg_grid grid_of(const range *r, float part, int bits)
+static bli_tg_grid symmetric_grid(const range *r, float part, int bits)
 {
+    const float most = -r->min > r->max ? -r->min : r->max;
+    return (bli_tg_grid){round_near(most * part / (float)((1 << (bits - 1)) - 1)), (uint8_t)(1 << (bits - 1))};
+}
+
+/* The grid of `part` of the range. */
+static bli_tg_grid grid_of(const range *r, float part, int bits, bool symmetric)
+{
+    if (symmetric)
+        return symmetric_grid(r, part, bits);
     const float steps = (float)((1 << bits) - 1);
     const uint16_t scale = round_up((r->max * part - r->min * part) / steps);
     const float zero = nearbyintf(-r->min * part / widen(scale));
     return (bli_tg_grid){scale, (uint8_t)(zero < steps ? zero : steps)};
 }
 
-bool bli_tg_grid_possible(float min, float max, int bits)
+bool bli_tg_grid_possible(float min, float max, int bits, bool symmetric)
 {
+    const range r = {min, max};
+    const bli_tg_grid g = symmetric_grid(&r, 1, bits);
+    if (symmetric)
+        return isfinite(widen(g.scale) * (float)(g.zero - 1));
     const float steps = (float)((1 << bits) - 1);
     const uint16_t scale = round_up((max - min) / steps);
     return isfinite(max - min) && isfinite(steps * widen(scale));
@@ -62,10 +85,10 @@ typedef struct rounding {
     float inverse, scale, least, most; /* of code - zero */
 } rounding;
 
-static rounding rounding_of(bli_tg_grid g, int bits)
+static rounding rounding_of(bli_tg_grid g, int bits, bool symmetric)
 {
-    const float scale = widen(g.scale);
-    return (rounding){1 / scale, scale, -(float)g.zero, (float)((1 << bits) - 1 - g.zero)};
+    const float scale = widen(g.scale), most = (float)((1 << bits) - 1 - g.zero);
+    return (rounding){1 / scale, scale, symmetric ? -most : -(float)g.zero, most};
 }
 
 /* code - zero; adding 1.5 * 2^23 rounds to the nearest whole number, ties to even. */
@@ -91,15 +114,15 @@ static float squared_error(const rounding *r, const float *row, size_t count)
     return ((sums[0] + sums[1]) + (sums[2] + sums[3])) + ((sums[4] + sums[5]) + (sums[6] + sums[7]));
 }
 
-bli_tg_grid bli_tg_grid_fit(const float *row, size_t count, int bits, uint8_t *codes)
+bli_tg_grid bli_tg_grid_fit(const float *row, size_t count, int bits, bool symmetric, uint8_t *codes)
 {
     const range r = range_of(row, count);
-    bli_tg_grid best = grid_of(&r, 1, bits);
-    rounding how = rounding_of(best, bits);
+    bli_tg_grid best = grid_of(&r, 1, bits, symmetric);
+    rounding how = rounding_of(best, bits, symmetric);
     float least = bits <= BITS_OF_TRIES ? squared_error(&how, row, count) : 0;
     for (int k = 1; k < TRIES && least > 0; k++) {
-        const bli_tg_grid g = grid_of(&r, 1 - 0.04f * (float)k, bits);
-        const rounding other = rounding_of(g, bits);
+        const bli_tg_grid g = grid_of(&r, 1 - 0.04f * (float)k, bits, symmetric);
+        const rounding other = rounding_of(g, bits, symmetric);
         const float error = squared_error(&other, row, count);
         if (error < least) {
             least = error;

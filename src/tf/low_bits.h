@@ -16,10 +16,11 @@ typedef struct bli_tg_grid {
 } bli_tg_grid;
 
 /* The grid for a row of finite weights whose range, with zero in it, is a float, and their codes.  Below seven bits the
- * range is the one among some smaller ones, too, whose squared error is least. */
-bli_tg_grid bli_tg_grid_fit(const float *row, size_t count, int bits, uint8_t *codes);
+ * range is the one among some smaller ones, too, whose squared error is least.  symmetric: as many codes below zero as
+ * above, zero's in the middle, and the last of them, 2^(bits - 1) - 1, is that of the greatest weight. */
+bli_tg_grid bli_tg_grid_fit(const float *row, size_t count, int bits, bool symmetric, uint8_t *codes);
 /* False: the range is too wide for a grid of floats. */
-bool bli_tg_grid_possible(float min, float max, int bits);
+bool bli_tg_grid_possible(float min, float max, int bits, bool symmetric);
 
 /* Codes as a string of bits, the first code's lowest bit first: group g is `bytes` bytes of `codes` codes, and the last
  * group is filled up with zeros. */

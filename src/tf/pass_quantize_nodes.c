@@ -380,7 +380,7 @@ static bl_status run(const bli_tg_job *job, const bli_tf_graph *in, bli_tf_graph
 {
     static const step steps[] = {quantize_placeholders, channels_last, hoist3,           hoist2, hoist1,
                                  convert_fake_quants,   quantize_ops,  join_requantizes, merge,  skip_pairs};
-    bli_tg_quantizer q = {.job = job};
+    bli_tg_quantizer q = {.job = job, .keeps_ranges = !job->compat && !bli_tg_arg_count(job, "per_channel")};
     bool input;
     BLI_TRY(both_or_none(job, "input_min", "input_max", &input));
     BLI_TRY(both_or_none(job, "fallback_min", "fallback_max", &q.has_fallback));
@@ -405,7 +405,8 @@ static const bli_tg_param params[] = {
     {"fallback_min", BLI_TG_FLOAT, false, "the range of all results of 32 bits (found while running)"},
     {"fallback_max", BLI_TG_FLOAT, false, "its other end"},
     {"ignore_op", BLI_TG_TEXT, true, "an operator that stays float"},
-    {"per_channel", BLI_TG_BOOL, false, "weights have a range for each output channel (false)"},
+    {"per_channel", BLI_TG_BOOL, false,
+     "weights have a range for each output channel (those that quantize_weights gave such ranges)"},
     {0},
 };
 

@@ -14,23 +14,35 @@ typedef struct range {
     float min, max;
 } range;
 
-/* The original begins its maximum at the smallest positive float, which is what weights without a positive one keep. */
-static bl_status find_range(const bli_tg_job *job, const bli_tf_node *n, const float *v, size_t count, range *r)
+static range symmetric_range(range r)
 {
+    const float step = fmaxf(-r.min, r.max) / 127;
+    return step >= FLT_MIN ? (range){-128 * step, 127 * step} : r;
+}
+
+/* The original begins its maximum at the smallest positive float, which is what weights without a positive one keep. */
+static bl_status find_range(const bli_tg_job *job, const bli_tf_node *n, const bli_tf_tensor *t, bool symmetric,
+                            range *r)
+{
+    const float *v = t->data;
     *r = (range){0, job->compat ? FLT_MIN : 0};
-    for (size_t i = 0; i < count; i++) {
+    for (size_t i = 0; i < t->count; i++) {
         r->min = v[i] < r->min ? v[i] : r->min;
         r->max = v[i] > r->max ? v[i] : r->max;
         if (!job->compat && !isfinite(v[i]))
             return bli_fail(job->ctx, BL_BAD_VALUE, "node '%s' (Const): element %zu is %g; expected finite weights",
                             n->name, i, (double)v[i]);
     }
-    if (!job->compat && !isfinite(r->max - r->min))
-        return bli_fail(job->ctx, BL_BAD_VALUE, "node '%s' (Const): values from %g to %g; their range is no float",
-                        n->name, (double)r->min, (double)r->max);
+    const range all = *r;
     if (r->min == r->max)
         r->max = 1; /* all zero: any range will do */
-    return BL_OK;
+    if (job->compat)
+        return BL_OK;
+    *r = symmetric ? symmetric_range(*r) : *r;
+    return isfinite(r->max - r->min)
+               ? BL_OK
+               : bli_fail(job->ctx, BL_BAD_VALUE, "node '%s' (Const): values from %g to %g; their range is no float",
+                          n->name, (double)all.min, (double)all.max);
 }
 
 static void quantize(const float *v, size_t count, const range *r, uint8_t *codes)
@@ -43,7 +55,8 @@ static void quantize(const float *v, size_t count, const range *r, uint8_t *code
     }
 }
 
-static bl_status quantize_const(const bli_tg_job *job, const bli_tf_node *n, const bli_tf_tensor *t, bli_tf_graph *out)
+static bl_status quantize_const(const bli_tg_job *job, const bli_tf_node *n, const bli_tf_tensor *t, bool symmetric,
+                                bli_tf_graph *out)
 {
     range r;
     void *codes;
@@ -53,7 +66,7 @@ static bl_status quantize_const(const bli_tg_job *job, const bli_tf_node *n, con
     char *max = bli_tf_text(job->store, "%s_quantized_max", n->name);
     if (!code || !min || !max)
         return BL_NO_MEMORY;
-    BLI_TRY(find_range(job, n, t->data, t->count, &r));
+    BLI_TRY(find_range(job, n, t, symmetric, &r));
     BLI_TRY(bli_tg_add_const(out, code, BLI_DT_QUINT8, t->rank, t->dim, NULL, &codes, NULL));
     quantize(t->data, t->count, &r, codes);
     BLI_TRY(bli_tg_add_float(out, min, r.min));
@@ -81,6 +94,12 @@ static bl_status pack(bli_tg_unpacker *u, bli_tf_node *n, const bli_tf_tensor *t
 {
     if (n->num_inputs > 0)
         return bli_tf_graph_add(u->out, n);
+    if (channels.one)
+        return bli_fail(
+            u->job->ctx, BL_BAD_MODEL,
+            "node '%s' (Const): a range for each channel is lost in '%s' (QuantizeV2), which gives all "
+            "channels one; expected quantize_weights before quantize_nodes, or quantize_nodes(per_channel=true)",
+            n->name, channels.one->name);
     BLI_TRY(check_finite(u->job, n, t));
     return bli_tg_unpack_weights(u, n, t, channels);
 }
@@ -90,7 +109,7 @@ static bl_status pack(bli_tg_unpacker *u, bli_tf_node *n, const bli_tf_tensor *t
 
 typedef struct settings {
     int64_t least, rank, bits;
-    bool per_channel;
+    bool per_channel, symmetric;
     bli_tg_unpacker unpacker;
 } settings;
 
@@ -100,14 +119,16 @@ static bl_status read_settings(const bli_tg_job *job, settings *s)
     *s = (settings){.bits = 8};
     BLI_TRY(bli_tg_arg_int(job, "minimum_size", 1024, &s->least));
     if (job->compat && (bli_tg_arg_count(job, "bits") || bli_tg_arg_count(job, "per_channel") ||
-                        bli_tg_arg_count(job, "minimum_rank")))
-        bli_log(job->ctx, BL_LOG_WARNING,
-                "quantize_weights: the original has no 'bits', 'per_channel' and 'minimum_rank'; passed over");
+                        bli_tg_arg_count(job, "minimum_rank") || bli_tg_arg_count(job, "symmetric")))
+        bli_log(
+            job->ctx, BL_LOG_WARNING,
+            "quantize_weights: the original has no 'bits', 'per_channel', 'minimum_rank' and 'symmetric'; passed over");
     if (job->compat)
         return BL_OK;
     BLI_TRY(bli_tg_arg_int(job, "minimum_rank", 0, &s->rank));
     BLI_TRY(bli_tg_arg_int(job, "bits", 8, &s->bits));
     BLI_TRY(bli_tg_arg_bool(job, "per_channel", false, &s->per_channel));
+    BLI_TRY(bli_tg_arg_bool(job, "symmetric", false, &s->symmetric));
     if (s->bits < BLI_TG_LEAST_BITS || s->bits > BLI_TG_MOST_BITS)
         return bli_fail(job->ctx, BL_BAD_VALUE, "parameter 'bits' is %lld; expected %d .. %d", (long long)s->bits,
                         BLI_TG_LEAST_BITS, BLI_TG_MOST_BITS);
@@ -126,9 +147,10 @@ static bl_status visit(const bli_tg_job *job, settings *s, bli_tf_node *n, bli_t
     BLI_TRY(bli_tg_const_view(job->store, n, BLI_DT_FLOAT, &t));
     if ((int64_t)t.count < s->least || t.rank < s->rank || (!job->compat && t.count == 0))
         return bli_tf_graph_add(out, n);
+    channels.symmetric = channels.symmetric || s->symmetric;
     if (s->bits < 8 || s->per_channel)
-        return pack(&s->unpacker, n, &t, s->per_channel ? channels : (bli_tg_channels){0, 0});
-    return quantize_const(job, n, &t, out);
+        return pack(&s->unpacker, n, &t, channels);
+    return quantize_const(job, n, &t, s->symmetric, out);
 }
 
 static bl_status run(const bli_tg_job *job, const bli_tf_graph *in, bli_tf_graph *out)
@@ -141,7 +163,7 @@ static bl_status run(const bli_tg_job *job, const bli_tf_graph *in, bli_tf_graph
         BLI_TRY(bli_tg_find_channels(in, &channels));
     for (size_t i = 0; i < in->num_nodes; i++) {
         if (bli_tg_op_is(in->nodes[i]->op, "Const"))
-            BLI_TRY(visit(job, &s, in->nodes[i], channels ? channels[i] : (bli_tg_channels){0, 0}, out));
+            BLI_TRY(visit(job, &s, in->nodes[i], channels ? channels[i] : (bli_tg_channels){0}, out));
         else
             BLI_TRY(bli_tf_graph_add(out, in->nodes[i]));
     }
@@ -153,6 +175,7 @@ static const bli_tg_param params[] = {
     {"minimum_rank", BLI_TG_INT, false, "dimensions of the smallest: 2 leaves vectors, as biases are (0)"},
     {"bits", BLI_TG_INT, false, "of a code, 2 .. 8 (8)"},
     {"per_channel", BLI_TG_BOOL, false, "a range for each output channel, not one for all (false)"},
+    {"symmetric", BLI_TG_BOOL, false, "as many codes below zero as above, as products of bytes take them (false)"},
     {0},
 };
 
@@ -160,5 +183,5 @@ const bli_tg_pass bli_tg_quantize_weights = {.name = "quantize_weights",
                                              .help = "stores large float constants as bytes, for a quarter of the size",
                                              .params = params,
                                              .ops = "Const",
-                                             .own = "bits|per_channel|minimum_rank",
+                                             .own = "bits|per_channel|minimum_rank|symmetric",
                                              .run = run};

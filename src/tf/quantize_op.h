@@ -25,6 +25,7 @@ typedef struct bli_tg_readers {
 typedef struct bli_tg_quantizer {
     const bli_tg_job *job;
     bool has_fallback, per_channel;
+    bool keeps_ranges; /* of weights that are packed with one for each channel */
     float fallback_min, fallback_max;
     const bli_tf_graph *g; /* whose nodes are quantized */
     bli_tf_index ix;
@@ -97,7 +98,7 @@ BL_MUST_CHECK bl_status bli_tg_add_offset(const bli_tg_quantizer *q, const bli_t
 /* ---- weights with a range for each channel (quantize_channels.c) --------------------------------------------------
  */
 
-/* As bli_tg_kernel_products; none unless q->per_channel. */
+/* As bli_tg_kernel_products; none unless q->per_channel, or q->keeps_ranges and the weights have such ranges. */
 BL_MUST_CHECK bl_status bli_tg_channel_products(const bli_tg_quantizer *q, const bli_tf_node *n, bli_tf_graph *out,
                                                 const char *wide[3], bool *done);
 

@@ -274,7 +274,7 @@ static bl_status check_range(const site *s, size_t channel, const float *row, si
         min = row[i] < min ? row[i] : min;
         max = row[i] > max ? row[i] : max;
     }
-    if (bli_tg_grid_possible(min, max, s->u->bits))
+    if (bli_tg_grid_possible(min, max, s->u->bits, s->at.symmetric))
         return BL_OK;
     return bli_fail(s->u->job->ctx, BL_BAD_VALUE,
                     "node '%s' (Const): channel %zu has values from %g to %g; their range is no float", s->node->name,
@@ -289,7 +289,7 @@ static bl_status choose(const site *s, const rows *r, bli_tg_grid *grids, uint8_
         for (size_t k = 0; k < n; k++) {
             const float *row = &r->values[k * r->length];
             BLI_TRY(check_range(s, c + k, row, r->length));
-            grids[c + k] = bli_tg_grid_fit(row, r->length, s->u->bits, &r->codes[k * r->length]);
+            grids[c + k] = bli_tg_grid_fit(row, r->length, s->u->bits, s->at.symmetric, &r->codes[k * r->length]);
         }
         scatter(s, c, n, r, codes);
     }

@@ -10,11 +10,14 @@
 /* The dimensions first .. last - 1 number the channels; first == last: there are none. */
 typedef struct bli_tg_channels {
     int first, last;
+    bool symmetric;                /* as many codes below zero as above */
+    const struct bli_tf_node *one; /* the QuantizeV2 that gives all channels one range; NULL: none does */
 } bli_tg_channels;
 
 /* For each node of the graph that is a Const (the others have none), what the first layer says that reads it, perhaps
- * through Identity nodes: Conv2D and its like the last dimension, DepthwiseConv2dNative the last two, MatMul the one
- * that stays.  In the store. */
+ * through Identity nodes or what quantize_nodes made of it: Conv2D and its like the last dimension,
+ * DepthwiseConv2dNative the last two, MatMul the one that stays.  Weights of which quantize_nodes(per_channel=true)
+ * makes codes are symmetric, as those are.  In the store. */
 BL_MUST_CHECK bl_status bli_tg_find_channels(const bli_tf_graph *g, bli_tg_channels **out);
 
 /* Names and shared constants of one run of the pass. */

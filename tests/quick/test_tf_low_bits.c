@@ -220,7 +220,7 @@ static void few_bits_get_a_good_range(void **state)
     uint8_t codes[64], other[64];
     for (size_t i = 0; i < 64; i++)
         row[i] = (float)((int)(i * 37 % 64) - 30) * 0.01f + (i == 7 ? 1.5f : 0);
-    const bli_tg_grid g = bli_tg_grid_fit(row, 64, 3, codes);
+    const bli_tg_grid g = bli_tg_grid_fit(row, 64, 3, false, codes);
     double least = INFINITY;
     for (uint16_t scale = 0x3c00; scale < 0x3f00; scale++)
         for (uint8_t zero = 0; zero < 8; zero++) {
@@ -241,12 +241,14 @@ static void ranges_at_the_ends_of_floats_are_kept_or_refused(void **state)
     (void)state;
     const float tiny[2] = {-1e-44f, 3e-39f};
     uint8_t codes[2];
-    const bli_tg_grid g = bli_tg_grid_fit(tiny, 2, 4, codes);
+    const bli_tg_grid g = bli_tg_grid_fit(tiny, 2, 4, false, codes);
     assert_int_equal(g.scale, 0x0080); /* the least that is not subnormal */
     assert_int_equal(codes[0], g.zero);
-    assert_true(bli_tg_grid_possible(-1e38f, 1e38f, 2));
-    assert_false(bli_tg_grid_possible(-3e38f, 3e38f, 2));
-    assert_false(bli_tg_grid_possible(-3.4e38f, 0, 8)); /* 255 steps, rounded up, are no float */
+    assert_true(bli_tg_grid_possible(-1e38f, 1e38f, 2, false));
+    assert_false(bli_tg_grid_possible(-3e38f, 3e38f, 2, false));
+    assert_false(bli_tg_grid_possible(-3.4e38f, 0, 8, false)); /* 255 steps, rounded up, are no float */
+    assert_true(bli_tg_grid_possible(-3e38f, 3e38f, 2, true));
+    assert_false(bli_tg_grid_possible(-3.4e38f, 0, 2, true));
 }
 
 /* ---- refusals ------------------------------------------------------------------------------------------------- */
@@ -300,23 +302,132 @@ static const bli_tf_node *find(const rig *r, const char *name)
     return NULL;
 }
 
+/* ---- before and behind quantize_nodes ------------------------------------------------------------------------- */
+static void build_conv(rig *r)
+{
+    static const int64_t ones[4] = {1, 1, 1, 1};
+    build(r, &layers[0]);
+    bli_tf_node *conv = r->g->nodes[3];
+    assert_ok(r->ctx, bli_tg_set_type(r->store, conv, "T", BLI_DT_FLOAT));
+    assert_ok(r->ctx, bli_tf_node_set(r->store, conv, "strides", bli_tf_value_ints(r->store, ones, 4)));
+    assert_ok(r->ctx, bli_tf_node_set(r->store, conv, "padding", bli_tf_value_string(r->store, "SAME")));
+}
+
+static bl_status transform(rig *r, const char *transforms)
+{
+    const bli_tg_options o = {false, "x", "y"};
+    return bli_tg_transform(r->store, &r->g, transforms, &o);
+}
+
 static void eight_bit_nodes_read_them_as_floats(void **state)
 {
     (void)state;
     rig r = rig_make();
-    const bli_tg_options o = {false, "x", "y"};
-    static const int64_t ones[4] = {1, 1, 1, 1};
-    build(&r, &layers[0]);
-    bli_tf_node *conv = r.g->nodes[3];
-    assert_ok(r.ctx, bli_tg_set_type(r.store, conv, "T", BLI_DT_FLOAT));
-    assert_ok(r.ctx, bli_tf_node_set(r.store, conv, "strides", bli_tf_value_ints(r.store, ones, 4)));
-    assert_ok(r.ctx, bli_tf_node_set(r.store, conv, "padding", bli_tf_value_string(r.store, "SAME")));
-    assert_ok(r.ctx, pack(&r, 4, true));
-    assert_ok(r.ctx, bli_tg_transform(r.store, &r.g, "quantize_nodes", &o));
+    build_conv(&r);
+    assert_ok(r.ctx, pack(&r, 4, false));
+    assert_ok(r.ctx, transform(&r, "quantize_nodes"));
     assert_non_null(find(&r, "y/eightbit"));
     assert_null(find(&r, "w/eightbit"));
     assert_string_equal(find(&r, "w")->op, "Mul");
     rig_free(&r);
+}
+
+static void eight_bit_nodes_keep_the_range_of_each_channel(void **state)
+{
+    (void)state;
+    for (int told = 0; told < 2; told++) {
+        rig r = rig_make();
+        build_conv(&r);
+        assert_ok(r.ctx, pack(&r, 8, true));
+        assert_ok(r.ctx, transform(&r, told ? "quantize_nodes(per_channel=false)" : "quantize_nodes"));
+        assert_true((find(&r, "y/eightbit/w_codes") != NULL) == !told);
+        rig_free(&r);
+    }
+}
+
+#define SYMMETRIC "quantize_weights(minimum_size=1, per_channel=true, symmetric=true)"
+
+static void run_codes(rig *r, bli_tf_array *out)
+{
+    bli_tf_session *s;
+    const char *fetch = "y/eightbit/w_codes";
+    assert_ok(r->ctx, bli_tf_session_create(r->g, NULL, &s));
+    assert_ok(r->ctx, bli_tf_session_run(s, NULL, 0, &fetch, 1, out));
+    bli_tf_session_destroy(s);
+}
+
+/* What a product of eight bits reads is, code for code, what was packed, whichever transform comes first. */
+static void products_take_symmetric_codes_as_they_are(void **state)
+{
+    (void)state;
+    static const char *const orders[] = {
+        SYMMETRIC " quantize_nodes",
+        "quantize_nodes(per_channel=true) quantize_weights(minimum_size=54, per_channel=true)"};
+    for (size_t k = 0; k < BLI_COUNT(orders); k++) {
+        rig r = rig_make();
+        bli_tf_array out;
+        build_conv(&r);
+        assert_ok(r.ctx, transform(&r, orders[k]));
+        const bli_tf_tensor packed = constant(&r, "unpack/0/codes"), scales = constant(&r, "unpack/0/scales");
+        assert_int_equal(scales.count, layers[0].channels);
+        run_codes(&r, &out);
+        assert_int_equal(packed.count, count_of(&layers[0]));
+        for (size_t i = 0; i < packed.count; i++)
+            assert_int_equal(((const uint8_t *)out.data)[i], ((const uint8_t *)packed.data)[i]);
+        bli_tf_array_release(&out);
+        rig_free(&r);
+    }
+}
+
+static void products_take_codes_of_few_bits_as_they_are(void **state)
+{
+    (void)state;
+    for (int bits = 2; bits < 8; bits++) {
+        rig r = rig_make();
+        bli_tf_array out;
+        float w[MOST], step[MOST];
+        build_conv(&r);
+        assert_ok(r.ctx, pack(&r, bits, true));
+        read_weights(&r, &layers[0], bits, true, w, step);
+        assert_ok(r.ctx, transform(&r, "quantize_nodes"));
+        run_codes(&r, &out);
+        for (size_t i = 0; i < count_of(&layers[0]); i++)
+            assert_int_equal(((const uint8_t *)out.data)[i] - 128, (int)(w[i] / step[i]));
+        bli_tf_array_release(&out);
+        rig_free(&r);
+    }
+}
+
+static void ranges_that_are_lost_again_are_refused(void **state)
+{
+    (void)state;
+    rig r = rig_make();
+    build_conv(&r);
+    assert_ok(r.ctx, transform(&r, "quantize_nodes(per_channel=false)"));
+    assert_fails(r.ctx, BL_BAD_MODEL,
+                 "node 'w' (Const): a range for each channel is lost in 'y_eightbit/read/quantize'",
+                 transform(&r, SYMMETRIC));
+    rig_free(&r);
+}
+
+static void symmetric_codes_end_alike(void **state)
+{
+    (void)state;
+    for (int bits = 2; bits <= 8; bits++) {
+        float row[64];
+        uint8_t codes[64];
+        int least = 0, most = 0;
+        for (size_t i = 0; i < 64; i++)
+            row[i] = (float)((int)(i * 37 % 64) - 20) * (0.011f + 0.001f * (float)bits);
+        const bli_tg_grid g = bli_tg_grid_fit(row, 64, bits, true, codes);
+        for (size_t i = 0; i < 64; i++) {
+            least = codes[i] - g.zero < least ? codes[i] - g.zero : least;
+            most = codes[i] - g.zero > most ? codes[i] - g.zero : most;
+        }
+        assert_int_equal(g.zero, 1 << (bits - 1));
+        assert_int_equal(most, (1 << (bits - 1)) - 1);
+        assert_true(least >= -most);
+    }
 }
 
 /* A session keeps the weights and drops what they were unpacked from. */
@@ -384,6 +495,11 @@ int main(void)
         cmocka_unit_test(names_that_are_taken_are_avoided),
         cmocka_unit_test(constants_of_a_loop_stay),
         cmocka_unit_test(eight_bit_nodes_read_them_as_floats),
+        cmocka_unit_test(eight_bit_nodes_keep_the_range_of_each_channel),
+        cmocka_unit_test(products_take_symmetric_codes_as_they_are),
+        cmocka_unit_test(products_take_codes_of_few_bits_as_they_are),
+        cmocka_unit_test(ranges_that_are_lost_again_are_refused),
+        cmocka_unit_test(symmetric_codes_end_alike),
         cmocka_unit_test(sessions_keep_nothing_but_the_weights),
         cmocka_unit_test(a_lack_of_memory_is_an_error),
     };
