@@ -273,19 +273,6 @@ static bl_status run_joined(bli_tf_session *s, bli_tf_join *j, bli_tf_spot *end,
     return BL_OK;
 }
 
-static bl_status run_parts(bli_tf_session *s, const bli_join_stage *g)
-{
-    for (int i = 0; i < g->num_parts; i++) {
-        bli_tf_spot *p = &s->spots[g->parts[i]];
-        for (int k = 0; k < p->num_out; k++) /* what came early */
-            bli_tf_array_release(&p->out[k]);
-        const bl_status status = bli_tf_session_rule(s, p);
-        if (status != BL_OK)
-            return bli_within(s->ctx, status, "node '%s' (%s)", p->node->name, p->node->op);
-    }
-    return BL_OK;
-}
-
 bl_status bli_tf_join_run(bli_tf_session *s, bli_tf_spot *end)
 {
     bli_tf_join *j = end->join;
@@ -296,7 +283,7 @@ bl_status bli_tf_join_run(bli_tf_session *s, bli_tf_spot *end)
         return bli_within(s->ctx, status, "node '%s' (%s)", first->node->name, first->node->op);
     }
     for (int i = 0; i < j->num && !done; i++)
-        BLI_TRY(run_parts(s, &j->stages[i]));
+        BLI_TRY(bli_tf_session_parts(s, j->stages[i].parts, j->stages[i].num_parts));
     for (int i = 0; i < j->num; i++)
         for (int k = 0; k < j->stages[i].num_parts; k++)
             if (&s->spots[j->stages[i].parts[k]] != end)

@@ -246,7 +246,8 @@ static bl_status build(bli_tf_session *s, const bli_tf_feed *feeds, const char *
     if (s->options.plain || s->flow)
         return BL_OK;
     BLI_TRY(bli_tf_fix_ranges(s));
-    return bli_tf_join_find(s);
+    BLI_TRY(bli_tf_join_find(s));
+    return bli_tf_table_find(s);
 }
 
 static bl_status start(bli_tf_session *s, const bli_tf_feed *feeds, const char *const *fetches, const bli_buf *key)

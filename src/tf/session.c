@@ -197,13 +197,26 @@ bl_status bli_tf_session_rule(bli_tf_session *s, bli_tf_spot *p)
 bl_status bli_tf_session_node(bli_tf_session *s, bli_tf_spot *p)
 {
     const int64_t start = s->options.on_node ? now() : 0;
-    bl_status status = p->join ? bli_tf_join_run(s, p) : bli_tf_session_rule(s, p);
-    if (status != BL_OK && p->join)
+    bl_status status = p->join ? bli_tf_join_run(s, p) : p->table ? bli_tf_table_run(s, p) : bli_tf_session_rule(s, p);
+    if (status != BL_OK && (p->join || p->table))
         return status;
     if (status != BL_OK)
         return bli_within(s->ctx, status, "node '%s' (%s)", p->node->name, p->node->op);
     if (s->options.on_node)
         s->options.on_node(s->options.user, p->node, now() - start, p->out, p->num_out);
+    return BL_OK;
+}
+
+bl_status bli_tf_session_parts(bli_tf_session *s, const size_t *parts, int num_parts)
+{
+    for (int i = 0; i < num_parts; i++) {
+        bli_tf_spot *p = &s->spots[parts[i]];
+        for (int k = 0; k < p->num_out; k++)
+            bli_tf_array_release(&p->out[k]);
+        const bl_status status = bli_tf_session_rule(s, p);
+        if (status != BL_OK)
+            return bli_within(s->ctx, status, "node '%s' (%s)", p->node->name, p->node->op);
+    }
     return BL_OK;
 }
 

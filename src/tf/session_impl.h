@@ -13,6 +13,7 @@ typedef struct bli_tf_wire {
 
 typedef struct bli_tf_join bli_tf_join;
 typedef struct bli_tf_flow bli_tf_flow;
+typedef struct bli_tf_table bli_tf_table;
 
 /* A node's place in a session. */
 typedef struct bli_tf_spot {
@@ -30,6 +31,7 @@ typedef struct bli_tf_spot {
     bool swallowed;           /* a join at a later node does its work ... */
     bool early;               /* ... but for the range of its sums, which others read */
     bli_tf_join *join;        /* runs several nodes at once, of which this is the last */
+    bli_tf_table *table;      /* the same (table.c) */
     bl_status (*act)(bli_tf_session *s, struct bli_tf_spot *p); /* flow.h; NULL: a rule runs it */
     bool queued;                                                /* among the session's `later` */
     bool dead;                                                  /* in this turn of this run */
@@ -79,6 +81,8 @@ void bli_tf_session_leave(bli_tf_session *s, bli_tf_spot *p);
 
 /* The same without a name in the message, and never a join. */
 BL_MUST_CHECK bl_status bli_tf_session_rule(bli_tf_session *s, bli_tf_spot *p);
+/* Nodes one by one, with their names in messages; what they gave before goes. */
+BL_MUST_CHECK bl_status bli_tf_session_parts(bli_tf_session *s, const size_t *parts, int num_parts);
 /* Drops what the node read for the last time, and outputs of its own that nobody reads. */
 void bli_tf_session_release(bli_tf_session *s, bli_tf_spot *p);
 
@@ -93,5 +97,9 @@ BL_MUST_CHECK bl_status bli_tf_join_find(bli_tf_session *s);
 /* The range of a swallowed product's sums. */
 BL_MUST_CHECK bl_status bli_tf_join_early(bli_tf_session *s, bli_tf_spot *p);
 BL_MUST_CHECK bl_status bli_tf_join_run(bli_tf_session *s, bli_tf_spot *p);
+
+/* ---- bytes by way of floats (table.c) --------------------------------------------------------------------------- */
+BL_MUST_CHECK bl_status bli_tf_table_find(bli_tf_session *s); /* behind bli_tf_join_find */
+BL_MUST_CHECK bl_status bli_tf_table_run(bli_tf_session *s, bli_tf_spot *p);
 
 #endif

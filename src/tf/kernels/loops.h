@@ -40,6 +40,7 @@ typedef struct bli_tf_loops {
     void (*extremes)(const int32_t *codes, int64_t n, int32_t *least, int32_t *greatest);
     void (*encode)(const bli_encoder *e, const float *x, int64_t n, uint8_t *codes);
     void (*decode)(const bli_decoder *d, const uint8_t *codes, int64_t n, float *x);
+    void (*look_up)(const uint8_t table[256], const uint8_t *x, int64_t n, uint8_t *y); /* y = table[x] */
     void (*clamp)(const uint8_t *x, int64_t n, uint8_t low, uint8_t high, uint8_t *y);
     void (*most)(const uint8_t *x, int64_t n, uint8_t *y);    /* y = max(x, y) */
     void (*least)(const uint8_t *x, int64_t n, uint8_t *y);   /* y = min(x, y) */

@@ -328,7 +328,25 @@ static void depth_row(const uint8_t *x, const ptrdiff_t *offset, int64_t taps, i
     }
 }
 
+/* A table is 128 pairs of bytes in four vectors: the upper seven bits of x find the pair, the lowest the byte. */
+static void look_up(const uint8_t table[256], const uint8_t *x, int64_t n, uint8_t *y)
+{
+    const __m512i one = _mm512_set1_epi16(1), upper = _mm512_set1_epi16(128);
+    __m512i pairs[4];
+    for (int k = 0; k < 4; k++)
+        pairs[k] = _mm512_loadu_si512(table + 64 * k);
+    for (int64_t i = 0; i < n; i += BLOCK / 2) {
+        const __mmask32 mask = (__mmask32)mask_of(n - i);
+        const __m512i v = _mm512_cvtepu8_epi16(_mm256_maskz_loadu_epi8(mask, x + i)), at = _mm512_srli_epi16(v, 1);
+        const __m512i below = _mm512_permutex2var_epi16(pairs[0], at, pairs[1]),
+                      above = _mm512_permutex2var_epi16(pairs[2], at, pairs[3]),
+                      pair = _mm512_mask_blend_epi16(_mm512_test_epi16_mask(v, upper), below, above),
+                      byte = _mm512_srlv_epi16(pair, _mm512_slli_epi16(_mm512_and_si512(v, one), 3));
+        _mm256_mask_storeu_epi8(y + i, mask, _mm512_cvtepi16_epi8(byte));
+    }
+}
+
 extern const bli_tf_loops bli_tf_loops_avx512;
-const bli_tf_loops bli_tf_loops_avx512 = {COMMON_LOOPS,          .stage_rows = stage_rows, .narrow = narrow,
-                                          .lift = lift,          .extremes8 = extremes8,   .window_sums = window_sums,
-                                          .depth_row = depth_row};
+const bli_tf_loops bli_tf_loops_avx512 = {COMMON_LOOPS,           .stage_rows = stage_rows, .narrow = narrow,
+                                          .lift = lift,           .extremes8 = extremes8,   .window_sums = window_sums,
+                                          .depth_row = depth_row, .look_up = look_up};
