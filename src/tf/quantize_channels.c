@@ -195,7 +195,7 @@ static bl_status copy_words(const bli_tg_site *s, const char *words, bli_tf_node
  */
 
 /* As floats, "real". */
-static bl_status add_kernel_sums(const bli_tg_site *s, const product *p, bli_tf_node **main)
+static bl_status add_kernel_sums(const bli_tg_site *s, const product *p, const bli_tg_conv_way *way, bli_tf_node **main)
 {
     static const bli_tg_part codes[] = {
         {"zero", "Const", "", "dtype=float", ZERO},
@@ -206,13 +206,18 @@ static bl_status add_kernel_sums(const bli_tg_site *s, const product *p, bli_tf_
     };
     const bli_tg_part kernel[] = {{"sums", p->eight, "$ w_codes $:1 $:2 w_min w_max", p->types, 0}};
     static const bli_tg_part real[] = {
-        {"whole", "Bitcast", "sums", "T=qint32 type=int32", 0},
+        {"whole", "Bitcast", "$", "T=qint32 type=int32", 0},
         {"real", "Cast", "whole", "SrcT=int32 DstT=float", 0},
     };
+    bli_tg_site behind = *s;
     BLI_TRY(BLI_TG_ADD_PARTS(s, codes, NULL));
     BLI_TRY(BLI_TG_ADD_PARTS(s, kernel, main));
     BLI_TRY(copy_words(s, p->copied, *main));
-    return BLI_TG_ADD_PARTS(s, real, NULL);
+    behind.codes[0] = bli_tg_part_name(s, "sums");
+    if (!behind.codes[0])
+        return BL_NO_MEMORY;
+    BLI_TRY(bli_tg_conv_back(s->q, s->n, way, &behind.codes[0], s->out));
+    return BLI_TG_ADD_PARTS(&behind, real, NULL);
 }
 
 static bl_status add_float_sums(const bli_tg_site *s, const bli_tg_bytes *in, bli_tf_node **main)
@@ -249,18 +254,23 @@ static bl_status make(const bli_tg_quantizer *q, const bli_tf_node *n, const pro
     static const char *const result[3] = {"codes", "min", "max"};
     const bl_shape *shape = bli_tg_shape_of(q, n->inputs[1]);
     int64_t greatest = greatest_of(p, shape);
+    bli_tg_conv_way way = {.plain = true};
     bli_tg_site s, w;
     bli_tg_bytes in;
     bli_tf_node *main;
+    bool yes;
     BLI_TRY(bli_tg_site_make(q, n, NULL, out, &s));
     BLI_TRY(bli_tg_site_make(q, n, "w", out, &w));
     BLI_TRY(packed_steps(q, n, p, &greatest, &w.codes[0]));
     const double sums = (double)(terms_of(p, shape) * 255 * greatest);
     const int bits = (int)floor(log2((double)(INT64_C(1) << 30) / sums));
     BLI_TRY(bli_tg_quantize_inputs(q, n, 2, &in, out));
+    if (strcmp(n->op, "Conv2D") == 0)
+        BLI_TRY(bli_tg_conv_find(q, n, &way, &yes));
+    BLI_TRY(bli_tg_conv_front(q, n, &way, &in, &s.n, out));
     bli_tg_site_read(&s, &in, 0);
     BLI_TRY(add_weights(&w, p, greatest, bits));
-    BLI_TRY(p->eight ? add_kernel_sums(&s, p, &main) : add_float_sums(&s, &in, &main));
+    BLI_TRY(p->eight ? add_kernel_sums(&s, p, &way, &main) : add_float_sums(&s, &in, &main));
     BLI_TRY(bli_tg_copy_controls(&s, main));
     BLI_TRY(scale(&s, bits));
     return bli_tg_part_names(&s, result, wide);

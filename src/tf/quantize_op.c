@@ -112,11 +112,6 @@ static bool are_ones(const int64_t *v, size_t count)
     return true;
 }
 
-static bool are_square(const int64_t *v, size_t count)
-{
-    return count == 4 && v[0] == 1 && v[3] == 1 && v[1] == v[2];
-}
-
 static bl_status text_is(bl_context *ctx, const bli_tf_node *n, const char *attr, const char *wanted, bool *yes)
 {
     const char *text;
@@ -126,15 +121,17 @@ static bl_status text_is(bl_context *ctx, const bli_tf_node *n, const char *attr
 }
 
 /* Whether the eight-bit operator does what the attributes ask for. */
-static bl_status fits(bl_context *ctx, const bli_tf_node *n, bool *yes)
+static bl_status fits(const bli_tg_quantizer *q, const bli_tf_node *n, bool *yes)
 {
+    bl_context *ctx = q->job->ctx;
+    bli_tg_conv_way way;
     const char *padding;
     bool half;
     *yes = true;
+    if (strcmp(n->op, "Conv2D") == 0)
+        return bli_tg_conv_find(q, n, &way, yes);
     BLI_TRY(text_is(ctx, n, "data_format", "NHWC", yes));
     BLI_TRY(ints_are(ctx, n, "dilations", are_ones, yes));
-    if (strcmp(n->op, "Conv2D") == 0)
-        BLI_TRY(ints_are(ctx, n, "strides", are_square, yes));
     BLI_TRY(bli_tf_string_or(ctx, n, "padding", "VALID", &padding));
     BLI_TRY(bli_tf_bool_or(ctx, n, "half_pixel_centers", false, &half));
     *yes = *yes && strcmp(padding, "EXPLICIT") != 0 && !half;
@@ -376,12 +373,18 @@ static bl_status quantize(const bli_tg_quantizer *q, const bli_tf_node *n, const
                           const char *codes[3])
 {
     const char *last = bli_tf_text(out->store, "%s/eightbit", n->name);
+    bli_tg_conv_way way = {.plain = true};
     bli_tg_bytes in;
+    bool yes;
     if (!last)
         return BL_NO_MEMORY;
     BLI_TRY(bli_tg_quantize_inputs(q, n, e->raw, &in, out));
+    if (!q->job->compat && strcmp(n->op, "Conv2D") == 0)
+        BLI_TRY(bli_tg_conv_find(q, n, &way, &yes));
+    BLI_TRY(bli_tg_conv_front(q, n, &way, &in, &n, out));
     BLI_TRY(add_eight(q, n, e, &in, last, out));
-    return bli_tg_ports(out->store, last, codes);
+    BLI_TRY(bli_tg_ports(out->store, last, codes));
+    return bli_tg_conv_back(q, n, &way, &codes[0], out);
 }
 
 static bl_status quantize_to_end(const bli_tg_quantizer *q, const bli_tf_node *n, const bli_tg_eight *e,
@@ -462,7 +465,7 @@ static bl_status may(const bli_tg_quantizer *q, const bli_tf_node *n, const bli_
     if (*yes)
         BLI_TRY(bli_tg_all_float(q, n, e->raw, yes));
     if (*yes && !q->job->compat)
-        BLI_TRY(fits(q->job->ctx, n, yes));
+        BLI_TRY(fits(q, n, yes));
     return BL_OK;
 }
 

@@ -82,6 +82,23 @@ BL_MUST_CHECK bl_status bli_tg_ports(bli_tf_store *s, const char *name, const ch
 BL_MUST_CHECK bl_status bli_tg_kernel_products(const bli_tg_quantizer *q, const bli_tf_node *n, bli_tf_graph *out,
                                                const char *wide[3], bool *done);
 
+/* ---- convolutions that QuantizedConv2D does not know (quantize_conv.c) ----------------------------------------------
+ */
+
+typedef struct bli_tg_conv_way {
+    bool plain; /* it does */
+    int64_t stride, pads[2][2], block[2], crop[2], step[2];
+} bli_tg_conv_way;
+/* *yes: there is a way to do Conv2D n. */
+BL_MUST_CHECK bl_status bli_tg_conv_find(const bli_tg_quantizer *q, const bli_tf_node *n, bli_tg_conv_way *way,
+                                         bool *yes);
+/* What comes before it, which in's first input then is; *kernel: n with the attributes that QuantizedConv2D gets. */
+BL_MUST_CHECK bl_status bli_tg_conv_front(const bli_tg_quantizer *q, const bli_tf_node *n, const bli_tg_conv_way *way,
+                                          bli_tg_bytes *in, const bli_tf_node **kernel, bli_tf_graph *out);
+/* What comes behind: *sums becomes the 32 bits that n's are. */
+BL_MUST_CHECK bl_status bli_tg_conv_back(const bli_tg_quantizer *q, const bli_tf_node *n, const bli_tg_conv_way *way,
+                                         const char **sums, bli_tf_graph *out);
+
 /* ---- operators without an eight-bit one of their own (quantize_more.c) --------------------------------------------
  */
 

@@ -32,10 +32,12 @@ static void rig_close(rig *r)
 /* ---- graphs in lines ----------------------------------------------------------------------------------------------
  */
 
-/* One word behind the inputs: "nchw", "train", "keep", "long" (axes of 64 bits), "wide" (strides 1 and 2). */
+/* Words behind the inputs: "nchw", "train", "keep", "long" (axes of 64 bits), "uneven" (strides), "dilated", "valid".
+ */
 static bl_status set_words(const rig *r, bli_tf_node *n, const char *words)
 {
-    static const int64_t ones[4] = {1, 1, 1, 1}, some[4] = {1, 1, 2, 2};
+    static const int64_t ones[4] = {1, 1, 1, 1}, some[4] = {1, 1, 2, 2}, uneven[4] = {1, 2, 1, 1},
+                         dilated[4] = {1, 2, 2, 1};
     bli_tf_store *s = r->store;
     const bool nchw = strstr(words, "nchw") != NULL;
     BLI_TRY(bli_tg_set_type(s, n, strcmp(n->op, "Placeholder") == 0 ? "dtype" : "T", BLI_DT_FLOAT));
@@ -51,7 +53,12 @@ static bl_status set_words(const rig *r, bli_tf_node *n, const char *words)
         BLI_TRY(bli_tf_node_set(s, n, "N", bli_tf_value_int(s, 2)));
     if (!bli_tg_op_is(n->op, "Conv2D|DepthwiseConv2dNative|MaxPool"))
         return BL_OK;
-    BLI_TRY(bli_tf_node_set(s, n, "padding", bli_tf_value_string(s, "SAME")));
+    const bool valid = strstr(words, "valid") != NULL;
+    BLI_TRY(bli_tf_node_set(s, n, "padding", bli_tf_value_string(s, valid ? "VALID" : "SAME")));
+    if (strstr(words, "dilated"))
+        BLI_TRY(bli_tf_node_set(s, n, "dilations", bli_tf_value_ints(s, dilated, 4)));
+    if (strstr(words, "uneven"))
+        return bli_tf_node_set(s, n, "strides", bli_tf_value_ints(s, uneven, 4));
     BLI_TRY(bli_tf_node_set(s, n, "ksize", bli_tf_value_ints(s, nchw ? some : ones, 4)));
     return bli_tf_node_set(s, n, "strides", bli_tf_value_ints(s, nchw && n->op[0] == 'M' ? some : ones, 4));
 }
@@ -161,6 +168,16 @@ static void operators_get_standard_ones_on_codes(void **state)
            LINES("y/eightbit/products", "Mul", "y/eightbit/requantize", "Requantize"));
 }
 
+static void convolutions_that_the_kernel_does_not_know_go_another_way(void **state)
+{
+    (void)state;
+    expect(LINES("x Placeholder", "w = float 4 3 3 3 2", "y Conv2D x w | uneven valid"), "y",
+           LINES("y/eightbit", "QuantizedConv2D", "y/eightbit/back/moved", "StridedSlice", "y", "Dequantize"));
+    expect(LINES("x = float 4 1 8 8 3", "w = float 4 3 3 3 2", "y Conv2D x w | dilated"), "y",
+           LINES("y/eightbit/front/around", "PadV2", "y/eightbit/front/pictures", "SpaceToBatchND",
+                 "y/eightbit/back/moved", "BatchToSpaceND", "y", "Dequantize"));
+}
+
 static void what_has_no_construction_stays_float(void **state)
 {
     (void)state;
@@ -174,6 +191,10 @@ static void what_has_no_construction_stays_float(void **state)
     expect(LINES("a = float 2 3 1", "x = float 2 3 3", "y Sub x a"), "y", LINES("y", "Sub"));
     expect(LINES("x Placeholder", "w Placeholder", "y DepthwiseConv2dNative x w"), "y",
            LINES("y", "DepthwiseConv2dNative"));
+    expect(LINES("x Placeholder", "w = float 4 3 3 3 2", "y Conv2D x w | dilated"), "y", LINES("y", "Conv2D"));
+    expect(LINES("x Placeholder", "w = float 4 3 3 3 2", "y Conv2D x w | uneven"), "y", LINES("y", "Conv2D"));
+    expect(LINES("x = float 4 1 8 8 3", "w = float 4 3 3 3 2", "y Conv2D x w | dilated uneven"), "y",
+           LINES("y", "Conv2D"));
     expect(LINES("x = float 3 2 3 4", "w = float 3 2 4 3", "y BatchMatMulV2 x w"), "y", LINES("y", "BatchMatMulV2"));
     expect(LINES("x Placeholder", "a = int 1 2", "s Softmax x", "y Transpose s a"), "y", LINES("y", "Transpose"));
 }
@@ -299,6 +320,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(operators_get_standard_ones_on_codes),
+        cmocka_unit_test(convolutions_that_the_kernel_does_not_know_go_another_way),
         cmocka_unit_test(what_has_no_construction_stays_float),
         cmocka_unit_test(vectors_join_the_products_that_nobody_else_reads),
         cmocka_unit_test(channels_get_ranges_of_their_own),

@@ -50,6 +50,25 @@ def conv(nchw=False, shape=(1, 6, 5, 3), units=4, kernel=(3, 3), stride=1, paddi
     return n.g, fed
 
 
+def odd_conv(nchw=False, shape=(2, 9, 8, 3), kernel=(3, 2), strides=(1, 1), dilations=(1, 1), padding="SAME", pads=None, sum=None,
+             spread=False):
+    """A convolution that QuantizedConv2D does not know."""
+    n = Net(26)
+    fed = picture(n, nchw, *shape)
+    w = n.r.randn(*kernel, shape[3], 4) * (.4 * np.array([30, 1, .03, 0]) if spread else .4)
+    more = dict(explicit_paddings=sum_of(order(nchw, (0, 0), *pads, (0, 0)))) if pads else {}
+    n.conv("conv" if sum else "output", "input", n.const("w", w.astype(np.float32)), "Conv2D", order(nchw, 1, *strides, 1),
+           "EXPLICIT" if pads else padding, order(nchw, 1, *dilations, 1), **layout(nchw), **more)
+    if sum:
+        plus(n, sum, "sum", "conv", n.normal("b", 4), nchw)
+        n.unary("Relu", "output", "sum")
+    return n.g, fed
+
+
+def sum_of(lists):
+    return [v for some in lists for v in some]
+
+
 def plus(n, op, name, x, y, nchw=False, swapped=False):
     n.node(op, name, [y, x] if swapped else [x, y], T=FLOAT, **({} if op != "BiasAdd" else layout(nchw) or dict(data_format="NHWC")))
 
@@ -188,6 +207,18 @@ CASES = {
     "conv, AddV2": lambda: conv(sum="AddV2", padding="VALID"),
     "conv, bias, shared": lambda: conv(shared=True),
     "conv, bias, no pictures": lambda: conv(shape=(0, 5, 3, 2)),
+    "conv, strides 2 1": lambda: odd_conv(strides=(2, 1)),
+    "conv, strides 2 1, bias": lambda: odd_conv(strides=(2, 1), sum="BiasAdd"),
+    "conv, strides 2 4, valid": lambda: odd_conv(strides=(2, 4), padding="VALID", kernel=(2, 3)),
+    "conv, strides 1 3, zeros": lambda: odd_conv(strides=(1, 3), pads=((2, 0), (1, 3))),
+    "conv, zeros": lambda: odd_conv(pads=((1, 2), (0, 1))),
+    "conv, zeros, stride 2, bias": lambda: odd_conv(pads=((0, 2), (3, 0)), strides=(2, 2), sum="BiasAdd"),
+    "conv, zeros of none": lambda: odd_conv(pads=((0, 0), (0, 0))),
+    "conv, dilated": lambda: odd_conv(dilations=(2, 2)),
+    "conv, dilated 2 3, valid, bias": lambda: odd_conv(dilations=(2, 3), padding="VALID", sum="BiasAdd"),
+    "conv, dilated 1 4": lambda: odd_conv(dilations=(1, 4), shape=(1, 5, 9, 2)),
+    "conv, dilated 3 1, zeros": lambda: odd_conv(dilations=(3, 1), pads=((1, 1), (0, 2)), sum="Add"),
+    "conv, dilated, no pictures": lambda: odd_conv(dilations=(2, 2), shape=(0, 9, 8, 3)),
     "dense, bias": dense,
     "dense, AddV2, swapped": lambda: dense("AddV2", swapped=True),
     "dense, Add, turned": lambda: dense("Add", turned=True),
@@ -225,6 +256,8 @@ CASES = {
     "NCHW, depthwise, no pictures": lambda: depthwise(True, shape=(0, 5, 7, 3)),
     "NCHW, conv, bias, shared": lambda: conv(True, shape=(2, 6, 5, 3), shared=True),
     "NCHW, conv, stride 2": lambda: conv(True, stride=2, padding="VALID"),
+    "NCHW, conv, strides 2 1, bias": lambda: odd_conv(True, strides=(2, 1), sum="BiasAdd"),
+    "NCHW, conv, dilated, zeros": lambda: odd_conv(True, dilations=(2, 1), pads=((1, 2), (0, 1))),
     "NCHW, pad, conv": lambda: pad(True, then=True),
     "NCHW, bias": lambda: bias(True),
     **{f"NCHW, norm, {op}": lambda op=op: norm(op, True, more="Relu") for op in ("FusedBatchNorm", "FusedBatchNormV2", "FusedBatchNormV3")},
@@ -233,6 +266,8 @@ CASES = {
     "per channel, conv, bias": lambda: conv(spread=True),
     "per channel, conv, shared, batch 2": lambda: conv(shape=(2, 5, 4, 3), stride=2, padding="VALID", shared=True, spread=True),
     "per channel, conv, no pictures": lambda: conv(shape=(0, 5, 3, 2)),
+    "per channel, conv, strides 2 1, bias": lambda: odd_conv(strides=(2, 1), sum="BiasAdd", spread=True),
+    "per channel, conv, dilated, zeros": lambda: odd_conv(dilations=(2, 3), pads=((1, 2), (4, 1)), spread=True),
     "per channel, depthwise": lambda: depthwise(shape=(2, 6, 5, 4), units=2, then=("Relu6",)),
     "per channel, depthwise, bias": depthwise_bias,
     "per channel, dense, bias": dense,
