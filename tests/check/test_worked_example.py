@@ -2,7 +2,7 @@
 
 All weights and all convolutions in eight bits, ranges frozen: on the stored inputs the first label is that of the float
 graph for 32 of 32, on the shared pictures label-image says the same first label of both; all operators in eight bits and a
-range for each channel's weights keep 31 or more, the fused form with one range a layer 26 or more.  check refuses what is
+range for each channel's weights keep 31 or more, with less error, the fused form with one range a layer 26 or more.  check refuses what is
 no such graph, and then no file is there.
 """
 import json
@@ -28,7 +28,7 @@ FLOAT_BETWEEN = "quantize_nodes(ignore_op=AvgPool, ignore_op=Mul, ignore_op=Add,
 BEST = DEPLOY + f"equalize({IMAGES}, columns=true) " + WEIGHTS + FLOAT_BETWEEN + END
 FUSED = DEPLOY + f"equalize({IMAGES}) " + WEIGHTS + "quantize_nodes" + END
 CHANNELS = (DEPLOY + "quantize_weights(minimum_size=1, minimum_rank=2, per_channel=true, symmetric=true) "
-            f"correct_biases({IMAGES}) quantize_nodes" + END)
+            f"correct_biases({IMAGES}) quantize_nodes" + END + f"correct_biases({IMAGES}) ")
 
 
 def transform(out, transforms):
@@ -55,7 +55,7 @@ def faults(folder):
     print("\n".join(r.stderr.splitlines()[-2:]))
     if r.returncode:
         yield f"the fused form: {r.stderr[-400:]}"
-    r = transform(channels, CHANNELS + f"check({IMAGES}, agreement=0.96875)")
+    r = transform(channels, CHANNELS + f"check({IMAGES}, tolerance=0.07, agreement=0.96875)")
     print("\n".join(r.stderr.splitlines()[-2:]))
     if r.returncode:
         yield f"a range for each channel: {r.stderr[-400:]}"

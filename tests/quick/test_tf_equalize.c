@@ -6,6 +6,7 @@
 #include "support/memory.h"
 #include "support/test.h"
 #include "support/tf_rig.h"
+#include "tf/session.h"
 #include "tf/transform.h"
 
 /* ---- graphs ------------------------------------------------------------------------------------------------------
@@ -91,15 +92,21 @@ static const char *data(rig *r)
     return path;
 }
 
-static bl_status run(rig *r, const char *fmt, const char *path)
+/* Transforms, each @ in them that path. */
+static bl_status run_to(rig *r, const char *fmt, const char *path, const char *output)
 {
-    const bli_tg_options o = {false, "x", "y"};
+    const bli_tg_options o = {false, "x", output};
     char text[1024] = "";
     for (const char *p = fmt, *at; *p; p = at + (*at == '@')) {
         at = strchr(p, '@') ? strchr(p, '@') : p + strlen(p);
         snprintf(text + strlen(text), sizeof text - strlen(text), "%.*s%s", (int)(at - p), p, *at ? path : "");
     }
     return bli_tg_transform(r->store, &r->g, text, &o);
+}
+
+static bl_status run(rig *r, const char *fmt, const char *path)
+{
+    return run_to(r, fmt, path, "y");
 }
 
 static bli_tf_tensor tensor_of(const rig *r, const char *name)
@@ -303,6 +310,70 @@ static void biases_make_up_for_rounded_weights(void **state)
     assert_non_null(strstr(r->log, "correct_biases: 2 layers"));
 }
 
+/* Means of the four channels of s3 on the data, all samples at once. */
+static void means_of(rig *r, float means[4])
+{
+    static float x[4 * 5 * 5 * 3];
+    bli_tf_session *s;
+    bli_tf_array out;
+    const char *fetch = "s3";
+    noise = 7;
+    for (size_t i = 0; i < BLI_COUNT(x); i++)
+        x[i] = uniform();
+    const bli_tf_feed feed = {"x", {BLI_DT_FLOAT, {4, {4, 5, 5, 3}}, x, NULL}};
+    assert_ok(r->ctx, bli_tf_session_create(r->g, NULL, &s));
+    assert_ok(r->ctx, bli_tf_session_run(s, &feed, 1, &fetch, 1, &out));
+    memset(means, 0, 4 * sizeof *means);
+    for (size_t i = 0; i < 400; i++)
+        means[i % 4] += ((const float *)out.data)[i] / 100;
+    bli_tf_array_release(&out);
+    bli_tf_session_destroy(s);
+}
+
+/* How far they are from what they were. */
+static float means_off(rig *r, const char *transforms, const float was[4])
+{
+    float is[4], off = 0;
+    bli_tf_graph *g = r->g;
+    assert_ok(r->ctx, run_to(r, transforms, data(r), "s3"));
+    means_of(r, is);
+    for (size_t c = 0; c < 4; c++)
+        off = fmaxf(off, fabsf(is[c] - was[c]));
+    r->g = g;
+    return off;
+}
+
+/* Behind quantize_nodes, where vectors join sums of 32 bits or are added to floats of them. */
+static void biases_make_up_for_rounded_values(void **state)
+{
+    static const char *const forms[] = {"quantize_nodes", "quantize_nodes(per_channel=true)",
+                                        "quantize_nodes(ignore_op=BiasAdd, ignore_op=Add)"};
+    rig *r = *state;
+    float was[4];
+    assert_ok(r->ctx, make_net(r->g, "Relu"));
+    assert_ok(r->ctx, weights(r->g, "b3", 1, (const int64_t[]){4}));
+    assert_ok(r->ctx, node(r->g, "BiasAdd", "s3", "y", "b3", NULL));
+    means_of(r, was);
+    for (size_t i = 0; i < BLI_COUNT(forms); i++) {
+        char text[512];
+        snprintf(text, sizeof text, "round_weights(num_steps=12) %s calibrate(images=\"@\")", forms[i]);
+        const float rounded = means_off(r, text, was);
+        strcat(text, " correct_biases(images=\"@\")");
+        const float corrected = means_off(r, text, was);
+        if (!(corrected < 0.1f * rounded))
+            fail_msg("%s: means are off by %g, corrected by %g", forms[i], (double)rounded, (double)corrected);
+        assert_non_null(strstr(r->log, "correct_biases: 3 layers"));
+    }
+}
+
+static void biases_of_graphs_that_take_bytes_are_corrected(void **state)
+{
+    rig *r = *state;
+    assert_ok(r->ctx, make_net(r->g, "Relu"));
+    assert_ok(r->ctx, run(r, "quantize_nodes(input_min=-1, input_max=1) correct_biases(images=\"@\")", data(r)));
+    assert_non_null(strstr(r->log, "correct_biases: 2 layers"));
+}
+
 /* The graph that came in is looked at still when its weights could have gone. */
 static void biases_are_the_same_when_weights_go(void **state)
 {
@@ -379,6 +450,8 @@ int main(void)
         TEST(matrices_turned_round_are_layers_too),
         TEST(columns_become_even_and_are_multiplied_back),
         TEST(biases_make_up_for_rounded_weights),
+        TEST(biases_make_up_for_rounded_values),
+        TEST(biases_of_graphs_that_take_bytes_are_corrected),
         TEST(biases_are_the_same_when_weights_go),
         TEST(a_graph_without_biases_is_refused),
         TEST(bad_parameters_are_refused),
