@@ -76,10 +76,12 @@ const cli_command *cli_command_at(int i);
 const cli_command *cli_command_find(const char *name);
 const char *cli_command_nearest(const char *name); /* NULL: none is near */
 
-/* Numbers that an option holds as text; the default where it was not given. */
 bl_status cli_label_file(cli *c);     /* label_image.c; also under the old name */
 bl_status cli_benchmark_file(cli *c); /* benchmark_model.c */
+
+/* Numbers that an option holds as text; the default, or 0, where it was not given. */
 bl_status cli_number_of(cli *c, const char *option, const char *text, double fallback, double *out);
+bl_status cli_whole_of(cli *c, const char *option, const char *text, uint64_t least, uint64_t most, uint64_t *out);
 
 /* options.c.  Messages go to standard error; false: wrong usage. */
 bool cli_parse(cli *c, int argc, char **argv);
@@ -96,9 +98,16 @@ json_t *cli_number(double v);                                      /* null for N
 void cli_size_text(double bits, char *buf, size_t size);
 
 /* exact.c.  *program NULL: the float graph it is (asked for, or the model does not lower: a note says why; with --exact
- * that fails). */
+ * that fails).  A command checks its options first. */
+#define CLI_EXACT_OPTIONS                                                                                              \
+    {"exact", CLI_FLAG, NULL, "through the exact program or not at all", offsetof(cli_options, exact)},                \
+    {                                                                                                                  \
+        "float", CLI_FLAG, NULL, "through the float graph", offsetof(cli_options, as_float)                            \
+    }
+bl_status cli_exact_check(cli *c);
 bl_status cli_exact(cli *c, const bl_graph *g, bl_program **program);
-const char *cli_through(const bl_program *program); /* "exact", "float" */
+const char *cli_through(const bl_program *program);       /* "exact", "float" */
+const char *cli_through_words(const bl_program *program); /* "exact program", "float graph" */
 void cli_say_cut(cli *c, const bl_program *program);
 
 /* emit.c.  What the options say; the model of the first argument as a project. */

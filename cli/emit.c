@@ -19,19 +19,6 @@ static const cli_option options[] = {
     {"seed", CLI_TEXT, "N", "of the random test vectors; default 0", offsetof(cli_options, seed)},
     {NULL, CLI_FLAG, NULL, NULL, 0}};
 
-/* A whole number; text NULL leaves 0. */
-static bl_status whole(cli *c, const char *option, const char *text, long most, long *out)
-{
-    char *end;
-    *out = 0;
-    if (!text)
-        return BL_OK;
-    *out = strtol(text, &end, 10);
-    if (end == text || *end || *out < 1 || *out > most)
-        return cli_fail(c, BL_USAGE, "--%s '%s' (expected a whole number 1 .. %ld)", option, text, most);
-    return BL_OK;
-}
-
 static bl_status period(cli *c, double *out)
 {
     char *end;
@@ -44,30 +31,18 @@ static bl_status period(cli *c, double *out)
     return BL_OK;
 }
 
-static bl_status seed(cli *c, uint64_t *out)
-{
-    char *end;
-    *out = 0;
-    if (!c->o.seed)
-        return BL_OK;
-    *out = strtoull(c->o.seed, &end, 10);
-    if (end == c->o.seed || *end || c->o.seed[0] == '-')
-        return cli_fail(c, BL_USAGE, "--seed '%s' (expected a whole number)", c->o.seed);
-    return BL_OK;
-}
-
 bl_status cli_emit_options(cli *c, bl_emit_options *o)
 {
-    long reuse, samples;
+    uint64_t reuse, samples;
     *o = (bl_emit_options){
         .target = c->o.target, .name = c->o.name, .strategy = c->o.strategy, .io = c->o.io, .part = c->o.part};
-    bl_status s = whole(c, "reuse", c->o.reuse, 1 << 30, &reuse);
+    bl_status s = cli_whole_of(c, "reuse", c->o.reuse, 1, 1 << 30, &reuse);
     if (s == BL_OK)
-        s = whole(c, "samples", c->o.samples, 1000000, &samples);
+        s = cli_whole_of(c, "samples", c->o.samples, 1, 1000000, &samples);
     if (s == BL_OK)
         s = period(c, &o->clock);
     if (s == BL_OK)
-        s = seed(c, &o->seed);
+        s = cli_whole_of(c, "seed", c->o.seed, 0, UINT64_MAX, &o->seed);
     if (s != BL_OK)
         return s;
     o->reuse = (int)reuse;

@@ -11,8 +11,7 @@ static const cli_option options[] = {
     {"target", CLI_TEXT, "NAME", "csv, npz: the target column or label array", offsetof(cli_options, target)},
     {"loss", CLI_TEXT, "NAME", "cross_entropy, mse, hinge, squared_hinge (as it was trained)",
      offsetof(cli_options, loss)},
-    {"exact", CLI_FLAG, NULL, "through the exact program or not at all", offsetof(cli_options, exact)},
-    {"float", CLI_FLAG, NULL, "through the float graph", offsetof(cli_options, as_float)},
+    CLI_EXACT_OPTIONS,
     {NULL, CLI_FLAG, NULL, NULL, 0}};
 
 typedef struct job {
@@ -94,7 +93,7 @@ static bl_status evaluate(job *j)
     if (!c->o.json && bl_dataset_classes(j->data) > 0)
         printf("accuracy %.2f %%  (%lld of %lld)  ", 100 * got.accuracy, (long long)got.correct, (long long)got.rows);
     if (!c->o.json)
-        printf("loss %.4f  through the %s\n", got.loss, j->program ? "exact program" : "float graph");
+        printf("loss %.4f  through the %s\n", got.loss, cli_through_words(j->program));
     return BL_OK;
 }
 
@@ -103,7 +102,9 @@ static bl_status run(cli *c)
     job j = {.c = c};
     if (!c->o.data)
         return cli_fail(c, BL_USAGE, "--data is missing: a known name, a path, or a recipe");
-    bl_status s = bl_model_read(c->ctx, c->args[0], &j.g);
+    bl_status s = cli_exact_check(c);
+    if (s == BL_OK)
+        s = bl_model_read(c->ctx, c->args[0], &j.g);
     if (s == BL_OK)
         s = open_data(&j);
     if (s == BL_OK)

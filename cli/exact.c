@@ -1,11 +1,16 @@
 /* exact.c: which way a model is run: as the exact program where it lowers, else as the float graph. */
 #include "cli.h"
 
+bl_status cli_exact_check(cli *c)
+{
+    if (c->o.as_float && c->o.exact)
+        return cli_fail(c, BL_USAGE, "--exact and --float exclude each other");
+    return BL_OK;
+}
+
 bl_status cli_exact(cli *c, const bl_graph *g, bl_program **program)
 {
     *program = NULL;
-    if (c->o.as_float && c->o.exact)
-        return cli_fail(c, BL_USAGE, "--exact and --float exclude each other");
     if (c->o.as_float)
         return BL_OK;
     const bl_status s = bl_lower(c->ctx, g, program);
@@ -19,6 +24,11 @@ bl_status cli_exact(cli *c, const bl_graph *g, bl_program **program)
 const char *cli_through(const bl_program *program)
 {
     return program ? "exact" : "float";
+}
+
+const char *cli_through_words(const bl_program *program)
+{
+    return program ? "exact program" : "float graph";
 }
 
 void cli_say_cut(cli *c, const bl_program *program)

@@ -71,8 +71,8 @@ static bool check_arguments(cli *c)
 {
     if (c->o.help || (c->num_args >= c->command->min_args && c->num_args <= c->command->max_args))
         return true;
-    fprintf(stderr, "bitlathe %s: %d arguments; usage: bitlathe %s\n", c->command->name, c->num_args,
-            c->command->synopsis);
+    fprintf(stderr, "bitlathe %s: %s; usage: bitlathe %s\n", c->command->name,
+            c->num_args < c->command->min_args ? "an argument is missing" : "too many arguments", c->command->synopsis);
     return false;
 }
 

@@ -1,4 +1,5 @@
 /* report.c: words for people and the JSON result for programs. */
+#include <errno.h>
 #include <math.h>
 #include <stdarg.h>
 #include <stdlib.h>
@@ -63,5 +64,19 @@ bl_status cli_number_of(cli *c, const char *option, const char *text, double fal
     *out = strtod(text, &end);
     if (end == text || *end)
         return cli_fail(c, BL_USAGE, "--%s '%s' (expected a number)", option, text);
+    return BL_OK;
+}
+
+bl_status cli_whole_of(cli *c, const char *option, const char *text, uint64_t least, uint64_t most, uint64_t *out)
+{
+    char *end;
+    *out = 0;
+    if (!text)
+        return BL_OK;
+    errno = 0;
+    *out = strtoull(text, &end, 10);
+    if (end == text || *end || errno || text[0] == '-' || *out < least || *out > most)
+        return cli_fail(c, BL_USAGE, "--%s '%s' (expected a whole number %llu .. %llu)", option, text,
+                        (unsigned long long)least, (unsigned long long)most);
     return BL_OK;
 }

@@ -11,8 +11,7 @@ static const cli_option options[] = {
     {"input", CLI_TEXT, "X.npy", "rows of input", offsetof(cli_options, input)},
     {"output", CLI_TEXT, "Y.npy", "where the outputs go", offsetof(cli_options, output)},
     {"trace", CLI_TEXT, "T.npz", "where every layer's values go, by name", offsetof(cli_options, trace)},
-    {"exact", CLI_FLAG, NULL, "through the exact program or not at all", offsetof(cli_options, exact)},
-    {"float", CLI_FLAG, NULL, "through the float graph", offsetof(cli_options, as_float)},
+    CLI_EXACT_OPTIONS,
     {NULL, CLI_FLAG, NULL, NULL, 0}};
 
 typedef struct job {
@@ -86,7 +85,9 @@ static bl_status load(job *j)
     cli *c = j->c;
     if (!c->o.input || !c->o.output)
         return cli_fail(c, BL_USAGE, "--%s is missing", c->o.input ? "output" : "input");
-    bl_status s = bl_model_read(c->ctx, c->args[0], &j->g);
+    bl_status s = cli_exact_check(c);
+    if (s == BL_OK)
+        s = bl_model_read(c->ctx, c->args[0], &j->g);
     if (s == BL_OK)
         s = bl_npy_read(c->ctx, c->o.input, &j->x);
     return s == BL_OK ? fit_rows(j) : s;
@@ -144,7 +145,7 @@ static bl_status run(cli *c)
         if (c->o.trace)
             cli_add(c, "trace", json_string(c->o.trace));
         if (!c->o.json)
-            printf("%s: %s through the %s\n", c->o.output, shape, j.program ? "exact program" : "float graph");
+            printf("%s: %s through the %s\n", c->o.output, shape, cli_through_words(j.program));
     }
     job_free(&j);
     return s;

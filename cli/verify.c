@@ -1,6 +1,5 @@
 /* verify.c: a model's every path against every other. */
 #include <stddef.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "cli.h"
@@ -31,19 +30,6 @@ static bl_status read_rows(cli *c, bl_verify_options *o, bl_tensor *rows)
     if (rows->type != BL_F32 || rows->shape.rank == 0)
         return cli_fail(c, BL_BAD_VALUE, "%s: expected rows of float32", c->o.input);
     o->rows = rows;
-    return BL_OK;
-}
-
-static bl_status read_number(cli *c, const char *option, const char *text, uint64_t most, uint64_t *out)
-{
-    char *end;
-    *out = 0;
-    if (!text)
-        return BL_OK;
-    *out = strtoull(text, &end, 10);
-    if (end == text || *end || text[0] == '-' || *out > most)
-        return cli_fail(c, BL_USAGE, "--%s '%s' (expected a whole number, at most %llu)", option, text,
-                        (unsigned long long)most);
     return BL_OK;
 }
 
@@ -95,10 +81,10 @@ static bl_status run(cli *c)
     o.progress = on_progress;
     o.user = c;
     uint64_t samples;
-    bl_status s = read_number(c, "samples", c->o.samples, 100000, &samples);
+    bl_status s = cli_whole_of(c, "samples", c->o.samples, 0, 100000, &samples);
     o.samples = (int)samples;
     if (s == BL_OK)
-        s = read_number(c, "seed", c->o.seed, UINT64_MAX, &o.seed);
+        s = cli_whole_of(c, "seed", c->o.seed, 0, UINT64_MAX, &o.seed);
     if (s == BL_OK)
         s = read_rows(c, &o, &rows);
     if (s == BL_OK)

@@ -81,7 +81,8 @@ static inline bool bli_add_size(size_t a, size_t b, size_t *out)
 /* ---- names -------------------------------------------------------------------------------------------------- */
 /* The candidate with the smallest edit distance to name, or NULL when none is close (more than a third away). */
 const char *bli_nearest(const char *name, const char *const *candidates, size_t count);
-/* Fails with BL_BAD_VALUE: "unknown optimizer 'adm' (did you mean 'adam'?)". */
+/* Fails with BL_BAD_VALUE: "unknown optimizer 'adm' (did you mean 'adam'?)", or with all of them where none is near and
+ * they are few. */
 bl_status bli_unknown_name(bl_context *ctx, const char *what, const char *name, const char *const *candidates,
                            size_t count);
 /* FNV-1a, 64 bits. */

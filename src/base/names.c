@@ -1,5 +1,6 @@
 /* names.c: the nearest known word for a misspelt one, and hashes of names. */
 #include <ctype.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "base/base.h"
@@ -62,8 +63,15 @@ bl_status bli_unknown_name(bl_context *ctx, const char *what, const char *name, 
                            size_t count)
 {
     const char *near = bli_nearest(name, candidates, count);
-    return bli_fail(ctx, BL_BAD_VALUE, "unknown %s '%s'%s%s%s", what, name, near ? " (did you mean '" : "",
-                    near ? near : "", near ? "'?)" : "");
+    char all[256] = "";
+    if (near)
+        return bli_fail(ctx, BL_BAD_VALUE, "unknown %s '%s' (did you mean '%s'?)", what, name, near);
+    size_t at = 0;
+    for (size_t i = 0; i < count && at < sizeof all; i++)
+        if (candidates[i] != NULL)
+            at += (size_t)snprintf(all + at, sizeof all - at, "%s%s", at == 0 ? "; expected one of: " : ", ",
+                                   candidates[i]);
+    return bli_fail(ctx, BL_BAD_VALUE, "unknown %s '%s'%s", what, name, at < sizeof all ? all : "");
 }
 
 uint64_t bli_hash(const void *data, size_t size)

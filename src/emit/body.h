@@ -125,7 +125,6 @@ typedef struct bli_view {
     int64_t in[2], out[2], channels;
 } bli_view;
 bli_view bli_view_of(const bli_program *p, const bli_prim_op *op);
-bool bli_view_is_empty(const bli_view *v); /* nothing to read */
 /* The loops kh, kw over a window's taps that lie inside, with their place h, w; closed by bli_body_end(b, 2). */
 void bli_body_taps(bli_body *b, const bli_window *w, const bli_view *v);
 /* Per-row sums of DENSE and CONV with weights as [M, K]: the transposed copy for DENSE.  In the arena. */

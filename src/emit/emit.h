@@ -71,7 +71,6 @@ BL_MUST_CHECK bl_status bli_project_file(bli_project *p, const char *path, const
 BL_MUST_CHECK bl_status bli_project_script(bli_project *p, const char *path, const void *data, size_t size); /* +x */
 /* What text holds; its failure is returned here. */
 BL_MUST_CHECK bl_status bli_project_text(bli_project *p, const char *path, const bli_text *text);
-int bli_project_count(const bli_project *p); /* files so far */
 /* Frees p whether it succeeds or not. */
 BL_MUST_CHECK bl_status bli_project_commit(bli_project *p);
 void bli_project_abandon(bli_project *p); /* removes what was written; NULL is fine */

@@ -286,11 +286,6 @@ bl_status bli_project_text(bli_project *p, const char *path, const bli_text *tex
     return add_file(p, path, text->buf.data, text->buf.size, 0666);
 }
 
-int bli_project_count(const bli_project *p)
-{
-    return p->count;
-}
-
 /* ---- the end --------------------------------------------------------------------------------------------------- */
 /* Renames the old project to a name that is free; one that is taken by what could not be removed is passed over. */
 static bl_status move_aside(bli_project *p, char old[PATH_ROOM])

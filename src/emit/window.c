@@ -63,7 +63,7 @@ void bli_body_taps(bli_body *b, const bli_window *w, const bli_view *v)
 }
 
 /* Whether there is anything to read. */
-bool bli_view_is_empty(const bli_view *v)
+static bool is_empty(const bli_view *v)
 {
     return v->in[0] == 0 || v->in[1] == 0 || v->channels == 0;
 }
@@ -85,7 +85,7 @@ void bli_body_conv(bli_body *b)
     char bias[BLI_EXPR_ROOM] = "0", first[96] = "", type[BLI_TYPE_ROOM];
     r = bli_reach_join(bli_reach_join(r, x), bli_reach_values(weight, m * k));
     const char *cast = bli_body_cast(b, r);
-    const char *table = bli_view_is_empty(&v) ? "" : bli_body_table(b, op, "weight", weight, m * k);
+    const char *table = is_empty(&v) ? "" : bli_body_table(b, op, "weight", weight, m * k);
     if (op->bias != NULL)
         bli_body_param(b, op, "bias", op->bias, m, bias);
     if (op->window.groups > 1)
@@ -93,7 +93,7 @@ void bli_body_conv(bli_body *b)
     positions_loops(b, &v);
     bli_body_work_loop(b, "c", m);
     bli_text_line(b->code, "%s sum = %s%s;", bli_body_type(b, r, type), bli_body_cast_more(b, r), bias);
-    if (!bli_view_is_empty(&v)) {
+    if (!is_empty(&v)) {
         bli_body_taps(b, &op->window, &v);
         bli_body_loop(b, "k", per_group);
         bli_text_line(b->code, "sum += %s%s[(h * %lld + w) * %lld%s + k] *", cast, b->in[0], (long long)v.in[1],
@@ -135,7 +135,7 @@ void bli_body_pool(bli_body *b)
     bli_body_work_loop(b, "c", v.channels);
     bli_text_line(b->code, "%s sum = %s%s;", bli_body_type(b, r, type), bli_body_cast_more(b, r),
                   sum ? "0" : bli_body_number(b, (int64_t)x.low, number));
-    if (!bli_view_is_empty(&v))
+    if (!is_empty(&v))
         pool_taps(b, op, &v, cast);
     b->var = -1;
     bli_body_value(b, r, bli_reach_wire(&b->p->wires[op->out]), "sum");

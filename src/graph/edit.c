@@ -49,7 +49,7 @@ void bli_use_add(bl_graph *g, int node, int slot, int value)
     append_use(g, value, use);
 }
 
-void bli_use_drop(bl_graph *g, int node, int slot)
+static void drop_use(bl_graph *g, int node, int slot)
 {
     int use = g->nodes[node]->uses[slot];
     if (use < 0)
@@ -144,7 +144,7 @@ bl_status bli_graph_set_input(bl_graph *g, int node, int slot, int value)
     BLI_TRY(bli_grow(g->ctx, &g->uses, &g->cap_uses, g->num_uses, 1, sizeof *g->uses));
     if (slot == n->node.num_inputs)
         BLI_TRY(append_slot(g, n));
-    bli_use_drop(g, node, slot);
+    drop_use(g, node, slot);
     bli_use_add(g, node, slot, value);
     return BL_OK;
 }
@@ -155,7 +155,7 @@ void bli_graph_remove_node(bl_graph *g, int node)
     if (!n->node.type)
         return;
     for (int i = 0; i < n->node.num_inputs; i++)
-        bli_use_drop(g, node, i);
+        drop_use(g, node, i);
     for (int i = 0; i < n->node.num_outputs; i++) {
         bl_value *v = &g->values[n->outputs[i]]->value;
         if (v->producer != node)
@@ -172,7 +172,7 @@ void bli_graph_trim_inputs(bl_graph *g, int node, int count)
 {
     bli_node_slot *n = g->nodes[node];
     for (int i = count; i < n->node.num_inputs; i++)
-        bli_use_drop(g, node, i);
+        drop_use(g, node, i);
     if (count < n->node.num_inputs)
         n->node.num_inputs = count;
 }

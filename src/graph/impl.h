@@ -75,7 +75,6 @@ const char *bli_node_name(const bl_graph *g, int id);
 
 /* A link for input slot of node; room for it was reserved by growing uses. */
 void bli_use_add(bl_graph *g, int node, int slot, int value);
-void bli_use_drop(bl_graph *g, int node, int slot);
 
 bl_status bli_attrs_copy(bli_arena *arena, const bl_attr *attrs, int count, const bl_attr **out);
 bl_status bli_tensor_copy(bli_arena *arena, const bl_tensor *t, void **data);

@@ -36,9 +36,6 @@ typedef struct bli_lowering {
     const char *cut;
 } bli_lowering;
 
-/* Whether evaluation computes the value exactly. */
-bool bli_lower_exact(const bli_lowering *l, int value);
-
 /* formats.c: refuses formats without integers, of weights too, whose quantizers evaluation form computes away. */
 BL_MUST_CHECK bl_status bli_lower_formats(bl_context *ctx, const bl_graph *g);
 
@@ -54,7 +51,6 @@ BL_MUST_CHECK bl_status bli_probe_create(bli_lowering *l, const bli_chain *chain
 void bli_probe_destroy(bli_probe *p);
 /* y[r][group] = chain(codes[r][group] * 2^exp), for rows of all groups. */
 BL_MUST_CHECK bl_status bli_probe_run(bli_probe *p, const int64_t *codes, double *y, int64_t rows);
-int64_t bli_probe_rows(const bli_probe *p); /* that fit one run */
 
 /* realise.c: the wire whose codes are the chain's values on the grid 2^exp. */
 BL_MUST_CHECK bl_status bli_realise(bli_lowering *l, bli_lower_call *c, const bli_lowered *x, int exp, int *wire);

@@ -8,7 +8,8 @@
 #include "op/infer.h"
 #include "run/form.h"
 
-bool bli_lower_exact(const bli_lowering *l, int value)
+/* Whether evaluation computes the value exactly. */
+static bool is_exact(const bli_lowering *l, int value)
 {
     const double most = l->real == BL_F64 ? 0x1p53 : 0x1p24;
     const int producer = bl_graph_value(l->g, value)->producer;
@@ -68,7 +69,7 @@ static int bias_node(const bli_lowering *l, const bl_node *n, bl_tensor *bias)
     const int user = bli_graph_first_user(l->g, y);
     const bl_node *add = bl_graph_node(l->g, user);
     const bl_shape *s = &bl_graph_value(l->g, y)->shape;
-    if (strcmp(add->type, "Add") != 0 || !bli_lower_exact(l, add->outputs[0]))
+    if (strcmp(add->type, "Add") != 0 || !is_exact(l, add->outputs[0]))
         return -1;
     *bias = l->known[add->inputs[add->inputs[0] == y ? 1 : 0]];
     const int64_t count = bias->data ? bl_shape_count(&bias->shape) : 0;
@@ -80,7 +81,7 @@ static int bias_node(const bli_lowering *l, const bl_node *n, bl_tensor *bias)
 static bl_status by_primitives(bli_lowering *l, const bli_op *op, int node, bli_lower_call *c, bool *lowered)
 {
     const bl_node *n = c->node;
-    bool exact = bli_lower_exact(l, n->outputs[0]) || (op->flags & BLI_OP_MOVES);
+    bool exact = is_exact(l, n->outputs[0]) || (op->flags & BLI_OP_MOVES);
     int values = 0;
     *lowered = false;
     for (int i = 0; i < n->num_inputs && i < BLI_MAX_IN; i++) {
@@ -102,7 +103,7 @@ static bl_status by_primitives(bli_lowering *l, const bli_op *op, int node, bli_
     if (c->declined)
         return BL_OK;
     *lowered = true;
-    if (is_product(n) && !bli_lower_exact(l, n->outputs[0])) {
+    if (is_product(n) && !is_exact(l, n->outputs[0])) {
         if (l->accumulators[node] <= 0x1p53)
             return bli_fail(
                 l->ctx, BL_UNSUPPORTED,
@@ -212,7 +213,7 @@ static bl_status by_chain(bli_lowering *l, const bli_op *op, bli_lower_call *c)
     int slot = -1, wires = 0;
     bl_node *wide;
     BLI_TRY(widened(l, n, c, &wide));
-    if (wide && bli_lower_exact(l, n->outputs[0]))
+    if (wide && is_exact(l, n->outputs[0]))
         return by_two_steps(l, op, wide, c);
     for (int i = 0; i < n->num_inputs && i < BLI_MAX_IN; i++)
         if (c->x[i].wire >= 0) {
@@ -223,7 +224,7 @@ static bl_status by_chain(bli_lowering *l, const bli_op *op, bli_lower_call *c)
         c->y[0] = (bli_lowered){.wire = c->x[slot].wire};
         BLI_TRY(bli_chain_append(l, n, slot, &c->x[slot], &c->y[0].chain));
         const int y = n->outputs[0];
-        if (l->ranges[y].on_grid && bli_lower_exact(l, y)) {
+        if (l->ranges[y].on_grid && is_exact(l, y)) {
             const bli_lowered x = c->y[0];
             c->y[0].chain = NULL;
             BLI_TRY(bli_realise(l, c, &x, l->ranges[y].step_exp, &c->y[0].wire));

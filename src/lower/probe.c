@@ -139,11 +139,6 @@ void bli_probe_destroy(bli_probe *p)
     bli_free(p->ctx, p);
 }
 
-int64_t bli_probe_rows(const bli_probe *p)
-{
-    return p->rows;
-}
-
 static bl_status run_rows(bli_probe *p, const int64_t *codes, double *y, int64_t rows)
 {
     const bli_plan *plan = p->plan;

@@ -49,7 +49,8 @@ bl_status bli_value_codes(bli_lowering *l, const double *y, int64_t n, int exp, 
     return BL_OK;
 }
 
-bl_status bli_group_spans(bli_lowering *l, const bli_wire *w, int64_t groups, bli_span **out)
+/* Spans of x by group. */
+static bl_status group_spans(bli_lowering *l, const bli_wire *w, int64_t groups, bli_span **out)
 {
     const bli_span hull = bli_wire_hull(w);
     bli_span *s = bli_arena_array(l->arena, (size_t)groups + 1, sizeof *s);
@@ -211,7 +212,7 @@ bl_status bli_stairs_find(bli_lowering *l, bli_probe *p, const bli_wire *w, cons
 {
     *s = (bli_stairs){.groups = chain->groups, .exp = exp, .direction = chain->direction};
     search f = {.l = l, .p = p, .s = s};
-    BLI_TRY(bli_group_spans(l, w, s->groups, &s->span));
+    BLI_TRY(group_spans(l, w, s->groups, &s->span));
     bl_status status = first_round(&f);
     while (status == BL_OK && f.cur.count > 0)
         status = run_round(&f);

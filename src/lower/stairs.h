@@ -22,8 +22,6 @@ typedef struct bli_stairs {
 /* Finds every stair by bisection: exact where every group rises or falls.  Arena memory of l. */
 BL_MUST_CHECK bl_status bli_stairs_find(bli_lowering *l, bli_probe *p, const bli_wire *w, const bli_chain *chain,
                                         int exp, bli_stairs *s);
-/* Spans of x by group. */
-BL_MUST_CHECK bl_status bli_group_spans(bli_lowering *l, const bli_wire *w, int64_t groups, bli_span **out);
 /* Values as codes on 2^exp; refuses one that is none. */
 BL_MUST_CHECK bl_status bli_value_codes(bli_lowering *l, const double *y, int64_t n, int exp, int64_t *codes);
 

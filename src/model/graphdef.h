@@ -32,7 +32,6 @@ BL_MUST_CHECK char *bli_tf_text_copy(bli_tf_store *s, const char *text, size_t s
  * store, views of tensors too, must not be used afterwards.  Small things stay until the end. */
 typedef struct bli_tf_graph bli_tf_graph;
 void bli_tf_store_sweep(bli_tf_store *s, const bli_tf_graph *const *graphs, size_t count);
-void bli_tf_store_keep(bli_tf_store *s); /* what was made until now stays, whatever is swept */
 size_t bli_tf_store_mark(const bli_tf_store *s);
 void bli_tf_store_keep_from(bli_tf_store *s, size_t mark); /* what was made since; nothing was swept in between */
 

@@ -124,11 +124,6 @@ void bli_tf_store_keep_from(bli_tf_store *s, size_t mark)
         s->blocks[i].kept = true;
 }
 
-void bli_tf_store_keep(bli_tf_store *s)
-{
-    bli_tf_store_keep_from(s, 0);
-}
-
 static int by_place(const void *a, const void *b)
 {
     const block *x = a, *y = b;

@@ -10,7 +10,7 @@ static bool is_entry(const ProtobufCMessageDescriptor *type)
     return n > 5 && strcmp(type->short_name + n - 5, "Entry") == 0;
 }
 
-bool bli_field_is_map(const bli_field *f)
+static bool is_map(const bli_field *f)
 {
     return f->type == PROTOBUF_C_TYPE_MESSAGE && f->label == PROTOBUF_C_LABEL_REPEATED && is_entry(f->descriptor);
 }
@@ -196,11 +196,11 @@ bl_status bli_message_sort_maps(bli_tf_store *s, bli_message *m)
         const bli_field *f = &m->descriptor->fields[k];
         if (f->type != PROTOBUF_C_TYPE_MESSAGE)
             continue;
-        if (bli_field_is_map(f))
+        if (is_map(f))
             BLI_TRY(sort_entries(s, *(bli_message ***)member(m, f->offset), member(m, f->quantifier_offset)));
         for (size_t i = 0, n = bli_field_count(m, f); i < n; i++) {
             bli_message *below = *(bli_message *const *)bli_field_at(m, f, i);
-            if (below && bli_field_is_map(f))
+            if (below && is_map(f))
                 BLI_TRY(fill_value(s, below));
             if (below)
                 BLI_TRY(bli_message_sort_maps(s, below));

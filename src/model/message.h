@@ -13,7 +13,6 @@
 typedef ProtobufCMessage bli_message;
 typedef ProtobufCFieldDescriptor bli_field;
 
-bool bli_field_is_map(const bli_field *f);
 bool bli_field_is_repeated(const bli_field *f);
 size_t bli_field_size(const bli_field *f); /* bytes of one value in memory */
 /* How many values a field has (0 or 1 unless it is repeated), and where the i-th is: an integer of the field's type, a

@@ -66,7 +66,7 @@ bli_perm bli_perm_inverse(const bli_perm *p)
     return q;
 }
 
-bool bli_perm_equal(const bli_perm *a, const bli_perm *b)
+static bool perm_equal(const bli_perm *a, const bli_perm *b)
 {
     return a->rank == b->rank && memcmp(a->at, b->at, (size_t)a->rank * sizeof *a->at) == 0;
 }
@@ -125,7 +125,7 @@ int bli_layout_source(const bl_graph *g, int value, const bli_perm *p)
 {
     bli_perm q;
     int producer = value < 0 ? -1 : bl_graph_value(g, value)->producer;
-    if (producer < 0 || !transpose_perm(g, bl_graph_node(g, producer), &q) || !bli_perm_equal(p, &q))
+    if (producer < 0 || !transpose_perm(g, bl_graph_node(g, producer), &q) || !perm_equal(p, &q))
         return -1;
     return bl_graph_node(g, producer)->inputs[0];
 }
@@ -142,7 +142,8 @@ static const char *joined(bl_graph *g, const char *base, const char *suffix, boo
     return taken ? NULL : name;
 }
 
-bl_status bli_layout_transpose(bl_graph *g, int value, const bli_perm *p, int anchor, const char *suffix, int *out)
+/* A Transpose of value by p, as a new node beside anchor. */
+static bl_status add_transpose(bl_graph *g, int value, const bli_perm *p, int anchor, const char *suffix, int *out)
 {
     int64_t perm[BL_MAX_RANK];
     for (int i = 0; i < p->rank; i++)
@@ -182,7 +183,7 @@ bl_status bli_layout_follow(bl_graph *g, int node, const bli_perm *p, const char
     bli_perm q = bli_perm_inverse(p);
     bl_value *v = bli_graph_value_mut(g, inner);
     v->shape = bli_perm_shape(&v->shape, &q);
-    BLI_TRY(bli_layout_transpose(g, inner, p, node, suffix, &outer));
+    BLI_TRY(add_transpose(g, inner, p, node, suffix, &outer));
     bli_graph_replace_uses(g, inner, outer);
     BLI_TRY(bli_graph_set_input(g, bl_graph_value(g, outer)->producer, 0, inner));
     return keep_output_name(g, inner, outer);
@@ -198,7 +199,7 @@ static bl_status wrap(bl_graph *g, int node, const direction *d)
     if (rank < 3)
         return BL_OK; /* [N, C] is both */
     bli_perm into = d->into(rank), back = d->back(rank);
-    BLI_TRY(bli_layout_transpose(g, n->inputs[0], &into, node, d->in_suffix, &input));
+    BLI_TRY(add_transpose(g, n->inputs[0], &into, node, d->in_suffix, &input));
     BLI_TRY(bli_graph_set_input(g, node, 0, input));
     return bli_layout_follow(g, node, &back, d->out_suffix);
 }

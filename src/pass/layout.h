@@ -12,7 +12,6 @@ typedef struct bli_perm {
 bli_perm bli_perm_to_last(int rank);  /* [N, C, H, W] -> [N, H, W, C] */
 bli_perm bli_perm_to_first(int rank); /* the reverse */
 bli_perm bli_perm_inverse(const bli_perm *p);
-bool bli_perm_equal(const bli_perm *a, const bli_perm *b);
 bl_shape bli_perm_shape(const bl_shape *s, const bli_perm *p);
 
 /* Rewrites node, whose inputs come through Transposes by p, to work on what those Transposes read, followed by one
@@ -20,9 +19,6 @@ bl_shape bli_perm_shape(const bl_shape *s, const bli_perm *p);
 BL_MUST_CHECK bl_status bli_layout_sink(bl_graph *g, int node, const bli_perm *p, const char *suffix, bool *moved);
 /* The operand of the Transpose by p that makes value; -1 if there is none. */
 int bli_layout_source(const bl_graph *g, int value, const bli_perm *p);
-/* A Transpose of value by p, as a new node beside anchor. */
-BL_MUST_CHECK bl_status bli_layout_transpose(bl_graph *g, int value, const bli_perm *p, int anchor, const char *suffix,
-                                             int *out);
 /* After node's output value came to be in another layout: all other readers get it through a Transpose by p. */
 BL_MUST_CHECK bl_status bli_layout_follow(bl_graph *g, int node, const bli_perm *p, const char *suffix);
 

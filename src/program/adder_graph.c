@@ -129,7 +129,8 @@ static void sort_terms(bli_adder_node *n)
         }
 }
 
-bl_status bli_adder_graph_probe(bli_adder_graph *g, bli_adder_node *spec)
+/* What the node would be: range, depth, cost; nothing is added. */
+static bl_status probe_node(bli_adder_graph *g, bli_adder_node *spec)
 {
     sort_terms(spec);
     BLI_TRY(bli_adder_forms_probe(g->forms, spec));
@@ -156,7 +157,7 @@ bl_status bli_adder_graph_add(bli_adder_graph *g, const bli_adder_node *spec, in
     if (g->num_nodes >= BLI_ADDER_NODES_MAX)
         return bli_fail(g->ctx, BL_LIMIT, "adder graph: more than %d nodes", BLI_ADDER_NODES_MAX);
     BLI_TRY(make_room(g));
-    BLI_TRY(bli_adder_graph_probe(g, &n));
+    BLI_TRY(probe_node(g, &n));
     BLI_TRY(bli_adder_forms_keep(g->forms));
     slot = slot_of(g, &n);
     *out = g->num_nodes;
@@ -258,7 +259,8 @@ bl_status bli_adder_graph_clean(bli_adder_graph **g)
 }
 
 /* ---- use -------------------------------------------------------------------------------------------------------- */
-int bli_adder_output_cost(const bli_adder_graph *g, const bli_adder_output *y)
+/* Bits that whoever reads a negated output must spend; 0 otherwise. */
+static int output_cost(const bli_adder_graph *g, const bli_adder_output *y)
 {
     if (y->node < 0 || !y->negative)
         return 0;
@@ -275,7 +277,7 @@ bli_adder_summary bli_adder_graph_summary(const bli_adder_graph *g)
         s.depth = g->nodes[v].depth > s.depth ? g->nodes[v].depth : s.depth;
     }
     for (int32_t j = 0; j < g->num_outputs; j++)
-        s.cost += bli_adder_output_cost(g, &g->outputs[j]);
+        s.cost += output_cost(g, &g->outputs[j]);
     return s;
 }
 

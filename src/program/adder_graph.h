@@ -70,8 +70,6 @@ void bli_adder_graph_destroy(bli_adder_graph *g); /* NULL is fine */
 /* Appends a node, of which terms and constant are read; the rest is computed.  A node that is there already is found
  * again.  BL_LIMIT when a value does not fit; the graph is then as it was. */
 BL_MUST_CHECK bl_status bli_adder_graph_add(bli_adder_graph *g, const bli_adder_node *spec, int32_t *out);
-/* What the node would be: range, depth, cost; nothing is added. */
-BL_MUST_CHECK bl_status bli_adder_graph_probe(bli_adder_graph *g, bli_adder_node *spec);
 /* An empty graph with g's inputs and number of outputs; by instead of *g, which is destroyed. */
 BL_MUST_CHECK bl_status bli_adder_graph_like(const bli_adder_graph *g, bli_adder_graph **out);
 void bli_adder_graph_replace(bli_adder_graph **g, bli_adder_graph *by);
@@ -88,8 +86,6 @@ int bli_adder_cost(const bli_adder_graph *g, const bli_adder_node *node);
 int bli_adder_luts(const bli_adder_graph *g, const bli_adder_node *node);
 /* The rules above, but for the terms' nodes. */
 bool bli_adder_is_legal(const bli_adder_graph *g, const bli_adder_node *node);
-/* Bits that whoever reads a negated output must spend; 0 otherwise. */
-int bli_adder_output_cost(const bli_adder_graph *g, const bli_adder_output *y);
 /* Bits of two's complement, or of a plain number where lo >= 0. */
 int bli_adder_bits(int64_t lo, int64_t hi);
 

@@ -176,8 +176,4 @@ bli_taps bli_window_taps(const bli_window *w, const bli_field_of_view *v, int a,
 /* Output positions along axis a, one for each set of taps inside. */
 BL_MUST_CHECK bl_status bli_window_kinds(bli_call *c, const bli_field_of_view *v, int a, bli_taps **out, int *count);
 
-/* ---- prim_quant.c: what executors and tests define themselves by too ----------------------------------------- */
-int64_t bli_round_code(int64_t x, int64_t shift, bl_rounding rounding);
-int64_t bli_overflow_code(int64_t x, int bits, bool is_signed, bl_overflow overflow);
-
 #endif

@@ -41,7 +41,7 @@ static bli_int128 overflow_wide(bli_int128 x, int bits, bool is_signed, bl_overf
     return overflow == BL_SAT_ZERO ? 0 : x < b.least ? b.least : b.greatest;
 }
 
-int64_t bli_overflow_code(int64_t x, int bits, bool is_signed, bl_overflow overflow)
+static int64_t overflow_code(int64_t x, int bits, bool is_signed, bl_overflow overflow)
 {
     return (int64_t)overflow_wide(x, bits, is_signed, overflow);
 }
@@ -126,7 +126,7 @@ static void overflow_interpret(const bli_work *w)
 {
     const bli_prim_op *op = w->op;
     for (int64_t i = 0; i < w->out->count; i++)
-        w->y[i] = bli_overflow_code(w->x[0][i], (int)op->bits[bli_channel(op, i)], op->is_signed, op->overflow);
+        w->y[i] = overflow_code(w->x[0][i], (int)op->bits[bli_channel(op, i)], op->is_signed, op->overflow);
 }
 
 const bli_prim_rule bli_rule_overflow = {

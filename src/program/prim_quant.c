@@ -28,7 +28,7 @@ static bool rounds_up(int64_t x, int64_t floor, uint64_t rest, uint64_t half, bl
     }
 }
 
-int64_t bli_round_code(int64_t x, int64_t shift, bl_rounding rounding)
+static int64_t round_code(int64_t x, int64_t shift, bl_rounding rounding)
 {
     if (shift <= 0)
         return (int64_t)((uint64_t)x << -shift);
@@ -68,8 +68,8 @@ static bl_status round_span(bli_call *c)
             BLI_TRY(bli_call_set(c, i, bli_span_shift_left(a, (int)-shift)));
             continue;
         }
-        bli_wide_span s = bli_span_hull(bli_span_exact(bli_round_code((int64_t)a.low, shift, c->op->rounding)),
-                                        bli_span_exact(bli_round_code((int64_t)a.high, shift, c->op->rounding)));
+        bli_wide_span s = bli_span_hull(bli_span_exact(round_code((int64_t)a.low, shift, c->op->rounding)),
+                                        bli_span_exact(round_code((int64_t)a.high, shift, c->op->rounding)));
         if (s.low != s.high)
             s.zeros = a.zeros > shift ? a.zeros - (int)shift : 0;
         BLI_TRY(bli_call_set(c, i, s));
@@ -80,7 +80,7 @@ static bl_status round_span(bli_call *c)
 static void round_interpret(const bli_work *w)
 {
     for (int64_t i = 0; i < w->out->count; i++)
-        w->y[i] = bli_round_code(w->x[0][i], w->op->shift[bli_channel(w->op, i)], w->op->rounding);
+        w->y[i] = round_code(w->x[0][i], w->op->shift[bli_channel(w->op, i)], w->op->rounding);
 }
 
 const bli_prim_rule bli_rule_round = {

@@ -154,11 +154,6 @@ bli_tf_array bli_tf_array_share(const bli_tf_array *a)
     return *a;
 }
 
-bool bli_tf_array_alone(const bli_tf_array *a)
-{
-    return a->block && a->block->users == 1;
-}
-
 void bli_tf_array_release(bli_tf_array *a)
 {
     bli_tf_block *b = a->block;

@@ -18,6 +18,5 @@ size_t bli_tf_array_bytes(const bli_tf_array *a);
  */
 BL_MUST_CHECK bl_status bli_tf_array_make_list(bli_tf_pool *p, int kind, bli_tf_list *list, bli_tf_array *out);
 bli_tf_list *bli_tf_array_list(const bli_tf_array *a); /* NULL: it is none */
-bool bli_tf_array_alone(const bli_tf_array *a);        /* nobody else holds its block */
 
 #endif

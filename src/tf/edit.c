@@ -27,12 +27,6 @@ bool bli_tg_is_control(const char *input)
     return input[0] == '^';
 }
 
-bool bli_tg_is_port0(const char *input, const char *node)
-{
-    bli_tf_ref r = bli_tf_ref_parse(input);
-    return !r.control && r.port == 0 && bli_tf_ref_is(&r, node);
-}
-
 size_t bli_tg_data_inputs(const bli_tf_node *n)
 {
     size_t count = 0;

@@ -13,7 +13,8 @@ const bli_codes bli_qint32 = {INT32_MIN, INT32_MAX, 32, BL_I32};
 
 enum { BLOCK = 256 };
 
-int64_t bli_int64_of(double v)
+/* v as int64, out of range as x86 converts it. */
+static int64_t int64_of(double v)
 {
     return v >= -0x1p63 && v < 0x1p63 ? (int64_t)v : INT64_MIN;
 }
@@ -29,7 +30,7 @@ static int32_t wrap32(int64_t v)
 }
 
 /* 0.5 less one bit, added before cutting, rounds half away from zero without a wrong step at 0.49999997. */
-float bli_round_away(float v)
+static float round_away(float v)
 {
     return truncf(v + copysignf(0x1.fffffep-2f, v));
 }
@@ -61,7 +62,7 @@ int64_t bli_code_of(float x, float low, float high, const bli_codes *t)
     if (low == high)
         return t->low;
     const double scale = ldexp(1, t->bits) / stretched(low, high, t);
-    return add64(bli_int64_of(round((double)x * scale) - round((double)low * scale)), t->low);
+    return add64(int64_of(round((double)x * scale) - round((double)low * scale)), t->low);
 }
 
 int64_t bli_code_clamped(float x, float low, float high, const bli_codes *t)
@@ -76,7 +77,7 @@ float bli_value_of(int64_t code, float low, float high, const bli_codes *t)
     if (low == high)
         return low;
     const double scale = stretched(low, high, t) / ldexp(1, t->bits);
-    const double base = (double)(bli_round_away(low / (float)scale) * (float)scale);
+    const double base = (double)(round_away(low / (float)scale) * (float)scale);
     return (float)(base + ((double)(float)code - (double)t->low) * scale);
 }
 
@@ -84,14 +85,14 @@ float bli_value_of(int64_t code, float low, float high, const bli_codes *t)
 bli_decoder bli_decoder_make(float low, float high, const bli_codes *t)
 {
     const float scale = (float)((double)(high - low) / (ldexp(1, t->bits) - 1));
-    const float from = low == high ? low : bli_round_away(low / scale) * scale;
+    const float from = low == high ? low : round_away(low / scale) * scale;
     return (bli_decoder){scale, from - (float)t->low * scale};
 }
 
 bli_encoder bli_encoder_make(float low, float high, const bli_codes *t)
 {
     const float scale = low == high ? 0 : (float)((ldexp(1, t->bits) - 1) / (double)(high - low));
-    return (bli_encoder){scale, bli_round_away(low * scale) - (float)t->low, (float)t->low,
+    return (bli_encoder){scale, round_away(low * scale) - (float)t->low, (float)t->low,
                          t->bits == 32 ? 2147483520.0f : (float)t->high};
 }
 
@@ -187,13 +188,13 @@ static float combined(const mode_call *c, float x)
     const float v = (clip(c, x) - c->low) * c->scale;
     if (t->low == 0)
         return truncf(v + 0.5f);
-    return bli_round_away(v - (float)(((double)t->high - (double)t->low + 1) / 2));
+    return round_away(v - (float)(((double)t->high - (double)t->low + 1) / 2));
 }
 
 static float scaled(const mode_call *c, float x)
 {
     const float v = clip(c, x) * c->scale;
-    return c->how->to_even ? rintf(v) : bli_round_away(v);
+    return c->how->to_even ? rintf(v) : round_away(v);
 }
 
 static float scale_of(const bli_eight_how *how, const float range[2])
@@ -275,9 +276,9 @@ bli_requantizer bli_requantizer_make(const float from_range[2], const float to[2
     if (out == 0)
         return (bli_requantizer){0, 1 << 15};
     const float per = (float)(255.0 / (double)out);
-    const int64_t factor = bli_int64_of(255.0 * 65536 * (double)in / (double)out);
-    const int64_t in_offset = bli_int64_of((double)(zero * per * 65536.0f));
-    const int64_t out_offset = bli_int64_of(round(65536.0 * ((double)to[0] * 255.0) / (double)out));
+    const int64_t factor = int64_of(255.0 * 65536 * (double)in / (double)out);
+    const int64_t in_offset = int64_of((double)(zero * per * 65536.0f));
+    const int64_t out_offset = int64_of(round(65536.0 * ((double)to[0] * 255.0) / (double)out));
     return (bli_requantizer){factor, (int64_t)((uint64_t)in_offset - (uint64_t)out_offset + (1u << 15))};
 }
 

@@ -19,10 +19,6 @@ typedef struct bli_codes {
 } bli_codes;
 extern const bli_codes bli_quint8, bli_qint8, bli_quint16, bli_qint16, bli_qint32;
 
-/* v as int64, out of range as x86 converts it. */
-int64_t bli_int64_of(double v);
-float bli_round_away(float v);
-
 /* Scalar rule.  The unclamped code may lie outside of the type's. */
 int64_t bli_code_of(float x, float low, float high, const bli_codes *t);
 int64_t bli_code_clamped(float x, float low, float high, const bli_codes *t);

@@ -71,8 +71,6 @@ typedef struct bli_tf_op {
 
 /* NULL: no such operator. */
 const bli_tf_op *bli_tf_op_find(const char *name);
-size_t bli_tf_op_count(void);
-const bli_tf_op *bli_tf_op_at(size_t i);
 /* Fails for a wrong number of inputs, and for an attribute `counts` that is out of bounds. */
 BL_MUST_CHECK bl_status bli_tf_op_outputs(bl_context *ctx, const bli_tf_op *op, const bli_tf_node *n, int num_in,
                                           int *num_out);

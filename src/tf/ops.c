@@ -12,24 +12,6 @@ static const bli_tf_family *const families[] = {
 #undef FAMILY_ROW
 };
 
-size_t bli_tf_op_count(void)
-{
-    size_t count = 0;
-    for (size_t f = 0; f < BLI_COUNT(families); f++)
-        count += families[f]->count;
-    return count;
-}
-
-const bli_tf_op *bli_tf_op_at(size_t i)
-{
-    for (size_t f = 0; f < BLI_COUNT(families); f++) {
-        if (i < families[f]->count)
-            return &families[f]->ops[i];
-        i -= families[f]->count;
-    }
-    return NULL;
-}
-
 const bli_tf_op *bli_tf_op_find(const char *name)
 {
     for (size_t f = 0; f < BLI_COUNT(families); f++)

@@ -95,7 +95,8 @@ bl_status bli_tg_renames_once(const bli_tg_renames *r, const char *input, const 
     return BL_OK;
 }
 
-bl_status bli_tg_renames_apply(const bli_tg_renames *r, const char *input, const char **out)
+/* The name that an input ends with; a chain that comes back to where it was is BL_BAD_MODEL. */
+static bl_status apply_renames(const bli_tg_renames *r, const char *input, const char **out)
 {
     *out = input;
     for (size_t i = 0; r->count && i <= r->count; i++) {
@@ -120,7 +121,7 @@ bl_status bli_tg_rename_inputs(const bli_tg_renames *r, const bli_tf_graph *g, c
             return BL_NO_MEMORY;
         for (size_t k = 0; k < n->num_inputs && !(keep && bli_tg_names_has(keep, n->name)); k++) {
             const char *to;
-            BLI_TRY(bli_tg_renames_apply(r, n->inputs[k], &to));
+            BLI_TRY(apply_renames(r, n->inputs[k], &to));
             n->inputs[k] = to;
         }
         BLI_TRY(bli_tf_graph_add(out, n));

@@ -124,7 +124,6 @@ bool bli_tg_arg_has(const bli_tg_job *job, const char *name, const char *value);
 bool bli_tg_names_has(const bli_tg_names *names, const char *name);      /* letter by letter */
 bool bli_tg_names_has_node(const bli_tg_names *names, const char *name); /* whatever the port */
 bool bli_tg_is_control(const char *input);
-bool bli_tg_is_port0(const char *input, const char *node); /* "node" or "node:0" */
 size_t bli_tg_data_inputs(const bli_tf_node *n);
 /* Every input names a node. */
 BL_MUST_CHECK bl_status bli_tg_check_inputs(const bli_tf_graph *g);
@@ -138,8 +137,6 @@ typedef struct bli_tg_renames {
 } bli_tg_renames;
 void bli_tg_renames_init(bli_tg_renames *r, bli_tf_store *s);
 BL_MUST_CHECK bl_status bli_tg_renames_add(bli_tg_renames *r, const char *from, const char *to);
-/* The name that an input ends with; a chain that comes back to where it was is BL_BAD_MODEL. */
-BL_MUST_CHECK bl_status bli_tg_renames_apply(const bli_tg_renames *r, const char *input, const char **out);
 /* One rename only, not a chain. */
 BL_MUST_CHECK bl_status bli_tg_renames_once(const bli_tg_renames *r, const char *input, const char **out);
 /* Adds g's nodes to out with their inputs renamed; those of the nodes in keep (NULL: none) stay as they are. */

@@ -62,8 +62,12 @@ expect 2 "unknown command 'trian' (did you mean 'train'?)" "$cli" trian
 expect 2 "unknown option '--rseume' (did you mean '--resume'?)" "$cli" train --rseume x
 expect 2 "option '--out' needs a value" "$cli" train plane.yaml --out
 expect 2 "--threads 'x' (expected a whole number" "$cli" train plane.yaml --threads x
-expect 2 "usage: bitlathe train RECIPE" "$cli" train
-expect 2 "usage: bitlathe eval MODEL" "$cli" eval a b
+expect 2 "an argument is missing; usage: bitlathe train RECIPE" "$cli" train
+expect 2 "too many arguments; usage: bitlathe eval MODEL" "$cli" eval a b
+expect 2 "eval: --exact and --float exclude each other" "$cli" eval none.onnx --data plane.csv --exact --float
+expect 2 "run: --exact and --float exclude each other" "$cli" run none.onnx --input x --output y --exact --float
+expect 2 "--seed '99999999999999999999' (expected a whole number" "$cli" emit none.onnx --out x --seed 99999999999999999999
+expect 1 "synth: none: no project of emit: none/bitlathe.json: cannot open" "$cli" synth none
 for command in train eval run inspect emit list help; do
     expect 0 "usage: bitlathe $command" "$cli" "$command" --help
     expect 0 "usage: bitlathe $command" "$cli" help "$command"

@@ -172,6 +172,26 @@ static void the_nearest_word_is_found(void **state)
     assert_null(bli_nearest(longest, words, 5));
 }
 
+static void an_unknown_name_says_what_would_do(void **state)
+{
+    (void)state;
+    static const char *const words[] = {"mse", NULL, "hinge"};
+    static const char *many[100];
+    for (size_t i = 0; i < BLI_COUNT(many); i++)
+        many[i] = "something";
+    bl_context *ctx;
+    assert_int_equal(bl_context_create(NULL, &ctx), BL_OK);
+    assert_fails(ctx, BL_BAD_VALUE, "unknown loss 'hing' (did you mean 'hinge'?)",
+                 bli_unknown_name(ctx, "loss", "hing", words, 3));
+    assert_int_equal(bli_unknown_name(ctx, "loss", "zz", words, 3), BL_BAD_VALUE);
+    assert_string_equal(bl_context_message(ctx), "unknown loss 'zz'; expected one of: mse, hinge");
+    assert_int_equal(bli_unknown_name(ctx, "loss", "zz", many, 100), BL_BAD_VALUE);
+    assert_string_equal(bl_context_message(ctx), "unknown loss 'zz'");
+    assert_int_equal(bli_unknown_name(ctx, "loss", "zz", NULL, 0), BL_BAD_VALUE);
+    assert_string_equal(bl_context_message(ctx), "unknown loss 'zz'");
+    bl_context_destroy(ctx);
+}
+
 static void hashes_are_fnv_1a(void **state)
 {
     (void)state;
@@ -276,6 +296,7 @@ int main(void)
         cmocka_unit_test(an_arena_hands_out_separate_zeroed_aligned_pieces),
         cmocka_unit_test(a_buffer_grows_to_its_ceiling_and_not_past_it),
         cmocka_unit_test(the_nearest_word_is_found),
+        cmocka_unit_test(an_unknown_name_says_what_would_do),
         cmocka_unit_test(hashes_are_fnv_1a),
         cmocka_unit_test(the_reader_never_passes_the_end),
         cmocka_unit_test(varints_are_at_most_ten_bytes_and_64_bits),

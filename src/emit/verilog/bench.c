@@ -161,7 +161,8 @@ static void put_code(uint8_t *bits, const bli_verilog_field *f, int64_t e, int64
             bits[(first + i) / 4] |= (uint8_t)(1 << (first + i) % 4);
 }
 
-bl_status bli_verilog_vectors(const bli_program *p, const bli_verilog_field *fields, int num_fields, int64_t bits,
+/* One line of hexadecimal digits for each sample; codes[i]: samples x count of field i. */
+static bl_status vector_lines(const bli_program *p, const bli_verilog_field *fields, int num_fields, int64_t bits,
                               int64_t *const *codes, int samples, bli_text *t)
 {
     size_t digits = (size_t)((bits + 3) / 4);
@@ -196,8 +197,8 @@ static bl_status add_file(const bli_emit_job *job, const char *path, const bli_v
     const bli_verilog_field *last = &fields[count - 1];
     bli_text t;
     bli_text_init(&t, job->ctx);
-    bl_status s = bli_verilog_vectors(p, fields, count, last->first + last->width * p->wires[last->wire].count,
-                                      inputs ? vectors->inputs : vectors->outputs, vectors->samples, &t);
+    bl_status s = vector_lines(p, fields, count, last->first + last->width * p->wires[last->wire].count,
+                               inputs ? vectors->inputs : vectors->outputs, vectors->samples, &t);
     if (s == BL_OK)
         s = bli_project_text(job->project, path, &t);
     bli_text_free(&t);

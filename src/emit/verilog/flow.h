@@ -101,8 +101,6 @@ typedef struct bli_flow_core {
     int y_width; /* of one element */
     bool y_signed;
 } bli_flow_core;
-BL_MUST_CHECK bl_status bli_flow_put_core(bli_flow *f, const bli_group *g, const char *what, const bli_program *part,
-                                          bli_flow_core *out);
 int bli_flow_bits(int64_t n); /* bits that hold 0 .. n, at least 1 */
 /* Codes of so many bits as one number in hexadecimal digits, the first lowest; in the arena, NULL without memory. */
 const char *bli_flow_digits(const bli_flow *f, const int64_t *codes, int64_t count, int width);

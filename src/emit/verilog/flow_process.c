@@ -60,8 +60,8 @@ static bl_status put_net(bli_flow *f, const bli_emit_job *job, const bli_group *
     return BL_OK;
 }
 
-bl_status bli_flow_put_core(bli_flow *f, const bli_group *g, const char *what, const bli_program *part,
-                            bli_flow_core *out)
+static bl_status put_core(bli_flow *f, const bli_group *g, const char *what, const bli_program *part,
+                          bli_flow_core *out)
 {
     bli_emit_job job = *f->job;
     bli_net *net;
@@ -328,7 +328,7 @@ typedef struct parts {
 /* The part is given away. */
 static bl_status put_part(bli_flow *f, const bli_group *g, const char *what, bli_program *part, bli_flow_core *out)
 {
-    bl_status s = bli_flow_put_core(f, g, what, part, out);
+    bl_status s = put_core(f, g, what, part, out);
     bli_program_destroy(part);
     return s;
 }

@@ -197,7 +197,7 @@ bl_status bl_synth(bl_context *ctx, const char *folder, const bl_synth_options *
         return bli_arena_destroy(s.arena), BL_NO_MEMORY;
     r->arena = s.arena;
     s.report = &r->report;
-    bl_status status = bli_within(ctx, run(&s), "synth %s", folder);
+    bl_status status = bli_within(ctx, run(&s), "%s", folder);
     json_decref(s.manifest);
     if (status != BL_OK)
         return bli_arena_destroy(s.arena), status;

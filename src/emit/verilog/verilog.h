@@ -72,9 +72,6 @@ void bli_verilog_stream(const bli_verilog *v, bli_text *t);
 void bli_verilog_bench(const bli_verilog *v, int samples, bli_text *t);
 /* probe.c: NAME_probe_tb; false: too large to be shown. */
 bool bli_verilog_probe(const bli_verilog *v, int samples, bli_text *t);
-/* One line of hexadecimal digits for each sample; codes[i]: samples x count of field i. */
-BL_MUST_CHECK bl_status bli_verilog_vectors(const bli_program *p, const bli_verilog_field *fields, int num_fields,
-                                            int64_t bits, int64_t *const *codes, int samples, bli_text *t);
 /* x.hex and y.hex. */
 BL_MUST_CHECK bl_status bli_verilog_vector_files(const bli_emit_job *job, const bli_vectors *vectors,
                                                  const bli_verilog_field *x, const bli_verilog_field *y);

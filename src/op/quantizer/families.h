@@ -95,8 +95,6 @@ typedef struct bli_grids {
 } bli_grids;
 /* Scratch that the functions below need. */
 size_t bli_grid_scratch(const bli_call *c, const bli_quant_spec *s);
-/* Lays grids out in c->scratch, without values. */
-bli_grids bli_grid_place(const bli_call *c, const bli_quant_spec *s);
 bl_status bli_grid_resolve(const bli_call *c, const bli_quant_spec *s, bli_grids *grids);
 /* y = x brought into s->format with the call's grids and widths. */
 bl_status bli_grid_forward(const bli_call *c, const bli_quant_spec *s);

@@ -15,7 +15,8 @@ size_t bli_grid_scratch(const bli_call *c, const bli_quant_spec *s)
     return count * (2 * sizeof(double) + sizeof(int64_t) + sizeof(float));
 }
 
-bli_grids bli_grid_place(const bli_call *c, const bli_quant_spec *s)
+/* Lays grids out in c->scratch, without values. */
+static bli_grids place_grids(const bli_call *c, const bli_quant_spec *s)
 {
     bli_grids g = {.groups = bli_quant_grouping(s, &c->in[0].shape), .scale = c->scratch};
     g.zero = (int64_t *)(g.scale + 2 * g.groups.count); /* the second row of doubles is for extremes and sums */
@@ -102,7 +103,7 @@ static void from_extremes(const bli_quant_spec *s, bl_dtype carrier, bli_grids *
 
 bl_status bli_grid_resolve(const bli_call *c, const bli_quant_spec *s, bli_grids *grids)
 {
-    *grids = bli_grid_place(c, s);
+    *grids = place_grids(c, s);
     if (bli_quant_needs_scale(s)) {
         if (!c->in[1].data)
             return bli_fail(c->ctx, BL_BAD_MODEL, "the learned scale (input 1) is absent");

@@ -65,7 +65,8 @@ int bli_nearest_exponent(double v)
     return m >= M_SQRT1_2 ? e : e - 1;
 }
 
-bli_groups bli_qkeras_groups(const bli_call *c, const bli_quant_spec *s)
+/* Channels of a parameter: along spec->axis; all of it for rank 0 and 1, or when the recipe says granularity tensor. */
+static bli_groups groups_of(const bli_call *c, const bli_quant_spec *s)
 {
     const bl_shape *x = &c->in[0].shape;
     return x->rank <= 1 ? (bli_groups){1, 1} : bli_quant_grouping(s, x);
@@ -73,12 +74,12 @@ bli_groups bli_qkeras_groups(const bli_call *c, const bli_quant_spec *s)
 
 size_t bli_channels_scratch(const bli_call *c, const bli_quant_spec *s)
 {
-    return bli_qkeras_groups(c, s).count * 4 * sizeof(double);
+    return groups_of(c, s).count * 4 * sizeof(double);
 }
 
 bli_channels bli_channels_place(const bli_call *c, const bli_quant_spec *s)
 {
-    bli_channels ch = {.groups = bli_qkeras_groups(c, s), .scale = c->scratch};
+    bli_channels ch = {.groups = groups_of(c, s), .scale = c->scratch};
     ch.old = ch.scale + ch.groups.count;
     ch.a = ch.old + ch.groups.count;
     ch.b = ch.a + ch.groups.count;

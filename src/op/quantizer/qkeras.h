@@ -39,8 +39,6 @@ static inline double bli_draws_unit(const bli_stream *stream, uint64_t index)
 double bli_draws_round(const bli_draws *d, size_t i, double v);
 
 /* ---- scales from the data --------------------------------------------------------------------------------------- */
-/* Channels of a parameter: along spec->axis; all of it for rank 0 and 1, or when the recipe says granularity tensor. */
-bli_groups bli_qkeras_groups(const bli_call *c, const bli_quant_spec *s);
 /* Four doubles per channel. */
 typedef struct bli_channels {
     bli_groups groups;

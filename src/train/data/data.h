@@ -57,7 +57,6 @@ BL_MUST_CHECK bl_status bli_dataset_set_features(bl_dataset *d, const bli_block 
 /* Takes the block as labels or targets: checks the count, every value, and finds the number of classes. */
 BL_MUST_CHECK bl_status bli_dataset_set_labels(bl_dataset *d, const bli_block *labels, const bl_shape *row_shape,
                                                const bl_dataset_options *o);
-BL_MUST_CHECK bl_status bli_dataset_name_classes(bl_dataset *d, const char *const *names);
 
 /* Bytes that rows may take in memory. */
 size_t bli_data_budget(const bl_dataset_options *o);
@@ -69,8 +68,5 @@ BL_MUST_CHECK bl_status bli_dataset_read_mapped(const bl_dataset *d, const uint3
                                                 const bli_byte_map *map, float *x, int32_t *labels, float *targets);
 /* Asks the processor to bring these rows nearer, for reading them soon.  Nothing where rows are not in memory. */
 void bli_dataset_prefetch(const bl_dataset *d, const uint32_t *rows, size_t n);
-
-/* "28x28x1" as a shape of `elements` elements. */
-BL_MUST_CHECK bl_status bli_parse_row_shape(bl_context *ctx, const char *text, size_t elements, bl_shape *out);
 
 #endif

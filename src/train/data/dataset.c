@@ -68,7 +68,8 @@ static bl_status bad_shape_text(bl_context *ctx, const char *text)
                     text, BL_MAX_RANK);
 }
 
-bl_status bli_parse_row_shape(bl_context *ctx, const char *text, size_t elements, bl_shape *out)
+/* "28x28x1" as a shape of `elements` elements. */
+static bl_status parse_row_shape(bl_context *ctx, const char *text, size_t elements, bl_shape *out)
 {
     bl_shape s = {0};
     const char *p = text;
@@ -108,8 +109,7 @@ bl_status bli_dataset_set_features(bl_dataset *d, const bli_block *features, con
     d->read_features = read_block_features;
     if (!shape)
         return BL_OK;
-    return bli_within(d->ctx, bli_parse_row_shape(d->ctx, shape, features->elements, &d->row_shape), "%s",
-                      features->path);
+    return bli_within(d->ctx, parse_row_shape(d->ctx, shape, features->elements, &d->row_shape), "%s", features->path);
 }
 
 /* ---- labels -------------------------------------------------------------------------------------------------- */
@@ -187,7 +187,7 @@ static bl_status number_classes(bl_dataset *d)
     return BL_OK;
 }
 
-bl_status bli_dataset_name_classes(bl_dataset *d, const char *const *names)
+static bl_status name_classes(bl_dataset *d, const char *const *names)
 {
     if (!names)
         return number_classes(d);
@@ -215,7 +215,7 @@ bl_status bli_dataset_set_labels(bl_dataset *d, const bli_block *labels, const b
         return check_targets(d, labels);
     }
     BLI_TRY(check_classes(d, labels, o->classes));
-    return bli_dataset_name_classes(d, o->classes > 0 ? o->class_names : NULL);
+    return name_classes(d, o->classes > 0 ? o->class_names : NULL);
 }
 
 /* ---- what a user asks ---------------------------------------------------------------------------------------- */

@@ -88,7 +88,7 @@ static bl_status rewind_bytes(bli_image_bytes *b)
     return BL_OK;
 }
 
-bl_status bli_image_decode(bli_image_bytes *b, const bli_image_info *wanted, bli_image_info *info, uint8_t *out)
+static bl_status decode_bytes(bli_image_bytes *b, const bli_image_info *wanted, bli_image_info *info, uint8_t *out)
 {
     uint8_t head[8] = {0};
     size_t got = bli_image_take(b, head, sizeof head);
@@ -109,7 +109,7 @@ bl_status bli_image_read(bl_context *ctx, const char *path, const bli_image_info
     bli_image_bytes b = {.ctx = ctx, .path = path, .fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK)};
     if (b.fd < 0)
         return bli_fail(ctx, errno == ENOENT ? BL_NOT_FOUND : BL_IO, "%s: cannot open: %s", path, strerror(errno));
-    bl_status s = bli_image_decode(&b, wanted, info, out);
+    bl_status s = decode_bytes(&b, wanted, info, out);
     close(b.fd);
     return s;
 }

@@ -36,8 +36,6 @@ size_t bli_image_take(bli_image_bytes *b, void *out, size_t n);
 
 /* Reads the header into *info; with out not NULL also the pixels, which must then be as *wanted says (a grey image
  * may become one of three equal channels). */
-BL_MUST_CHECK bl_status bli_image_decode(bli_image_bytes *b, const bli_image_info *wanted, bli_image_info *info,
-                                         uint8_t *out);
 BL_MUST_CHECK bl_status bli_image_read(bl_context *ctx, const char *path, const bli_image_info *wanted,
                                        bli_image_info *info, uint8_t *out);
 

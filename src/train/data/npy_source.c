@@ -130,7 +130,7 @@ static bool find_array(const void *where, has_fn has, const char *base, const ch
 static bl_status no_array(bl_dataset *d, const char *path, const char *base, const char *split, const char *key)
 {
     const char *part = split ? split : "train";
-    return bli_fail(d->ctx, BL_NOT_FOUND, "%s: no array '%s_%s'%s%s%s (name it as %s)", path, base, part,
+    return bli_fail(d->ctx, BL_NOT_FOUND, "%s: no array '%s_%s'%s%s%s (%s may give another name)", path, base, part,
                     strcmp(part, "train") == 0 ? " or '" : "", strcmp(part, "train") == 0 ? base : "",
                     strcmp(part, "train") == 0 ? "'" : "", key);
 }

@@ -14,7 +14,7 @@ static const bli_source *const sources[] = {
 };
 
 /* ---- splits -------------------------------------------------------------------------------------------------- */
-bl_status bli_split_check(bl_context *ctx, const bl_dataset_options *o)
+static bl_status check_split(bl_context *ctx, const bl_dataset_options *o)
 {
     if (!o->split || strcmp(o->split, "train") == 0 || strcmp(o->split, "test") == 0)
         return BL_OK;
@@ -91,7 +91,7 @@ static bl_status open_into(bl_dataset *d, const bl_dataset_options *given)
 {
     bl_dataset_options o = *given;
     const char *path = d->path;
-    BLI_TRY(bli_split_check(d->ctx, &o));
+    BLI_TRY(check_split(d->ctx, &o));
     const bli_known_set *k = bli_known_set_find(o.source);
     if (k) {
         BLI_TRY(bli_known_set_locate(d, k, &path));

@@ -39,8 +39,6 @@ BL_MUST_CHECK bl_status bli_known_set_locate(bl_dataset *d, const bli_known_set 
 /* "fashion-mnist" of all known names. */
 BL_MUST_CHECK bl_status bli_known_set_names(bli_buf *out);
 
-/* "train", "test" or NULL; anything else is refused. */
-BL_MUST_CHECK bl_status bli_split_check(bl_context *ctx, const bl_dataset_options *o);
 /* For sources of a single part. */
 BL_MUST_CHECK bl_status bli_split_single(bl_dataset *d, const bl_dataset_options *o, const char *advice);
 

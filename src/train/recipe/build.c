@@ -64,7 +64,7 @@ bl_status bli_build_ints(bli_build *b, const char *suffix, const int64_t *v, int
     return bl_graph_add_tensor(b->g, join(b, "/", suffix, name), BL_ROLE_CONSTANT, "", &t, id);
 }
 
-bl_status bli_build_number(bli_build *b, const char *suffix, double v, int *id)
+static bl_status build_number(bli_build *b, const char *suffix, double v, int *id)
 {
     char name[NAME_SIZE];
     float f = (float)v;
@@ -100,9 +100,9 @@ static bl_status build_clip(bli_build *b, const char *suffix, int input, double 
     int in[3] = {input, -1, -1};
     char name[64];
     snprintf(name, sizeof name, "%s%sleast", suffix[0] ? suffix + 1 : "", suffix[0] ? "_" : "");
-    BLI_TRY(bli_build_number(b, name, least, &in[1]));
+    BLI_TRY(build_number(b, name, least, &in[1]));
     snprintf(name, sizeof name, "%s%sgreatest", suffix[0] ? suffix + 1 : "", suffix[0] ? "_" : "");
-    BLI_TRY(bli_build_number(b, name, greatest, &in[2]));
+    BLI_TRY(build_number(b, name, greatest, &in[2]));
     return bli_build_node(b, suffix, "Clip", BLI_DOMAIN_ONNX, in, 3, NULL, 0);
 }
 
@@ -158,7 +158,7 @@ bl_status bli_build_leaky_relu(bli_build *b)
 bl_status bli_build_dropout(bli_build *b)
 {
     int in[2] = {b->in[0], -1};
-    BLI_TRY(bli_build_number(b, "ratio", b->o->rate, &in[1]));
+    BLI_TRY(build_number(b, "ratio", b->o->rate, &in[1]));
     return bli_build_node(b, "", "Dropout", BLI_DOMAIN_ONNX, in, 2, NULL, 0);
 }
 

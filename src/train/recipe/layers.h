@@ -76,7 +76,6 @@ typedef struct bli_fill {
 BL_MUST_CHECK bl_status bli_build_parameter(bli_build *b, const bli_fill *fill, int *id);
 /* Constants "<layer>/<suffix>". */
 BL_MUST_CHECK bl_status bli_build_ints(bli_build *b, const char *suffix, const int64_t *v, int count, int *id);
-BL_MUST_CHECK bl_status bli_build_number(bli_build *b, const char *suffix, double v, int *id);
 /* The activation function as a node "<layer><suffix>" on b->out's place; "linear" adds nothing. */
 BL_MUST_CHECK bl_status bli_build_activation(bli_build *b, const char *suffix, const char *function, int input);
 

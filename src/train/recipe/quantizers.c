@@ -89,8 +89,8 @@ static void first_from_batch(bl_node *spec, bl_attr *copy)
 }
 
 /* Node `name` on value; *out is its output.  scale_name: of a learned scale. */
-bl_status bli_quantize_node(bl_graph *g, const bli_precision *p, const char *name, const char *scale_name, int value,
-                            const bl_shape *shape, int *out)
+static bl_status quantize_value(bl_graph *g, const bli_precision *p, const char *name, const char *scale_name,
+                                int value, const bl_shape *shape, int *out)
 {
     int in[3] = {value, -1, -1};
     bl_node spec = {.name = name,
@@ -120,7 +120,7 @@ static bl_status put_behind(const putting *p, const bli_rule *rule, const bli_pr
                             const char *scale_name, int value, const bl_shape *shape, int *out)
 {
     bl_context *ctx = p->r->ctx;
-    bl_status s = bli_quantize_node(p->g, how, name, scale_name, value, shape, out);
+    bl_status s = quantize_value(p->g, how, name, scale_name, value, shape, out);
     BLI_TRY(bli_yaml_within(ctx, rule->use.where, s));
     int node = bl_graph_value(p->g, *out)->producer;
     bli_graph_replace_uses(p->g, value, *out);
@@ -376,7 +376,7 @@ bl_status bli_build_quantizer(bli_build *b, const char *suffix, int input)
         return BL_OK;
     snprintf(name, sizeof name, "%.200s%s", b->use->name, suffix);
     snprintf(scale, sizeof scale, "%.200s.scale", b->use->name);
-    return bli_quantize_node(b->g, p, name, scale, input, &shape, &b->out);
+    return quantize_value(b->g, p, name, scale, input, &shape, &b->out);
 }
 
 bl_status bli_build_quantize(bli_build *b)

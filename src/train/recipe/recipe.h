@@ -107,9 +107,6 @@ BL_MUST_CHECK bl_status bli_precision_check_layers(const bl_recipe *r);
 
 /* quantizers.c: the forward rules as Quantize nodes of g. */
 BL_MUST_CHECK bl_status bli_precision_build(const bl_recipe *r, bl_graph *g);
-/* One node on value, with a learned scale if it has one. */
-BL_MUST_CHECK bl_status bli_quantize_node(bl_graph *g, const bli_precision *p, const char *name, const char *scale_name,
-                                          int value, const bl_shape *shape, int *out);
 
 /* presets.c: precision.preset's fragment goes under what the recipe says itself. */
 BL_MUST_CHECK bl_status bli_preset_merge(bl_context *ctx, bli_arena *arena, bli_yaml *root);

@@ -147,24 +147,6 @@ void bli_yaml_put(bli_yaml *parent, const char *key, bli_yaml *child)
     append(parent, child);
 }
 
-bl_status bli_yaml_copy(bli_arena *arena, const bli_yaml *node, bli_yaml **out)
-{
-    *out = NULL;
-    bli_yaml *copy = bli_arena_alloc(arena, sizeof *copy);
-    if (!copy)
-        return BL_NO_MEMORY;
-    *copy = *node;
-    copy->parent = copy->first = copy->last = copy->next = NULL;
-    copy->count = 0;
-    for (const bli_yaml *n = node->first; n; n = n->next) {
-        bli_yaml *child;
-        BLI_TRY(bli_yaml_copy(arena, n, &child));
-        append(copy, child);
-    }
-    *out = copy;
-    return BL_OK;
-}
-
 static bool same_key(const bli_yaml *a, const bli_yaml *b)
 {
     return a->key && b->key ? strcmp(a->key, b->key) == 0 : a->key == b->key;

@@ -42,7 +42,6 @@ bli_yaml *bli_yaml_at(const bli_yaml *list, int index);        /* NULL if out of
 void bli_yaml_put(bli_yaml *parent, const char *key, bli_yaml *child);
 /* child takes old's place and key. */
 void bli_yaml_replace(bli_yaml *old, bli_yaml *child);
-BL_MUST_CHECK bl_status bli_yaml_copy(bli_arena *arena, const bli_yaml *node, bli_yaml **out);
 /* Same kinds, keys in the same order, same texts; places do not count. */
 bool bli_yaml_equal(const bli_yaml *a, const bli_yaml *b);
 
