@@ -7,120 +7,35 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "graph/cursor.h"
 #include "graph/text.h"
 
 typedef struct parser {
-    bl_context *ctx;
-    bli_arena *scratch; /* strings and lists of the line at hand, dropped with the parse */
+    bli_cursor at; /* its scratch has strings and lists, dropped with the parse */
     bl_graph *g;
-    const char *text;
-    size_t size, pos;
     int line;
 } parser;
-
-static bl_status expected(parser *p, const char *what)
-{
-    size_t n = 0;
-    while (p->pos + n < p->size && n < 20 && p->text[p->pos + n] != '\n')
-        n++;
-    return bli_fail(p->ctx, BL_BAD_FILE, "expected %s, found '%.*s'", what, (int)n, p->text + p->pos);
-}
-
-static int peek(const parser *p)
-{
-    return p->pos < p->size ? (unsigned char)p->text[p->pos] : -1;
-}
-
-static void skip_blanks(parser *p)
-{
-    while (peek(p) == ' ')
-        p->pos++;
-}
-
-static bool take(parser *p, const char *word)
-{
-    skip_blanks(p);
-    size_t n = strlen(word);
-    if (p->size - p->pos < n || memcmp(p->text + p->pos, word, n) != 0)
-        return false;
-    p->pos += n;
-    return true;
-}
-
-static bl_status need(parser *p, const char *word)
-{
-    return take(p, word) ? BL_OK : expected(p, word);
-}
-
-static int hex_digit(int c)
-{
-    if (c >= '0' && c <= '9')
-        return c - '0';
-    return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
-}
-
-/* One character of a string, escapes undone; -1 where the text breaks the form. */
-static int string_char(parser *p)
-{
-    int c = peek(p);
-    p->pos++;
-    if (c != '\\')
-        return c == '\n' || c == 0 ? -1 : c;
-    c = peek(p);
-    p->pos++;
-    if (c == '"' || c == '\\')
-        return c;
-    if (c != 'x' || p->size - p->pos < 2)
-        return -1;
-    int high = hex_digit(p->text[p->pos]), low = hex_digit(p->text[p->pos + 1]);
-    p->pos += 2;
-    return high < 0 || low < 0 || high + low == 0 ? -1 : high * 16 + low;
-}
-
-static bl_status parse_string(parser *p, const char **out)
-{
-    *out = NULL;
-    BLI_TRY(need(p, "\""));
-    size_t end = p->pos;
-    while (end < p->size && p->text[end] != '"')
-        end += p->text[end] == '\\' ? 2 : 1;
-    if (end >= p->size)
-        return expected(p, "a text that ends with \"");
-    char *s = bli_arena_alloc(p->scratch, end - p->pos + 1);
-    if (!s)
-        return BL_NO_MEMORY;
-    size_t n = 0;
-    while (p->pos < end) {
-        int c = string_char(p);
-        if (c < 0)
-            return expected(p, "a text without line ends and with the escapes \\\", \\\\ and \\x01");
-        s[n++] = (char)c;
-    }
-    p->pos = end + 1;
-    *out = s;
-    return BL_OK;
-}
 
 /* The number at the cursor as a terminated word of at most 63 characters. */
 static bl_status number_word(parser *p, char word[64])
 {
-    skip_blanks(p);
+    bli_cursor_skip_blanks(&p->at);
     size_t n = 0;
-    while (p->pos + n < p->size && !strchr(" \n,}])", p->text[p->pos + n]) && n < 63) {
-        word[n] = p->text[p->pos + n];
+    while (p->at.pos + n < p->at.size && !strchr(" \n,}])", p->at.text[p->at.pos + n]) && n < 63) {
+        word[n] = p->at.text[p->at.pos + n];
         n++;
     }
     word[n] = 0;
     if (n == 0)
-        return expected(p, "a number");
+        return bli_cursor_expected(&p->at, "a number");
     return BL_OK;
 }
 
 static bl_status number_done(parser *p, const char *word, const char *end)
 {
     if (*end || end == word)
-        return expected(p, "a number");
-    p->pos += strlen(word);
+        return bli_cursor_expected(&p->at, "a number");
+    p->at.pos += strlen(word);
     return BL_OK;
 }
 
@@ -132,7 +47,7 @@ static bl_status parse_int(parser *p, int64_t least, int64_t most, int64_t *out)
     errno = 0;
     long long v = strtoll(word, &end, 10);
     if (errno || v < least || v > most)
-        return expected(p, "an integer that its type can hold");
+        return bli_cursor_expected(&p->at, "an integer that its type can hold");
     *out = v;
     return number_done(p, word, end);
 }
@@ -145,7 +60,7 @@ static bl_status parse_u64(parser *p, uint64_t *out)
     errno = 0;
     *out = strtoull(word, &end, 10);
     if (errno || word[0] == '-')
-        return expected(p, "an integer that its type can hold");
+        return bli_cursor_expected(&p->at, "an integer that its type can hold");
     return number_done(p, word, end);
 }
 
@@ -178,33 +93,34 @@ static bl_status parse_f32(parser *p, float *out)
 static bl_status parse_dtype(parser *p, bl_dtype *out)
 {
     *out = BL_F32;
-    skip_blanks(p);
+    bli_cursor_skip_blanks(&p->at);
     for (int t = 0; t < BL_DTYPE_COUNT; t++) {
         const char *name = bl_dtype_name((bl_dtype)t);
         size_t n = strlen(name);
-        if (p->size - p->pos > n && memcmp(p->text + p->pos, name, n) == 0 && p->text[p->pos + n] == ' ') {
-            p->pos += n;
+        if (p->at.size - p->at.pos > n && memcmp(p->at.text + p->at.pos, name, n) == 0 &&
+            p->at.text[p->at.pos + n] == ' ') {
+            p->at.pos += n;
             *out = (bl_dtype)t;
             return BL_OK;
         }
     }
-    return expected(p, "an element type");
+    return bli_cursor_expected(&p->at, "an element type");
 }
 
 static bl_status parse_shape(parser *p, bl_shape *s)
 {
     *s = (bl_shape){.rank = 0};
-    if (take(p, "?")) {
+    if (bli_cursor_take(&p->at, "?")) {
         s->rank = -1;
         return BL_OK;
     }
-    BLI_TRY(need(p, "["));
-    while (!take(p, "]")) {
+    BLI_TRY(bli_cursor_need(&p->at, "["));
+    while (!bli_cursor_take(&p->at, "]")) {
         if (s->rank == BL_MAX_RANK)
-            return expected(p, "at most 8 dimensions");
+            return bli_cursor_expected(&p->at, "at most 8 dimensions");
         if (s->rank > 0)
-            BLI_TRY(need(p, ","));
-        if (take(p, "N"))
+            BLI_TRY(bli_cursor_need(&p->at, ","));
+        if (bli_cursor_take(&p->at, "N"))
             s->dim[s->rank] = -1;
         else
             BLI_TRY(parse_int(p, 0, INT64_MAX, &s->dim[s->rank]));
@@ -241,15 +157,15 @@ static bl_status parse_element(parser *p, bl_dtype type, void *data, size_t i)
     case BL_DTYPE_COUNT:
         break;
     }
-    return expected(p, "an element type");
+    return bli_cursor_expected(&p->at, "an element type");
 }
 
 static bl_status parse_elements(parser *p, bl_tensor *t)
 {
     int64_t count = bl_shape_count(&t->shape);
-    if (t->shape.rank < 0 || count < 0 || (uint64_t)count > (p->size - p->pos) / 2)
-        return expected(p, "as many numbers as the shape says");
-    t->data = bli_arena_array(p->scratch, (size_t)count, bl_dtype_size(t->type));
+    if (t->shape.rank < 0 || count < 0 || (uint64_t)count > (p->at.size - p->at.pos) / 2)
+        return bli_cursor_expected(&p->at, "as many numbers as the shape says");
+    t->data = bli_arena_array(p->at.scratch, (size_t)count, bl_dtype_size(t->type));
     if (!t->data)
         return BL_NO_MEMORY;
     for (int64_t i = 0; i < count; i++)
@@ -263,13 +179,13 @@ static bl_status parse_value(parser *p, bl_role role)
 {
     const char *name, *place;
     bl_tensor t = {0};
-    BLI_TRY(parse_string(p, &name));
+    BLI_TRY(bli_cursor_string(&p->at, &name));
     BLI_TRY(parse_dtype(p, &t.type));
     BLI_TRY(parse_shape(p, &t.shape));
     if (role == BL_ROLE_INPUT)
         return bl_graph_add_input(p->g, name, t.type, &t.shape, NULL);
-    BLI_TRY(parse_string(p, &place));
-    BLI_TRY(need(p, "="));
+    BLI_TRY(bli_cursor_string(&p->at, &place));
+    BLI_TRY(bli_cursor_need(&p->at, "="));
     BLI_TRY(parse_elements(p, &t));
     return bl_graph_add_tensor(p->g, name, role, place, &t, NULL);
 }
@@ -278,9 +194,10 @@ static bl_status parse_value(parser *p, bl_role role)
 static bl_status parse_list(parser *p, bl_attr *a)
 {
     bli_buf list;
-    bli_buf_init(&list, p->ctx, p->size * sizeof(double));
+    bli_buf_init(&list, p->at.ctx, p->at.size * sizeof(double));
     bl_status s = BL_OK;
-    for (skip_blanks(p); s == BL_OK && peek(p) != ',' && peek(p) != '}'; skip_blanks(p)) {
+    for (bli_cursor_skip_blanks(&p->at); s == BL_OK && bli_cursor_peek(&p->at) != ',' && bli_cursor_peek(&p->at) != '}';
+         bli_cursor_skip_blanks(&p->at)) {
         union {
             int64_t i;
             double f;
@@ -288,12 +205,12 @@ static bl_status parse_list(parser *p, bl_attr *a)
         } item;
         s = a->kind == BL_ATTR_INTS     ? parse_int(p, INT64_MIN, INT64_MAX, &item.i)
             : a->kind == BL_ATTR_FLOATS ? parse_f64(p, &item.f)
-                                        : parse_string(p, &item.s);
+                                        : bli_cursor_string(&p->at, &item.s);
         if (s == BL_OK)
             s = bli_buf_append(&list, &item, sizeof item);
         a->count++;
     }
-    void *copy = s == BL_OK ? bli_arena_alloc(p->scratch, list.size + 1) : NULL;
+    void *copy = s == BL_OK ? bli_arena_alloc(p->at.scratch, list.size + 1) : NULL;
     if (copy && list.size)
         memcpy(copy, list.data, list.size);
     bli_buf_free(&list);
@@ -314,16 +231,16 @@ static bl_status parse_kind(parser *p, bl_attr *a)
     static const bl_attr_kind order[] = {BL_ATTR_INTS,  BL_ATTR_FLOATS, BL_ATTR_STRINGS, BL_ATTR_INT,
                                          BL_ATTR_FLOAT, BL_ATTR_STRING, BL_ATTR_TENSOR};
     for (size_t i = 0; i < BLI_COUNT(order); i++)
-        if (take(p, bli_kind_words[order[i]])) {
+        if (bli_cursor_take(&p->at, bli_kind_words[order[i]])) {
             a->kind = order[i];
             return BL_OK;
         }
-    return expected(p, "an attribute's kind");
+    return bli_cursor_expected(&p->at, "an attribute's kind");
 }
 
 static bl_status parse_attr(parser *p, bl_attr *a)
 {
-    BLI_TRY(parse_string(p, &a->name));
+    BLI_TRY(bli_cursor_string(&p->at, &a->name));
     BLI_TRY(parse_kind(p, a));
     switch (a->kind) {
     case BL_ATTR_INT:
@@ -334,7 +251,7 @@ static bl_status parse_attr(parser *p, bl_attr *a)
         return parse_f64(p, &a->u.f);
     case BL_ATTR_STRING:
         a->count = 1;
-        return parse_string(p, &a->u.s);
+        return bli_cursor_string(&p->at, &a->u.s);
     case BL_ATTR_TENSOR:
         a->count = 1;
         BLI_TRY(parse_dtype(p, &a->u.tensor.type));
@@ -350,15 +267,15 @@ static bl_status parse_attr(parser *p, bl_attr *a)
 
 static bl_status parse_inputs(parser *p, bli_buf *ids)
 {
-    BLI_TRY(need(p, "("));
-    while (!take(p, ")")) {
+    BLI_TRY(bli_cursor_need(&p->at, "("));
+    while (!bli_cursor_take(&p->at, ")")) {
         int id = -1;
-        if (!take(p, "-")) {
+        if (!bli_cursor_take(&p->at, "-")) {
             const char *name;
-            BLI_TRY(parse_string(p, &name));
+            BLI_TRY(bli_cursor_string(&p->at, &name));
             id = bl_graph_find_value(p->g, name);
             if (id < 0)
-                return bli_fail(p->ctx, BL_BAD_MODEL, "value '%s' is used before it is made", name);
+                return bli_fail(p->at.ctx, BL_BAD_MODEL, "value '%s' is used before it is made", name);
         }
         BLI_TRY(bli_buf_append(ids, &id, sizeof id));
     }
@@ -367,14 +284,14 @@ static bl_status parse_inputs(parser *p, bli_buf *ids)
 
 static bl_status parse_outputs(parser *p, bli_buf *ids)
 {
-    BLI_TRY(need(p, "->"));
-    BLI_TRY(need(p, "("));
-    while (!take(p, ")")) {
+    BLI_TRY(bli_cursor_need(&p->at, "->"));
+    BLI_TRY(bli_cursor_need(&p->at, "("));
+    while (!bli_cursor_take(&p->at, ")")) {
         const char *name;
         bl_dtype type;
         bl_shape shape;
         int id;
-        BLI_TRY(parse_string(p, &name));
+        BLI_TRY(bli_cursor_string(&p->at, &name));
         BLI_TRY(parse_dtype(p, &type));
         BLI_TRY(parse_shape(p, &shape));
         BLI_TRY(bli_graph_declare(p->g, name, &id));
@@ -387,10 +304,10 @@ static bl_status parse_outputs(parser *p, bli_buf *ids)
 
 static bl_status parse_attrs(parser *p, bli_buf *attrs)
 {
-    BLI_TRY(need(p, "{"));
-    for (bool first = true; !take(p, "}"); first = false) {
+    BLI_TRY(bli_cursor_need(&p->at, "{"));
+    for (bool first = true; !bli_cursor_take(&p->at, "}"); first = false) {
         if (!first)
-            BLI_TRY(need(p, ","));
+            BLI_TRY(bli_cursor_need(&p->at, ","));
         bl_attr a = {0};
         BLI_TRY(parse_attr(p, &a));
         BLI_TRY(bli_buf_append(attrs, &a, sizeof a));
@@ -401,13 +318,13 @@ static bl_status parse_attrs(parser *p, bli_buf *attrs)
 static bl_status parse_node(parser *p)
 {
     bl_node n = {0};
-    BLI_TRY(parse_string(p, &n.name));
-    BLI_TRY(parse_string(p, &n.type));
-    BLI_TRY(parse_string(p, &n.domain));
+    BLI_TRY(bli_cursor_string(&p->at, &n.name));
+    BLI_TRY(bli_cursor_string(&p->at, &n.type));
+    BLI_TRY(bli_cursor_string(&p->at, &n.domain));
     bli_buf inputs, outputs, attrs;
-    bli_buf_init(&inputs, p->ctx, p->size * sizeof(int));
-    bli_buf_init(&outputs, p->ctx, p->size * sizeof(int));
-    bli_buf_init(&attrs, p->ctx, p->size * sizeof(bl_attr));
+    bli_buf_init(&inputs, p->at.ctx, p->at.size * sizeof(int));
+    bli_buf_init(&outputs, p->at.ctx, p->at.size * sizeof(int));
+    bli_buf_init(&attrs, p->at.ctx, p->at.size * sizeof(bl_attr));
     bl_status s = parse_inputs(p, &inputs);
     if (s == BL_OK)
         s = parse_outputs(p, &outputs);
@@ -430,48 +347,48 @@ static bl_status parse_node(parser *p)
 static bl_status parse_meta(parser *p)
 {
     const char *key, *value;
-    BLI_TRY(parse_string(p, &key));
-    BLI_TRY(parse_string(p, &value));
+    BLI_TRY(bli_cursor_string(&p->at, &key));
+    BLI_TRY(bli_cursor_string(&p->at, &value));
     return bl_graph_set_meta(p->g, key, value);
 }
 
 static bl_status parse_output(parser *p, bli_buf *outputs)
 {
     const char *name;
-    BLI_TRY(parse_string(p, &name));
+    BLI_TRY(bli_cursor_string(&p->at, &name));
     int id = bl_graph_find_value(p->g, name);
     if (id < 0)
-        return bli_fail(p->ctx, BL_BAD_MODEL, "output '%s' is no value of the graph", name);
+        return bli_fail(p->at.ctx, BL_BAD_MODEL, "output '%s' is no value of the graph", name);
     return bli_buf_append(outputs, &id, sizeof id);
 }
 
 static bl_status parse_line(parser *p, bli_buf *outputs)
 {
-    if (take(p, "node "))
+    if (bli_cursor_take(&p->at, "node "))
         return parse_node(p);
-    if (take(p, "meta "))
+    if (bli_cursor_take(&p->at, "meta "))
         return parse_meta(p);
-    if (take(p, "output "))
+    if (bli_cursor_take(&p->at, "output "))
         return parse_output(p, outputs);
     for (int role = 0; role < (int)BLI_COUNT(bli_role_words); role++)
-        if (role != BL_ROLE_COMPUTED && take(p, bli_role_words[role]))
+        if (role != BL_ROLE_COMPUTED && bli_cursor_take(&p->at, bli_role_words[role]))
             return parse_value(p, (bl_role)role);
-    return expected(p, "meta, input, constant, parameter, state, node or output");
+    return bli_cursor_expected(&p->at, "meta, input, constant, parameter, state, node or output");
 }
 
 static bl_status parse_lines(parser *p, bli_buf *outputs)
 {
     const char *name;
-    BLI_TRY(need(p, "graph "));
-    BLI_TRY(parse_string(p, &name));
-    BLI_TRY(bl_graph_create(p->ctx, name, &p->g));
-    BLI_TRY(need(p, "\n"));
+    BLI_TRY(bli_cursor_need(&p->at, "graph "));
+    BLI_TRY(bli_cursor_string(&p->at, &name));
+    BLI_TRY(bl_graph_create(p->at.ctx, name, &p->g));
+    BLI_TRY(bli_cursor_need(&p->at, "\n"));
     p->line++;
-    for (; p->pos < p->size; p->line++) {
-        if (take(p, "\n"))
+    for (; p->at.pos < p->at.size; p->line++) {
+        if (bli_cursor_take(&p->at, "\n"))
             continue;
         BLI_TRY(parse_line(p, outputs));
-        BLI_TRY(need(p, "\n"));
+        BLI_TRY(bli_cursor_need(&p->at, "\n"));
     }
     return bl_graph_set_outputs(p->g, (const int *)(const void *)outputs->data, (int)(outputs->size / sizeof(int)));
 }
@@ -479,10 +396,10 @@ static bl_status parse_lines(parser *p, bli_buf *outputs)
 bl_status bl_graph_parse(bl_context *ctx, const char *text, size_t size, bl_graph **out)
 {
     *out = NULL;
-    parser p = {.ctx = ctx, .text = text, .size = size, .line = 1};
+    parser p = {.at = {.ctx = ctx, .text = text, .size = size}, .line = 1};
     if (size > SIZE_MAX / sizeof(bl_attr))
         return bli_fail(ctx, BL_LIMIT, "graph text: %zu bytes are too many", size);
-    BLI_TRY(bli_arena_create(ctx, &p.scratch));
+    BLI_TRY(bli_arena_create(ctx, &p.at.scratch));
     bli_c_locale locale;
     bl_status s = bli_c_locale_enter(ctx, &locale);
     if (s == BL_OK) {
@@ -493,7 +410,7 @@ bl_status bl_graph_parse(bl_context *ctx, const char *text, size_t size, bl_grap
         bli_buf_free(&outputs);
         bli_c_locale_leave(&locale);
     }
-    bli_arena_destroy(p.scratch);
+    bli_arena_destroy(p.at.scratch);
     if (s != BL_OK) {
         bl_graph_destroy(p.g);
         return s;

@@ -7,51 +7,15 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "graph/cursor.h"
 #include "graph/text.h"
 #include "program/text.h"
 
 typedef struct parser {
-    bl_context *ctx;
-    bli_arena *scratch; /* of the line at hand */
+    bli_cursor at; /* its scratch is of the line at hand */
     bli_builder *b;
-    const char *text;
-    size_t size, pos;
     int line, num_wires;
 } parser;
-
-static bl_status expected(parser *p, const char *what)
-{
-    size_t n = 0;
-    while (p->pos + n < p->size && n < 20 && p->text[p->pos + n] != '\n')
-        n++;
-    return bli_fail(p->ctx, BL_BAD_FILE, "expected %s, found '%.*s'", what, (int)n, p->text + p->pos);
-}
-
-static int peek(const parser *p)
-{
-    return p->pos < p->size ? (unsigned char)p->text[p->pos] : -1;
-}
-
-static void skip_blanks(parser *p)
-{
-    while (peek(p) == ' ')
-        p->pos++;
-}
-
-static bool take(parser *p, const char *word)
-{
-    skip_blanks(p);
-    const size_t n = strlen(word);
-    if (p->size - p->pos < n || memcmp(p->text + p->pos, word, n) != 0)
-        return false;
-    p->pos += n;
-    return true;
-}
-
-static bl_status need(parser *p, const char *word)
-{
-    return take(p, word) ? BL_OK : expected(p, word);
-}
 
 /* ---- words and numbers ------------------------------------------------------------------------------------------ */
 
@@ -60,16 +24,17 @@ enum { WORD_SIZE = 64 };
 /* What stands at the cursor up to a blank or bracket, advancing; empty at the end of the line. */
 static bl_status word(parser *p, char out[WORD_SIZE])
 {
-    skip_blanks(p);
+    bli_cursor_skip_blanks(&p->at);
     size_t n = 0;
-    while (p->pos + n < p->size && strchr(" \n,()[]\";", p->text[p->pos + n]) == NULL && p->text[p->pos + n] != '\0') {
+    while (p->at.pos + n < p->at.size && strchr(" \n,()[]\";", p->at.text[p->at.pos + n]) == NULL &&
+           p->at.text[p->at.pos + n] != '\0') {
         if (n + 1 >= WORD_SIZE)
-            return expected(p, "a shorter word");
-        out[n] = p->text[p->pos + n];
+            return bli_cursor_expected(&p->at, "a shorter word");
+        out[n] = p->at.text[p->at.pos + n];
         n++;
     }
     out[n] = '\0';
-    p->pos += n;
+    p->at.pos += n;
     return BL_OK;
 }
 
@@ -77,13 +42,13 @@ static bl_status parse_int64(parser *p, int64_t least, int64_t most, int64_t *ou
 {
     char text[WORD_SIZE], *end;
     *out = 0;
-    const size_t at = p->pos;
+    const size_t at = p->at.pos;
     BLI_TRY(word(p, text));
     errno = 0;
     const long long v = strtoll(text, &end, 10);
     if (errno != 0 || *end != '\0' || end == text || v < least || v > most) {
-        p->pos = at;
-        return expected(p, "an integer that its field can hold");
+        p->at.pos = at;
+        return bli_cursor_expected(&p->at, "an integer that its field can hold");
     }
     *out = v;
     return BL_OK;
@@ -101,62 +66,13 @@ static bl_status parse_real(parser *p, double *out)
 {
     char text[WORD_SIZE], *end;
     *out = 0;
-    const size_t at = p->pos;
+    const size_t at = p->at.pos;
     BLI_TRY(word(p, text));
     *out = strtod(text, &end);
     if (*end != '\0' || end == text) {
-        p->pos = at;
-        return expected(p, "a number");
+        p->at.pos = at;
+        return bli_cursor_expected(&p->at, "a number");
     }
-    return BL_OK;
-}
-
-static int hex_digit(int c)
-{
-    if (c >= '0' && c <= '9')
-        return c - '0';
-    return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
-}
-
-/* One character of a string, escapes undone; -1 where the text breaks the form. */
-static int string_char(parser *p)
-{
-    int c = peek(p);
-    p->pos++;
-    if (c != '\\')
-        return c == '\n' || c <= 0 ? -1 : c;
-    c = peek(p);
-    p->pos++;
-    if (c == '"' || c == '\\')
-        return c;
-    if (c != 'x' || p->pos + 2 > p->size)
-        return -1;
-    const int high = hex_digit(p->text[p->pos]), low = hex_digit(p->text[p->pos + 1]);
-    p->pos += 2;
-    return high < 0 || low < 0 || high + low == 0 ? -1 : high * 16 + low;
-}
-
-static bl_status parse_string(parser *p, const char **out)
-{
-    *out = NULL;
-    BLI_TRY(need(p, "\""));
-    size_t end = p->pos;
-    while (end < p->size && p->text[end] != '"')
-        end += p->text[end] == '\\' ? 2 : 1;
-    if (end >= p->size)
-        return expected(p, "a text that ends with \"");
-    char *s = bli_arena_alloc(p->scratch, end - p->pos + 1);
-    if (s == NULL)
-        return BL_NO_MEMORY;
-    size_t n = 0;
-    while (p->pos < end) {
-        const int c = string_char(p);
-        if (c < 0)
-            return expected(p, "a text without line ends and with the escapes \\\", \\\\ and \\x01");
-        s[n++] = (char)c;
-    }
-    p->pos = end + 1;
-    *out = s;
     return BL_OK;
 }
 
@@ -164,7 +80,7 @@ static bl_status parse_string(parser *p, const char **out)
 static size_t room_of(const parser *p)
 {
     size_t n = 0;
-    while (p->pos + n < p->size && p->text[p->pos + n] != ']' && p->text[p->pos + n] != '\n')
+    while (p->at.pos + n < p->at.size && p->at.text[p->at.pos + n] != ']' && p->at.text[p->at.pos + n] != '\n')
         n++;
     return n / 2 + 1;
 }
@@ -173,11 +89,11 @@ static bl_status parse_array(parser *p, const int64_t **out, int64_t *count)
 {
     *out = NULL;
     *count = 0;
-    BLI_TRY(need(p, "["));
-    int64_t *v = bli_arena_array(p->scratch, room_of(p), sizeof *v);
+    BLI_TRY(bli_cursor_need(&p->at, "["));
+    int64_t *v = bli_arena_array(p->at.scratch, room_of(p), sizeof *v);
     if (v == NULL)
         return BL_NO_MEMORY;
-    while (!take(p, "]"))
+    while (!bli_cursor_take(&p->at, "]"))
         BLI_TRY(parse_int64(p, INT64_MIN, INT64_MAX, &v[(*count)++]));
     *out = v;
     return BL_OK;
@@ -187,11 +103,11 @@ static bl_status parse_reals(parser *p, const double **out, int64_t *count)
 {
     *out = NULL;
     *count = 0;
-    BLI_TRY(need(p, "["));
-    double *v = bli_arena_array(p->scratch, room_of(p), sizeof *v);
+    BLI_TRY(bli_cursor_need(&p->at, "["));
+    double *v = bli_arena_array(p->at.scratch, room_of(p), sizeof *v);
     if (v == NULL)
         return BL_NO_MEMORY;
-    while (!take(p, "]"))
+    while (!bli_cursor_take(&p->at, "]"))
         BLI_TRY(parse_real(p, &v[(*count)++]));
     *out = v;
     return BL_OK;
@@ -200,12 +116,12 @@ static bl_status parse_reals(parser *p, const double **out, int64_t *count)
 static bl_status parse_shape(parser *p, bl_shape *s)
 {
     *s = (bl_shape){.rank = 0};
-    BLI_TRY(need(p, "["));
-    while (!take(p, "]")) {
+    BLI_TRY(bli_cursor_need(&p->at, "["));
+    while (!bli_cursor_take(&p->at, "]")) {
         if (s->rank == BL_MAX_RANK)
-            return expected(p, "at most 8 dimensions");
+            return bli_cursor_expected(&p->at, "at most 8 dimensions");
         if (s->rank > 0)
-            BLI_TRY(need(p, ","));
+            BLI_TRY(bli_cursor_need(&p->at, ","));
         BLI_TRY(parse_int64(p, 0, INT64_MAX, &s->dim[s->rank++]));
     }
     return BL_OK;
@@ -214,14 +130,14 @@ static bl_status parse_shape(parser *p, bl_shape *s)
 static bl_status parse_choice(parser *p, const char *const *words, int count, int *out)
 {
     char text[WORD_SIZE];
-    const size_t at = p->pos;
+    const size_t at = p->at.pos;
     BLI_TRY(word(p, text));
     for (*out = 0; *out < count; (*out)++)
         if (strcmp(words[*out], text) == 0)
             return BL_OK;
-    p->pos = at;
+    p->at.pos = at;
     const char *near = bli_nearest(text, words, (size_t)count);
-    return expected(p, near != NULL ? near : words[0]);
+    return bli_cursor_expected(&p->at, near != NULL ? near : words[0]);
 }
 
 /* ---- fields ----------------------------------------------------------------------------------------------------- */
@@ -230,10 +146,10 @@ static bl_status parse_ints(parser *p, int *v, int count)
 {
     if (count == 1)
         return parse_int(p, v);
-    BLI_TRY(need(p, "["));
+    BLI_TRY(bli_cursor_need(&p->at, "["));
     for (int i = 0; i < count; i++)
         BLI_TRY(parse_int(p, &v[i]));
-    return need(p, "]");
+    return bli_cursor_need(&p->at, "]");
 }
 
 static bl_status parse_field(parser *p, bli_field f, bli_prim_op *op, int64_t *count)
@@ -249,7 +165,7 @@ static bl_status parse_field(parser *p, bli_field f, bli_prim_op *op, int64_t *c
     case BLI_FIELD_IS_BOOL:
         BLI_TRY(parse_int(p, &choice));
         op->is_signed = choice != 0;
-        return choice == 0 || choice == 1 ? BL_OK : expected(p, "0 or 1");
+        return choice == 0 || choice == 1 ? BL_OK : bli_cursor_expected(&p->at, "0 or 1");
     case BLI_FIELD_IS_ROUNDING:
         BLI_TRY(parse_choice(p, bli_rounding_words, BL_ROUNDING_COUNT, &choice));
         op->rounding = (bl_rounding)choice;
@@ -265,8 +181,8 @@ static bl_status parse_field(parser *p, bli_field f, bli_prim_op *op, int64_t *c
 
 static bool ends(parser *p)
 {
-    skip_blanks(p);
-    return peek(p) == '\n' || peek(p) == ';' || peek(p) < 0;
+    bli_cursor_skip_blanks(&p->at);
+    return bli_cursor_peek(&p->at) == '\n' || bli_cursor_peek(&p->at) == ';' || bli_cursor_peek(&p->at) < 0;
 }
 
 /* Fields up to the end of the line; count[f]: elements of array f. */
@@ -282,9 +198,9 @@ static bl_status parse_fields(parser *p, bli_prim_op *op, int64_t *count)
         int f = 0;
         BLI_TRY(parse_choice(p, field_words, BLI_FIELD_COUNT, &f));
         if ((seen >> f & 1) != 0)
-            return bli_fail(p->ctx, BL_BAD_FILE, "field %s is given twice", field_words[f]);
+            return bli_fail(p->at.ctx, BL_BAD_FILE, "field %s is given twice", field_words[f]);
         seen |= 1u << f;
-        BLI_TRY(bli_within(p->ctx, parse_field(p, (bli_field)f, op, &count[f]), "%s", field_words[f]));
+        BLI_TRY(bli_within(p->at.ctx, parse_field(p, (bli_field)f, op, &count[f]), "%s", field_words[f]));
     }
     return BL_OK;
 }
@@ -292,11 +208,11 @@ static bl_status parse_fields(parser *p, bli_prim_op *op, int64_t *count)
 /* The builder believes the lengths of arrays: here they are known. */
 static bl_status check_lengths(parser *p, const bli_prim_op *op, const bl_shape *shape, const int64_t *count)
 {
-    bli_call c = {.ctx = p->ctx, .op = op};
+    bli_call c = {.ctx = p->at.ctx, .op = op};
     for (int k = 0; k < op->num_in; k++) {
         c.in[k] = bli_builder_wire(p->b, op->in[k]);
         if (c.in[k] == NULL)
-            return bli_fail(p->ctx, BL_BAD_FILE, "input %d is wire %d, of %d so far", k, op->in[k], p->num_wires);
+            return bli_fail(p->at.ctx, BL_BAD_FILE, "input %d is wire %d, of %d so far", k, op->in[k], p->num_wires);
     }
     const bli_prim_rule *rule = bli_prim_rules[op->kind];
     c.count = rule->shape_given ? bl_shape_count(shape) : 0;
@@ -307,10 +223,10 @@ static bl_status check_lengths(parser *p, const bli_prim_op *op, const bl_shape 
         if (array == NULL || rule->extent[f] == BLI_EXTENT_NONE)
             continue; /* the builder's to say */
         if (op->num_in == 0 && (rule->extent[f] == BLI_EXTENT_DENSE || rule->extent[f] == BLI_EXTENT_CONV))
-            return bli_fail(p->ctx, BL_BAD_FILE, "no input");
+            return bli_fail(p->at.ctx, BL_BAD_FILE, "no input");
         const int64_t want = bli_call_extent(&c, (bli_field)f);
         if (want != count[f])
-            return bli_fail(p->ctx, BL_BAD_FILE, "%s has %lld elements, expected %lld", bli_fields[f].word,
+            return bli_fail(p->at.ctx, BL_BAD_FILE, "%s has %lld elements, expected %lld", bli_fields[f].word,
                             (long long)count[f], (long long)want);
     }
     return BL_OK;
@@ -333,12 +249,12 @@ static bl_status parse_kind(parser *p, bli_prim *out)
 
 static bl_status parse_wires(parser *p, bli_prim_op *op)
 {
-    if (!take(p, "("))
+    if (!bli_cursor_take(&p->at, "("))
         return BL_OK;
-    while (!take(p, ")")) {
+    while (!bli_cursor_take(&p->at, ")")) {
         if (op->num_in == BLI_PRIM_MAX_IN)
-            return expected(p, "at most 16 inputs");
-        BLI_TRY(need(p, "%"));
+            return bli_cursor_expected(&p->at, "at most 16 inputs");
+        BLI_TRY(bli_cursor_need(&p->at, "%"));
         BLI_TRY(parse_int(p, &op->in[op->num_in++]));
     }
     return BL_OK;
@@ -347,15 +263,15 @@ static bl_status parse_wires(parser *p, bli_prim_op *op)
 static bl_status parse_input(parser *p, bli_input *in)
 {
     const char *format;
-    BLI_TRY(need(p, "scale"));
+    BLI_TRY(bli_cursor_need(&p->at, "scale"));
     BLI_TRY(parse_real(p, &in->scale));
-    BLI_TRY(need(p, "offset"));
+    BLI_TRY(bli_cursor_need(&p->at, "offset"));
     BLI_TRY(parse_real(p, &in->offset));
-    in->wide = take(p, "wide");
-    BLI_TRY(need(p, "format"));
-    BLI_TRY(parse_string(p, &format));
-    BLI_TRY(bl_format_parse(p->ctx, format, &in->format));
-    BLI_TRY(need(p, "grid"));
+    in->wide = bli_cursor_take(&p->at, "wide");
+    BLI_TRY(bli_cursor_need(&p->at, "format"));
+    BLI_TRY(bli_cursor_string(&p->at, &format));
+    BLI_TRY(bl_format_parse(p->at.ctx, format, &in->format));
+    BLI_TRY(bli_cursor_need(&p->at, "grid"));
     BLI_TRY(parse_real(p, &in->grid.scale));
     return parse_int64(p, INT64_MIN, INT64_MAX, &in->grid.zero_point);
 }
@@ -365,7 +281,7 @@ static bl_status check_name(parser *p, int wire, const char *name)
 {
     if (strcmp(bli_builder_wire(p->b, wire)->name, name) == 0)
         return BL_OK;
-    return bli_fail(p->ctx, BL_BAD_FILE, "the name '%s' is empty or taken", name);
+    return bli_fail(p->at.ctx, BL_BAD_FILE, "the name '%s' is empty or taken", name);
 }
 
 static bl_status parse_op(parser *p)
@@ -377,16 +293,16 @@ static bl_status parse_op(parser *p)
     int64_t count[BLI_FIELD_COUNT] = {0};
     BLI_TRY(parse_int(p, &number));
     if (number != p->num_wires)
-        return bli_fail(p->ctx, BL_BAD_FILE, "wire %d, expected %d", number, p->num_wires);
-    BLI_TRY(need(p, "="));
+        return bli_fail(p->at.ctx, BL_BAD_FILE, "wire %d, expected %d", number, p->num_wires);
+    BLI_TRY(bli_cursor_need(&p->at, "="));
     BLI_TRY(parse_kind(p, &op.kind));
     BLI_TRY(parse_wires(p, &op));
-    BLI_TRY(parse_string(p, &name));
-    BLI_TRY(parse_string(p, &layer));
+    BLI_TRY(bli_cursor_string(&p->at, &name));
+    BLI_TRY(bli_cursor_string(&p->at, &layer));
     const bool given = bli_prim_rules[op.kind]->shape_given;
     if (given)
         BLI_TRY(parse_shape(p, &shape));
-    BLI_TRY(need(p, "exp"));
+    BLI_TRY(bli_cursor_need(&p->at, "exp"));
     BLI_TRY(parse_int(p, &exp));
     if (op.kind == BLI_PRIM_INPUT) {
         bli_input in = {.name = name};
@@ -398,7 +314,7 @@ static bl_status parse_op(parser *p)
         BLI_TRY(bli_builder_add(p->b, &op, name, layer, given ? &shape : NULL, exp, &out));
     }
     if (bli_builder_wire(p->b, out)->exp != exp)
-        return bli_fail(p->ctx, BL_BAD_FILE, "exp is %d, the format's is %d", exp, bli_builder_wire(p->b, out)->exp);
+        return bli_fail(p->at.ctx, BL_BAD_FILE, "exp is %d, the format's is %d", exp, bli_builder_wire(p->b, out)->exp);
     p->num_wires++;
     return check_name(p, out, name);
 }
@@ -407,16 +323,16 @@ static bl_status parse_op(parser *p)
 static bl_status parse_steps(parser *p, bli_output *o)
 {
     int64_t count;
-    while (take(p, "then")) {
+    while (bli_cursor_take(&p->at, "then")) {
         if (o->num_steps == BLI_OUTPUT_STEPS)
-            return expected(p, "no more than 8 steps");
+            return bli_cursor_expected(&p->at, "no more than 8 steps");
         bli_output_step *step = &o->steps[o->num_steps++];
-        skip_blanks(p);
-        step->op = peek(p) < 0 ? '\0' : (char)peek(p);
-        p->pos++;
+        bli_cursor_skip_blanks(&p->at);
+        step->op = bli_cursor_peek(&p->at) < 0 ? '\0' : (char)bli_cursor_peek(&p->at);
+        p->at.pos++;
         BLI_TRY(parse_reals(p, &step->number, &count));
         if (count != o->channels)
-            return bli_fail(p->ctx, BL_BAD_FILE, "%lld numbers of a step, expected %lld", (long long)count,
+            return bli_fail(p->at.ctx, BL_BAD_FILE, "%lld numbers of a step, expected %lld", (long long)count,
                             (long long)o->channels);
     }
     return BL_OK;
@@ -426,37 +342,37 @@ static bl_status parse_output(parser *p)
 {
     bli_output o = {.wire = -1};
     int64_t scales, offsets;
-    BLI_TRY(need(p, "%"));
+    BLI_TRY(bli_cursor_need(&p->at, "%"));
     BLI_TRY(parse_int(p, &o.wire));
-    BLI_TRY(parse_string(p, &o.name));
-    if (take(p, "channels"))
+    BLI_TRY(bli_cursor_string(&p->at, &o.name));
+    if (bli_cursor_take(&p->at, "channels"))
         BLI_TRY(parse_int64(p, 0, INT64_MAX, &o.channels));
     scales = offsets = o.channels;
-    if (take(p, "scale"))
+    if (bli_cursor_take(&p->at, "scale"))
         BLI_TRY(parse_reals(p, &o.scale, &scales));
-    if (take(p, "offset"))
+    if (bli_cursor_take(&p->at, "offset"))
         BLI_TRY(parse_reals(p, &o.offset, &offsets));
     if (scales != o.channels || offsets != o.channels)
-        return bli_fail(p->ctx, BL_BAD_FILE, "%lld scales and %lld offsets, expected %lld", (long long)scales,
+        return bli_fail(p->at.ctx, BL_BAD_FILE, "%lld scales and %lld offsets, expected %lld", (long long)scales,
                         (long long)offsets, (long long)o.channels);
     BLI_TRY(parse_steps(p, &o));
-    o.wide = take(p, "wide");
-    if (take(p, "cut"))
-        BLI_TRY(parse_string(p, &o.cut));
+    o.wide = bli_cursor_take(&p->at, "wide");
+    if (bli_cursor_take(&p->at, "cut"))
+        BLI_TRY(bli_cursor_string(&p->at, &o.cut));
     return bli_builder_output(p->b, &o);
 }
 
 static bl_status parse_line(parser *p)
 {
-    if (take(p, "%"))
+    if (bli_cursor_take(&p->at, "%"))
         BLI_TRY(parse_op(p));
-    else if (take(p, "output"))
+    else if (bli_cursor_take(&p->at, "output"))
         BLI_TRY(parse_output(p));
     if (!ends(p))
-        return expected(p, "the end of the line");
-    while (peek(p) >= 0 && peek(p) != '\n')
-        p->pos++;
-    p->pos++;
+        return bli_cursor_expected(&p->at, "the end of the line");
+    while (bli_cursor_peek(&p->at) >= 0 && bli_cursor_peek(&p->at) != '\n')
+        p->at.pos++;
+    p->at.pos++;
     p->line++;
     return BL_OK;
 }
@@ -465,11 +381,11 @@ static bl_status parse_line(parser *p)
 static bl_status parse_lines(parser *p)
 {
     bl_status s = BL_OK;
-    while (s == BL_OK && p->pos < p->size) {
-        BLI_TRY(bli_arena_create(p->ctx, &p->scratch));
+    while (s == BL_OK && p->at.pos < p->at.size) {
+        BLI_TRY(bli_arena_create(p->at.ctx, &p->at.scratch));
         const int line = p->line;
-        s = bli_within(p->ctx, parse_line(p), "line %d", line);
-        bli_arena_destroy(p->scratch);
+        s = bli_within(p->at.ctx, parse_line(p), "line %d", line);
+        bli_arena_destroy(p->at.scratch);
     }
     return s;
 }
@@ -477,22 +393,22 @@ static bl_status parse_lines(parser *p)
 static bl_status parse_head(parser *p)
 {
     const char *name = NULL;
-    BLI_TRY(bli_arena_create(p->ctx, &p->scratch));
-    bl_status s = need(p, "program");
+    BLI_TRY(bli_arena_create(p->at.ctx, &p->at.scratch));
+    bl_status s = bli_cursor_need(&p->at, "program");
     if (s == BL_OK)
-        s = parse_string(p, &name);
+        s = bli_cursor_string(&p->at, &name);
     if (s == BL_OK)
-        s = bli_builder_create(p->ctx, name, &p->b);
+        s = bli_builder_create(p->at.ctx, name, &p->b);
     if (s == BL_OK)
         s = parse_line(p);
-    bli_arena_destroy(p->scratch);
-    return bli_within(p->ctx, s, "line 1");
+    bli_arena_destroy(p->at.scratch);
+    return bli_within(p->at.ctx, s, "line 1");
 }
 
 bl_status bli_program_parse(bl_context *ctx, const char *text, size_t size, bli_program **out)
 {
     *out = NULL;
-    parser p = {.ctx = ctx, .text = text, .size = size, .line = 1};
+    parser p = {.at = {.ctx = ctx, .text = text, .size = size}, .line = 1};
     bli_c_locale locale;
     BLI_TRY(bli_c_locale_enter(ctx, &locale));
     bl_status s = parse_head(&p);

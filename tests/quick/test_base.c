@@ -179,8 +179,6 @@ static void an_unknown_name_says_what_would_do(void **state)
     static const char *many[100];
     for (size_t i = 0; i < BLI_COUNT(many); i++)
         many[i] = "something";
-    bl_context *ctx;
-    assert_int_equal(bl_context_create(NULL, &ctx), BL_OK);
     assert_fails(ctx, BL_BAD_VALUE, "unknown loss 'hing' (did you mean 'hinge'?)",
                  bli_unknown_name(ctx, "loss", "hing", words, 3));
     assert_int_equal(bli_unknown_name(ctx, "loss", "zz", words, 3), BL_BAD_VALUE);
@@ -189,7 +187,6 @@ static void an_unknown_name_says_what_would_do(void **state)
     assert_string_equal(bl_context_message(ctx), "unknown loss 'zz'");
     assert_int_equal(bli_unknown_name(ctx, "loss", "zz", NULL, 0), BL_BAD_VALUE);
     assert_string_equal(bl_context_message(ctx), "unknown loss 'zz'");
-    bl_context_destroy(ctx);
 }
 
 static void hashes_are_fnv_1a(void **state)
