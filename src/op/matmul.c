@@ -150,7 +150,7 @@ static size_t scratch(const bli_call *c)
 /* ---- forward ------------------------------------------------------------------------------------------------ */
 
 static void run_rows(const bli_dense *s, int64_t rows, const void *a, int64_t depth, const void *panels,
-                     int64_t columns, const void *bias, void *c)
+                     int64_t columns, const void *bias, const bli_finish *finish, void *c)
 {
     const bli_stretch span = {0, 0, depth};
     const bli_product p = {
@@ -165,6 +165,7 @@ static void run_rows(const bli_dense *s, int64_t rows, const void *a, int64_t de
         .num_spans = 1,
         .panel = depth * s->kernels->lanes,
         .columns = columns,
+        .finish = finish,
     };
     s->kernels->product(&p);
 }
@@ -172,12 +173,14 @@ static void run_rows(const bli_dense *s, int64_t rows, const void *a, int64_t de
 static void run_product(const bli_dense *s, const void *a, int64_t depth, const void *panels, int64_t columns,
                         const void *bias, void *c)
 {
-    run_rows(s, s->rows, a, depth, panels, columns, bias, c);
+    run_rows(s, s->rows, a, depth, panels, columns, bias, NULL, c);
 }
 
-void bli_dense_forward(const bli_dense *d, const bli_call *c, int64_t first, int64_t rows, void *y)
+void bli_dense_forward(const bli_dense *d, const bli_call *c, int64_t first, int64_t rows, const bli_finish *finish,
+                       void *y)
 {
-    run_rows(d, rows, bli_at(c->in[0].data, d->type, first * d->depth), d->depth, c->prep, d->columns, NULL, y);
+    run_rows(d, rows, bli_at(c->in[0].data, d->type, first * d->depth), d->depth, c->prep, d->columns,
+             finish ? c->in[2].data : NULL, finish, y);
 }
 
 static void forward_wide(const bli_call *c, const bli_dense *s, int64_t batch)
@@ -277,10 +280,11 @@ bl_status bli_dense_weight_grad(const bli_call *c, int part, int parts)
     return BL_OK;
 }
 
-void bli_dense_data_gradient(const bli_dense *d, const bli_call *c, int64_t rows, const void *dy, void *dx)
+void bli_dense_data_gradient(const bli_dense *d, const bli_call *c, int64_t rows, const void *dy,
+                             const bli_finish *finish, void *dx)
 {
     const void *panels = (const char *)c->prep + panels_bytes(d, d->depth, d->columns);
-    run_rows(d, rows, dy, d->columns, panels, d->depth, NULL, dx);
+    run_rows(d, rows, dy, d->columns, panels, d->depth, NULL, finish, dx);
 }
 
 static void grad_data(const bli_call *c, const bli_dense *s, int64_t batch)

@@ -20,10 +20,12 @@ bli_dense bli_dense_of(const bli_call *c);
 /* The rest is for a weight that is a matrix, in float32 or float64.  What prep holds first, and its size. */
 size_t bli_dense_prep_size(const bli_call *c);
 bl_status bli_dense_prepare(const bli_call *c, void *prep);
-/* y = rows first .. first + rows - 1 of in[0], times the weight. */
-void bli_dense_forward(const bli_dense *d, const bli_call *c, int64_t first, int64_t rows, void *y);
-/* dx = rows of dy times the weight transposed. */
-void bli_dense_data_gradient(const bli_dense *d, const bli_call *c, int64_t rows, const void *dy, void *dx);
+/* y = rows first .. first + rows - 1 of in[0], times the weight; finished (NULL: not) with in[2] as bias. */
+void bli_dense_forward(const bli_dense *d, const bli_call *c, int64_t first, int64_t rows, const bli_finish *finish,
+                       void *y);
+/* dx = rows of dy times the weight transposed; finished (NULL: not). */
+void bli_dense_data_gradient(const bli_dense *d, const bli_call *c, int64_t rows, const void *dy,
+                             const bli_finish *finish, void *dx);
 /* As bli_op.weight_grad, of input 1. */
 bl_status bli_dense_weight_grad(const bli_call *c, int part, int parts);
 

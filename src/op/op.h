@@ -39,6 +39,11 @@ typedef struct bli_call {
     const int *wide_steps;
     const double *reduced; /* op->reduce summed over the whole batch, with rows_total rows */
     int64_t rows_total;
+    /* Backward, between a step with BLI_OP_SAVES_PASS and the only one that takes its output, with BLI_OP_HEEDS_PASS:
+     * the latter finds in pass what the former saved, and gives grad_in[0] as 0 where that is 0; the former finds
+     * passed true, and so does not look at it again. */
+    const uint8_t *pass;
+    bool passed;
 } bli_call;
 
 /* What is known of a value without running: it is a multiple of 2^step_exp and lies in [least, greatest] (reals).
@@ -66,7 +71,9 @@ enum {
     BLI_OP_NEEDS_OUT = 4,    /* backward reads out[] */
     BLI_OP_WHOLE_BATCH = 8,  /* in training needs reduce / reduce_backward before forward / backward */
     BLI_OP_ELEMENTWISE = 16, /* an element of out[0] depends on that element of one batched input, and constants */
-    BLI_OP_MOVES = 32        /* lowers pending inputs too (op/lower.h) */
+    BLI_OP_MOVES = 32,       /* lowers pending inputs too (op/lower.h) */
+    BLI_OP_SAVES_PASS = 64,  /* saved is a byte an element of out[0]: 0 where backward takes its gradient as 0 */
+    BLI_OP_HEEDS_PASS = 128  /* see bli_call.pass */
 };
 
 struct bli_lower_call;

@@ -9,7 +9,7 @@
 #include "train/engine.h"
 
 enum { PHASE_WHOLE, PHASE_PREPARE, PHASE_SUM, PHASE_BACK, PHASE_GRADIENT, PHASE_UPDATE /* and one a stage */ };
-enum { SUM_CHUNK = 4096, UPDATE_CHUNK = 4096, UPDATE_PIECE = 1024 };
+enum { SUM_CHUNK = 4096, UPDATE_CHUNK = 4096, UPDATE_PIECE = 2048 };
 
 static void note(bli_engine *e, bl_status s)
 {

@@ -139,6 +139,22 @@ static bl_status plan_step_backward(bli_tape *t, int i)
     return BL_OK;
 }
 
+/* Where one step alone takes what another gives, it can end the gradients that the other would end. */
+static void link_passes(bli_tape *t, const char *wants_error)
+{
+    const bli_plan *p = t->plan;
+    for (int i = 0; i < p->num_steps; i++)
+        for (int k = i + 1; k < p->num_steps; k++) {
+            const int v = p->steps[k].run->inputs[0];
+            if (v != p->steps[i].run->outputs[0] || !(p->steps[i].op->flags & BLI_OP_SAVES_PASS) ||
+                !(p->steps[k].op->flags & BLI_OP_HEEDS_PASS) || wants_error[i] || !p->values[v].needs_grad ||
+                bli_graph_num_uses(p->graph, v) != 1)
+                continue;
+            t->pass_from[k] = i;
+            t->passed[i] = true;
+        }
+}
+
 /* Tiles read all rows of x and dy after the last slice. */
 static void keep_for_tiles(bli_tape *t)
 {
@@ -204,12 +220,15 @@ static bl_status allocate(bli_tape *t)
     t->contributions = bli_arena_array(p->arena, n * BLI_MAX_IN, sizeof *t->contributions);
     t->reduced_at = bli_arena_array(p->arena, n, sizeof *t->reduced_at);
     t->contribution_at = bli_arena_array(p->arena, n * BLI_MAX_IN, sizeof *t->contribution_at);
+    t->pass_from = bli_arena_array(p->arena, n, sizeof *t->pass_from);
+    t->passed = bli_arena_array(p->arena, n, sizeof *t->passed);
     t->piecewise = bli_arena_array(p->arena, (size_t)p->num_whole_steps + 1, sizeof *t->piecewise);
     t->whole_temp = bli_arena_array(p->arena, ((size_t)p->num_whole_steps + 1) * BLI_MAX_IN, sizeof *t->whole_temp);
-    if (!t->contribution_at || !t->whole_temp || !t->piecewise || !t->grad_storage || !t->grad || !t->live ||
-        !t->temp_storage || !t->moves || !t->contributions || !t->reduced_at)
+    if (!t->pass_from || !t->passed || !t->contribution_at || !t->whole_temp || !t->piecewise || !t->grad_storage ||
+        !t->grad || !t->live || !t->temp_storage || !t->moves || !t->contributions || !t->reduced_at)
         return BL_NO_MEMORY;
     memset(t->grad_storage, -1, v * sizeof *t->grad_storage);
+    memset(t->pass_from, -1, n * sizeof *t->pass_from);
     memset(t->temp_storage, -1, n * BLI_MAX_IN * sizeof *t->temp_storage);
     return BL_OK;
 }
@@ -341,6 +360,7 @@ bl_status bli_tape_create(bli_plan *p, int first_step, const char *wants_error, 
             BLI_TRY(plan_step_backward(t, i));
     }
     BLI_TRY(whole_gradients(t));
+    link_passes(t, wants_error);
     keep_for_tiles(t);
     for (int s = 0; s < p->num_storages && needs_whole_batch(p, wants_error); s++)
         p->storages[s].global = true;

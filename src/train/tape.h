@@ -48,6 +48,8 @@ typedef struct bli_tape {
     bool *live;             /* per value: a gradient arrives */
     int *temp_storage;      /* per step * BLI_MAX_IN: where a further gradient of the same value goes first, or -1 */
     int *contribution_at;   /* per step * BLI_MAX_IN, where the input is whole and wants a gradient */
+    int *pass_from;         /* per step: the step whose saved bytes its backward heeds (bli_call.pass), or -1 */
+    bool *passed;           /* per step: the step after heeds what it saved */
     bool *piecewise;        /* per whole step: its gradient replaces its output's, element by element */
     void **whole_temp;      /* per whole step * BLI_MAX_IN, where a further gradient of the same value goes first */
     bli_call **calls;       /* of backward: per thread and batched step */

@@ -72,6 +72,9 @@ static bl_status backward(const bli_tape *t, int step, int slice, const bli_plac
     bli_call *c = &t->calls[at->thread][step];
     bli_plan_move_call(t->plan, s, at, c);
     c->reduced = t->reduced + t->reduced_at[step];
+    c->passed = t->passed[step];
+    if (t->pass_from[step] >= 0)
+        c->pass = (const uint8_t *)bli_plan_rows(t->plan, t->plan->steps[t->pass_from[step]].saved, at);
     set_grad_out(t, n, at, c);
     set_grad_in(t, n, step, slice, at, c);
     BLI_TRY(bli_within(c->ctx, s->op->backward(c), "node '%s' backward", n->name));

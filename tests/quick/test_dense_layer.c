@@ -1,5 +1,5 @@
 /* Dense layers that a plan runs as one step: training gives the same bits as MatMul, Add, Relu and Quantize one after
- * the other, and the loop over a block those of the relu and quantizer that have their own tests.  The trainer's
+ * the other, and a finished sum has the bits of the relu and quantizer that have their own tests.  The trainer's
  * insides are read on purpose.
  */
 #include "support/test.h"
@@ -7,6 +7,7 @@
 #include <math.h>
 
 #include "op/kernels/loops.h"
+#include "op/kernels/product.h"
 #include "support/nets.h"
 #include "support/quant_call.h"
 #include "train/trainer.h"
@@ -98,36 +99,90 @@ static void fill(float *x, size_t n, uint64_t seed)
                                            : ((float)random_below(&seed, 800) - 300) / 64;
 }
 
-static void the_loop_over_a_block_has_the_bits_of_its_parts(void **state)
+/* One term a sum: x itself, but for the sign of 0. */
+static void product(bli_isa isa, const float *x, int64_t rows, int64_t columns, const float *bias, const bli_finish *f,
+                    float *y)
+{
+    const bli_kernels *k = bli_kernels_get(isa, BL_F32);
+    const bli_stretch span = {0, 0, columns};
+    float *panels = calloc((size_t)bli_panels_size(k, columns, columns), sizeof *panels);
+    float *unit = calloc((size_t)(columns * columns), sizeof *unit);
+    assert_true(panels && unit && columns <= N);
+    for (int64_t i = 0; i < columns; i++)
+        unit[i * columns + i] = 1;
+    bli_panels_pack(k, BL_F32, unit, columns, 1, columns, columns, panels);
+    const bli_product p = {.a = x,
+                           .b = panels,
+                           .bias = bias,
+                           .c = y,
+                           .rows = {rows, 1, 1},
+                           .a_step = {columns},
+                           .c_step = {columns},
+                           .spans = &span,
+                           .num_spans = 1,
+                           .panel = columns * k->lanes,
+                           .columns = columns,
+                           .finish = f};
+    k->product(&p);
+    free(panels);
+    free(unit);
+}
+
+typedef struct finishing {
+    float x[N], b[N], sum[N], z[N], y[N], want[N], dy[N], kept[N];
+    uint8_t pass[N + 1], passes[N];
+} finishing;
+
+/* Rows of so many columns, in every tile of this instruction set that they make. */
+static void check_finish(finishing *t, const bli_quant_spec *spec, bli_isa isa, int64_t rows, int64_t columns)
+{
+    const size_t n = (size_t)(rows * columns), row = (size_t)columns;
+    const bli_relu_quantize r = bli_relu_quantize_init(spec, isa);
+    const bli_even_codes even = bli_code_loop_even(&r.loop);
+    const bli_loops *loops = bli_loops_get(isa, BL_F32);
+    const bli_finish bias = {.codes = false}, keep = {.keep = t->pass};
+    const bli_finish codes = {.codes = true, .far = even.far, .most = r.hi, .pass = t->pass};
+    assert_true(r.short_calls && even.ok);
+    product(isa, t->x, rows, columns, NULL, NULL, t->sum);
+    for (size_t i = 0; i < n; i++)
+        t->z[i] = t->sum[i] + t->b[i % row];
+    product(isa, t->x, rows, columns, t->b, &bias, t->y);
+    assert_memory_equal(t->y, t->z, n * sizeof *t->y);
+    bli_relu_quantize_f32(&r, t->z, t->want, n);
+    loops->range_pass(t->z, 0, (double)r.hi, t->passes, n);
+    t->pass[n] = 7;
+    product(isa, t->x, rows, columns, t->b, &codes, t->y);
+    assert_memory_equal(t->y, t->want, n * sizeof *t->y);
+    for (size_t i = 0; i < n; i++)
+        assert_int_equal(t->pass[i] != 0, t->passes[i]);
+    assert_int_equal(t->pass[n], 7);
+    product(isa, t->dy, rows, columns, NULL, NULL, t->sum);
+    bli_relu_quantize_backward_f32(&r, t->z, t->sum, t->want, n);
+    loops->pass_back(t->pass, t->sum, t->kept, n);
+    assert_memory_equal(t->kept, t->want, n * sizeof *t->kept);
+    product(isa, t->dy, rows, columns, NULL, &keep, t->y);
+    assert_memory_equal(t->y, t->want, n * sizeof *t->y);
+}
+
+static void a_finished_sum_has_the_bits_of_bias_relu_and_quantizer(void **state)
 {
     (void)state;
-    static float x[N], b[N], z[N], y[N], want[N], dy[N], dz[N];
-    static uint8_t pass[N], passes[N];
+    static finishing t;
+    static const int64_t columns[] = {1, 3, 5, 8, 10, 16, 21, 32, 40, 63, 64};
     bl_context *ctx;
     quant_call q;
     assert_int_equal(bl_context_create(NULL, &ctx), BL_OK);
     quant_open(&q, ctx, "activation", "ufixed<6,2,RND_CONV,SAT>", BL_F32, DIMS(4, 4));
-    fill(x, N, 1);
-    fill(b, N, 2);
-    fill(dy, N, 3);
+    fill(t.b, N, 2);
+    fill(t.dy, N, 3);
     for (int isa = 0; isa <= (int)bli_cpu_isa(); isa++)
-        for (size_t n = 0; n <= N; n += n < 70 ? 1 : 93) {
-            const bli_relu_quantize r = bli_relu_quantize_init(q.spec, (bli_isa)isa);
-            const bli_even_codes even = bli_code_loop_even(&r.loop);
-            const bli_loops *loops = bli_loops_get((bli_isa)isa, BL_F32);
-            assert_true(r.short_calls && even.ok);
-            for (size_t i = 0; i < n; i++)
-                z[i] = x[i] + b[i];
-            bli_relu_quantize_f32(&r, z, want, n);
-            memcpy(y, x, sizeof y);
-            loops->add_codes(y, b, &even, (double)r.hi, y, pass, n);
-            assert_memory_equal(y, want, n * sizeof *y);
-            loops->range_pass(z, 0, (double)r.hi, passes, n);
-            assert_memory_equal(pass, passes, n);
-            bli_relu_quantize_backward_f32(&r, z, dy, want, n);
-            loops->pass_back(pass, dy, dz, n);
-            assert_memory_equal(dz, want, n * sizeof *dz);
-        }
+        for (size_t c = 0; c < BLI_COUNT(columns); c++)
+            for (int64_t rows = 1; rows <= 17 && rows * columns[c] <= N; rows++) {
+                fill(t.x, N, (uint64_t)(17 * c) + (uint64_t)rows);
+                for (size_t i = 0; i < N; i++) /* times 0 they are no zeros: the others of their row would be NaN */
+                    t.x[i] = isfinite(t.x[i]) || columns[c] == 1 ? t.x[i] : 2;
+                check_finish(&t, q.spec, (bli_isa)isa, rows, columns[c]);
+            }
     quant_close(&q);
     bl_context_destroy(ctx);
 }
@@ -136,7 +191,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(one_step_trains_to_the_same_bits),
-        cmocka_unit_test(the_loop_over_a_block_has_the_bits_of_its_parts),
+        cmocka_unit_test(a_finished_sum_has_the_bits_of_bias_relu_and_quantizer),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -12,7 +12,6 @@
 
 #include "base/cpu.h"
 #include "bitlathe/tensor.h"
-#include "num/kernels.h"
 
 typedef enum bli_binary { BLI_ADD, BLI_SUB, BLI_MUL, BLI_DIV, BLI_PRELU, BLI_BINARY_COUNT } bli_binary;
 /* Which operand is one number for the whole loop. */
@@ -32,9 +31,6 @@ typedef void bli_scaled_back(const bli_code_grid *g, const void *x, const void *
 
 typedef struct bli_loops {
     void (*binary[BLI_BINARY_COUNT][BLI_OPERANDS_COUNT])(const void *a, const void *b, void *y, size_t n);
-    /* Of z = x + bias: y = the code of z > 0, else (and for NaN) 0; pass = whether 0 < z <= most.  y may be x. */
-    void (*add_codes)(const void *x, const void *bias, const bli_even_codes *codes, double most, void *y, uint8_t *pass,
-                      size_t n);
     /* pass = whether above < x <= most; dx = dy where pass is 1, else 0 */
     void (*range_pass)(const void *x, double above, double most, uint8_t *pass, size_t n);
     void (*pass_back)(const uint8_t *pass, const void *dy, void *dx, size_t n);

@@ -26,6 +26,14 @@ typedef struct bli_stretch {
     int64_t len;
 } bli_stretch;
 
+/* What becomes of finished sums on their way to memory (float32 only).  Arrays of bytes lie as C does. */
+typedef struct bli_finish {
+    const uint8_t *keep; /* 0 for a sum where this is 0; NULL: the bias is added to the finished sum, and then, */
+    bool codes;          /* where set, z = that becomes (v + far) - far, v = z cut to 0 .. most (of NaN 0) */
+    float most, far;
+    uint8_t *pass; /* NULL, or with codes: not 0 where 0 < z <= most */
+} bli_finish;
+
 /* Rows are three nested loops; the first is the one that register tiles run along. */
 typedef struct bli_product {
     const void *a;
@@ -38,6 +46,7 @@ typedef struct bli_product {
     int num_spans;
     ptrdiff_t panel; /* elements from one panel of B to the next */
     int64_t columns;
+    const bli_finish *finish; /* NULL: sums start from bias and are stored as they are */
 } bli_product;
 
 /* Positions p are three nested loops, the first innermost. */

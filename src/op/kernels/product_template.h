@@ -1,5 +1,5 @@
 /* product_template.h: the kernels of product.h, written once; included for each instruction set and carrier with REAL,
- * REAL_NAME and that instruction set's vec.h.
+ * REAL_NAME and that instruction set's vec.h.  FINISHES: this carrier has bli_finish.
  *
  * A register tile holds R rows by V vectors of C in registers.  For every k it loads V vectors of B and, for each row,
  * one element of A, splat.  Tiles are generated for every R and V of BLI_TILE_LIST, so that any row count is cut into
@@ -44,6 +44,39 @@ static int tile_height(int64_t rows, int limit)
 
 /* ---- product ------------------------------------------------------------------------------------------------ */
 
+#ifdef FINISHES
+/* The sums of a tile that is stored `at` elements into C; what is done is the same for all of them. */
+INLINE void NAME(finish_tile)(int R, int V, const bli_product *p, const REAL *bias, ptrdiff_t at, int tail, VECTOR *acc)
+{
+    const bli_finish *f = p->finish;
+    const ptrdiff_t ldc = p->c_step[0];
+    if (f->keep) {
+#pragma GCC unroll 24
+        for (int i = 0; i < R * V; i++)
+            acc[i] = OP(kept)(acc[i], f->keep + at + i / V * ldc + i % V * LANES, i % V < V - 1 ? LANES : tail);
+        return;
+    }
+#pragma GCC unroll 4
+    for (int j = 0; bias && j < V; j++) {
+        const VECTOR b = OP(load_n)(bias + j * LANES, OP(first)(j < V - 1 ? LANES : tail));
+#pragma GCC unroll 16
+        for (int r = 0; r < R; r++)
+            acc[r * V + j] += b;
+    }
+    if (!f->codes)
+        return;
+    uint8_t *pass = f->pass;
+    const VECTOR least = OP(splat)(0x1p-149f), most = OP(splat)(f->most), far = OP(splat)(f->far);
+#pragma GCC unroll 24
+    for (int i = 0; i < R * V; i++) {
+        const VECTOR v = OP(clamp)(acc[i], least, most);
+        if (pass)
+            OP(store_equal)(pass + at + i / V * ldc + i % V * LANES, v, acc[i], i % V < V - 1 ? LANES : tail);
+        acc[i] = (v + far) - far;
+    }
+}
+#endif
+
 INLINE void NAME(product_tile)(int R, int V, const bli_product *p, const REAL *a, const REAL *b, const REAL *bias,
                                REAL *c, int tail)
 {
@@ -53,7 +86,7 @@ INLINE void NAME(product_tile)(int R, int V, const bli_product *p, const REAL *a
 #pragma GCC unroll 4
     for (int j = 0; j < V; j++) {
         VECTOR start = OP(splat)(0);
-        if (bias)
+        if (bias && !p->finish)
             start = j < V - 1 ? OP(load)(bias + j * LANES) : OP(load_n)(bias + j * LANES, mask);
 #pragma GCC unroll 16
         for (int r = 0; r < R; r++)
@@ -80,6 +113,10 @@ INLINE void NAME(product_tile)(int R, int V, const bli_product *p, const REAL *a
             }
         }
     }
+#ifdef FINISHES
+    if (p->finish)
+        NAME(finish_tile)(R, V, p, bias, c - (const REAL *)p->c, tail, acc);
+#endif
 #pragma GCC unroll 16
     for (int r = 0; r < R; r++) {
 #pragma GCC unroll 4

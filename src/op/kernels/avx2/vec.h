@@ -5,6 +5,7 @@
 #include <immintrin.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <string.h>
 
 #define BLI_VEC_BYTES  32
 #define BLI_ISA_SUFFIX avx2
@@ -85,6 +86,27 @@ static inline void bli_f32_store_n(float *p, bli_vf32 v, bli_mf32 m)
 static inline void bli_f64_store_n(double *p, bli_vf64 v, bli_mf64 m)
 {
     _mm256_maskstore_pd(p, m, v);
+}
+
+/* See bli_finish.  least is the least number above 0, so that z is itself after both only where it passes. */
+static inline bli_vf32 bli_f32_clamp(bli_vf32 z, bli_vf32 least, bli_vf32 most)
+{
+    return _mm256_min_ps(_mm256_max_ps(z, least), most); /* of NaN: least */
+}
+/* pass = where a equals b, n bytes; v where keep is not 0, n bytes. */
+static inline void bli_f32_store_equal(uint8_t *pass, bli_vf32 a, bli_vf32 b, int n)
+{
+    const __m256i same = _mm256_castps_si256(_mm256_cmp_ps(a, b, _CMP_EQ_OQ));
+    const __m128i half = _mm_packs_epi32(_mm256_castsi256_si128(same), _mm256_extracti128_si256(same, 1));
+    const int64_t bytes = _mm_cvtsi128_si64(_mm_packs_epi16(half, half));
+    memcpy(pass, &bytes, (size_t)n);
+}
+static inline bli_vf32 bli_f32_kept(bli_vf32 v, const uint8_t *keep, int n)
+{
+    int64_t all = 0;
+    memcpy(&all, keep, (size_t)n);
+    const __m256i wide = _mm256_cvtepu8_epi32(_mm_cvtsi64_si128(all));
+    return _mm256_andnot_ps(_mm256_castsi256_ps(_mm256_cmpeq_epi32(wide, _mm256_setzero_si256())), v);
 }
 
 /* The lower, or upper, halves of a and b, element about element. */

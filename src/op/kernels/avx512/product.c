@@ -3,10 +3,12 @@
 
 #define REAL      float
 #define REAL_NAME f32
+#define FINISHES  1
 #include "op/kernels/product_template.h"
 
 #undef REAL
 #undef REAL_NAME
+#undef FINISHES
 #define REAL      double
 #define REAL_NAME f64
 #include "op/kernels/product_template.h"

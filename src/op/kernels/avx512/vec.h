@@ -4,6 +4,7 @@
 
 #include <immintrin.h>
 #include <stddef.h>
+#include <stdint.h>
 
 #define BLI_VEC_BYTES  64
 #define BLI_ISA_SUFFIX avx512
@@ -86,6 +87,27 @@ static inline void bli_f32_store_n(float *p, bli_vf32 v, bli_mf32 m)
 static inline void bli_f64_store_n(double *p, bli_vf64 v, bli_mf64 m)
 {
     _mm512_mask_storeu_pd(p, m, v);
+}
+
+/* See bli_finish.  least is the least number above 0, so that z is itself after both only where it passes. */
+static inline bli_vf32 bli_f32_clamp(bli_vf32 z, bli_vf32 least, bli_vf32 most)
+{
+    return _mm512_min_ps(_mm512_max_ps(z, least), most); /* of NaN: least */
+}
+/* pass = where a equals b, n bytes; v where keep is not 0, n bytes. */
+static inline void bli_f32_store_equal(uint8_t *pass, bli_vf32 a, bli_vf32 b, int n)
+{
+    const __m128i bytes = _mm_movm_epi8(_mm512_cmp_ps_mask(a, b, _CMP_EQ_OQ));
+    if (n == 16)
+        _mm_storeu_si128((__m128i *)(void *)pass, bytes);
+    else
+        _mm_mask_storeu_epi8(pass, bli_f32_first(n), bytes);
+}
+static inline bli_vf32 bli_f32_kept(bli_vf32 v, const uint8_t *keep, int n)
+{
+    const __m128i k =
+        n == 16 ? _mm_loadu_si128((const __m128i *)(const void *)keep) : _mm_maskz_loadu_epi8(bli_f32_first(n), keep);
+    return _mm512_maskz_mov_ps(_mm_test_epi8_mask(k, k), v);
 }
 
 /* The lower, or upper, halves of a and b, element about element. */

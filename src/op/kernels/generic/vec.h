@@ -4,6 +4,7 @@
 #define BLI_VEC_GENERIC_H
 
 #include <stddef.h>
+#include <stdint.h>
 #include <string.h>
 
 #define BLI_VEC_BYTES  16
@@ -92,6 +93,32 @@ static inline void bli_f32_store_n(float *p, bli_vf32 v, bli_mf32 m)
 static inline void bli_f64_store_n(double *p, bli_vf64 v, bli_mf64 m)
 {
     memcpy(p, &v, (size_t)m * sizeof *p);
+}
+
+/* See bli_finish.  least is the least number above 0, so that z is itself after both only where it passes. */
+typedef int32_t bli_if32 __attribute__((vector_size(16)));
+static inline bli_vf32 bli_f32_choose(bli_if32 first, bli_vf32 a, bli_vf32 b)
+{
+    return (bli_vf32)(((bli_if32)a & first) | ((bli_if32)b & ~first));
+}
+static inline bli_vf32 bli_f32_clamp(bli_vf32 z, bli_vf32 least, bli_vf32 most)
+{
+    const bli_vf32 up = bli_f32_choose(z > least, z, least); /* of NaN: least */
+    return bli_f32_choose(up < most, up, most);
+}
+/* pass = where a equals b, n bytes; v where keep is not 0, n bytes. */
+static inline void bli_f32_store_equal(uint8_t *pass, bli_vf32 a, bli_vf32 b, int n)
+{
+    const bli_if32 same = a == b;
+    for (int i = 0; i < n; i++)
+        pass[i] = (uint8_t)same[i];
+}
+static inline bli_vf32 bli_f32_kept(bli_vf32 v, const uint8_t *keep, int n)
+{
+    bli_if32 k = {0};
+    for (int i = 0; i < n; i++)
+        k[i] = keep[i];
+    return (bli_vf32)((bli_if32)v & (k != 0));
 }
 
 /* The lower, or upper, halves of a and b, element about element. */
