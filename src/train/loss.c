@@ -34,11 +34,11 @@ static double row_sum(const float *e, size_t n)
     return s;
 }
 
-/* The value of one row, from the sum of its exponentials beside the greatest output. */
-static double row_loss(const bli_loss_call *c, size_t r, double sum, double most)
+/* The value of one row, from the logarithm of the sum of its exponentials beside the greatest output. */
+static double row_loss(const bli_loss_call *c, size_t r, double log_rest, double most)
 {
     const float *y = c->y + r * c->width;
-    const double log_sum = log(sum) + most, even = c->smoothing / (double)c->width;
+    const double log_sum = log_rest + most, even = c->smoothing / (double)c->width;
     double row = (1 - c->smoothing) * (log_sum - (double)y[c->labels[r]]);
     for (size_t j = 0; c->smoothing > 0 && j < c->width; j++)
         row += even * (log_sum - (double)y[j]);
@@ -50,14 +50,15 @@ static double cross_entropy_narrow(const bli_loss_call *c)
 {
     const bli_cross_entropy k = {c->width, c->smoothing, c->class_weights};
     float most[BLI_LOSS_ROWS];
-    double sum[BLI_LOSS_ROWS], loss = 0;
+    double sum[BLI_LOSS_ROWS], log_sum[BLI_LOSS_ROWS], loss = 0;
     int64_t correct = 0;
     for (size_t r = 0, n; r < c->rows; r += n) {
         n = c->rows - r < BLI_LOSS_ROWS ? c->rows - r : BLI_LOSS_ROWS;
         correct += c->kernels->cross_entropy_f32(&k, c->y + r * c->width, c->labels + r, n,
                                                  c->grad ? c->grad + r * c->width : NULL, most, sum);
+        c->kernels->log_f64(sum, log_sum, n);
         for (size_t i = 0; i < n; i++)
-            loss += row_loss(c, r + i, sum[i], (double)most[i]);
+            loss += row_loss(c, r + i, log_sum[i], (double)most[i]);
     }
     if (c->correct)
         *c->correct = correct;
@@ -75,7 +76,9 @@ static double cross_entropy(const bli_loss_call *c)
     for (size_t r = 0; r < c->rows; r++) {
         const double sum = row_sum(e + r * n, n), even = c->smoothing / (double)n;
         const double w = c->class_weights ? c->class_weights[c->labels[r]] : 1;
-        loss += row_loss(c, r, sum, (double)most[r]);
+        double log_sum;
+        c->kernels->log_f64(&sum, &log_sum, 1);
+        loss += row_loss(c, r, log_sum, (double)most[r]);
         const float inverse = (float)(w / sum);
         for (size_t j = 0; c->grad && j < n; j++)
             c->grad[r * n + j] = e[r * n + j] * inverse - (float)(w * even);

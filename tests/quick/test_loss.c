@@ -139,6 +139,27 @@ static void exp_is_within_its_bound_on_every_isa(void **state)
         assert_memory_equal(e[0], e[isa], sizeof e[0]);
 }
 
+static void log_is_within_its_bound_on_every_isa(void **state)
+{
+    (void)state;
+    enum { N = 4096 };
+    static double x[N], y[BLI_ISA_COUNT][N];
+    for (int i = 0; i < N; i++)
+        x[i] = i < 64 ? 1 + (double)i * 0x1p-52 : 1 + (double)(i - 64) * (i - 64) * 0x1p-19;
+    x[N - 1] = NAN;
+    for (int isa = 0; isa <= (int)bli_cpu_isa(); isa++)
+        bli_train_kernels_for((bli_isa)isa)->log_f64(x, y[isa], N);
+    for (int i = 0; i < N - 1; i++) {
+        const double want = log(x[i]);
+        if (!(fabs(y[0][i] - want) <= 4 * 0x1p-52 * want))
+            print_error("ln %.17g: %.17g, the C library has %.17g\n", x[i], y[0][i], want);
+        assert_true(fabs(y[0][i] - want) <= 4 * 0x1p-52 * want);
+    }
+    assert_true(isnan(y[0][N - 1]));
+    for (int isa = 1; isa <= (int)bli_cpu_isa(); isa++)
+        assert_memory_equal(y[0], y[isa], (N - 1) * sizeof y[0][0]);
+}
+
 static void distillation_mixes_value_and_gradient(void **state)
 {
     (void)state;
@@ -172,7 +193,8 @@ static void the_first_of_equal_outputs_counts(void **state)
     assert_int_equal(bli_count_correct(y, labels, 0, 3), 0);
 }
 
-/* Row by row, with the exponentials of the baseline's kernel: what the loop over rows side by side has to equal. */
+/* Row by row, with the exponentials and logarithms of the baseline's kernels: what the loop over rows side by side has
+ * to equal. */
 static double by_rows(const bli_loss_call *c, float *grad, int64_t *correct)
 {
     double loss = 0;
@@ -189,7 +211,9 @@ static double by_rows(const bli_loss_call *c, float *grad, int64_t *correct)
         bli_train_kernels_generic.exp_f32(e, e, c->width);
         for (size_t j = 0; j < c->width; j++)
             sum += (double)e[j];
-        const double log_sum = log(sum) + (double)most;
+        double log_sum;
+        bli_train_kernels_generic.log_f64(&sum, &log_sum, 1);
+        log_sum += (double)most;
         double row = (1 - c->smoothing) * (log_sum - (double)y[c->labels[r]]);
         for (size_t j = 0; c->smoothing > 0 && j < c->width; j++)
             row += even * (log_sum - (double)y[j]);
@@ -246,6 +270,7 @@ int main(void)
         cmocka_unit_test(every_loss_has_the_gradient_of_its_value),
         cmocka_unit_test(far_logits_neither_overflow_nor_lose_the_loss),
         cmocka_unit_test(exp_is_within_its_bound_on_every_isa),
+        cmocka_unit_test(log_is_within_its_bound_on_every_isa),
         cmocka_unit_test(distillation_mixes_value_and_gradient),
         cmocka_unit_test(the_first_of_equal_outputs_counts),
         cmocka_unit_test(rows_side_by_side_change_no_bit),

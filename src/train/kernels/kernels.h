@@ -57,6 +57,9 @@ typedef struct bli_train_kernels {
     void (*clamp_f64)(double *w, double limit, size_t n);
     /* e[i] = exp(x[i]) for x <= 0, relative error below 2^-22. */
     void (*exp_f32)(const float *x, float *e, size_t n);
+    /* y[i] = ln(x[i]) for finite x >= 1 to a few units in the last place, NaN for NaN; the C library's differs from
+     * machine to machine */
+    void (*log_f64)(const double *x, double *y, size_t n);
     /* Of at most BLI_LOSS_ROWS rows: the gradient (unless NULL) of cross-entropy, each row's greatest output, the sum
      * of exp(output - greatest) in double and in order; returns how many rows have their greatest output (the first of
      * equals) at their label. */
