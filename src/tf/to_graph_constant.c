@@ -39,8 +39,9 @@ static bl_status is_constant(bli_tf_door *d, size_t at, bool *yes)
 
 static bl_status run(bli_tf_door *d, const bli_tf_node *n, bli_tf_array *out)
 {
+    static const bli_tf_session_options options = {.most_bytes = (size_t)1 << 30};
     if (!d->session)
-        BLI_TRY(bli_tf_session_create(d->ix->g, NULL, &d->session));
+        BLI_TRY(bli_tf_session_create(d->ix->g, &options, &d->session));
     return bli_within(d->ctx, bli_tf_session_run(d->session, NULL, 0, &n->name, 1, out), "node '%s' (%s)", n->name,
                       n->op);
 }

@@ -109,7 +109,7 @@ static void pngs_beyond_their_bytes_take_no_memory(void **state)
     put(&f, "\x89PNG\r\n\x1a\n", 8);
     put_chunk(&f, "IHDR", (const uint8_t[]){0, 0, 0x20, 0, 0, 0, 0x20, 0, 8, 2, 0, 0, 0}, 13);
     put_chunk(&f, "IDAT", (const uint8_t[]){0x78, 0x9c, 3, 0, 0, 0, 0, 1}, 8);
-    put_chunk(&f, "IEND", NULL, 0);
+    put_chunk(&f, "IEND", (const uint8_t[]){0}, 0);
     refused(&f, BLI_PICTURE_PNG, "8192 x 8192 pixels, 1 times, in 65 bytes");
 }
 

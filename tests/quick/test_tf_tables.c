@@ -106,7 +106,7 @@ static void make_chain(chain *c)
                             : BLI_DT_QINT8);
     if (!wide)
         return;
-    char ports[2][24];
+    char ports[2][32];
     for (int k = 0; k < 2; k++)
         snprintf(ports[k], sizeof ports[k], "%s:%d", c->at, k + 1);
     range(c, "third");
@@ -132,7 +132,7 @@ static bl_status run(chain *c, bool plain, const bl_shape *shape, bli_tf_array *
 {
     static uint8_t x[MOST];
     float high = 2.5f;
-    char ports[2][24];
+    char ports[2][32];
     bli_tf_session *s;
     const bli_tf_feed feeds[] = {{"x", {c->from, *shape, x, NULL}}, {"high", {BLI_DT_FLOAT, {0, {0}}, &high, NULL}}};
     const char *names[FETCHES] = {c->at, ports[0], ports[1], "other"};
