@@ -171,6 +171,12 @@ static bl_status decode_text(bli_tf_store *s, const void *text, size_t size, bli
     return bli_message_sort_maps(s, *out);
 }
 
+/* With the number of ONNX's version of files, where a SavedModel has 1. */
+static bool begins_as_onnx(const uint8_t *data, size_t size)
+{
+    return size > 2 && data[0] == 0x08 && data[1] >= 3 && data[1] < 32;
+}
+
 /* As TensorFlow does: binary if it can be, else text.  No name of a GraphDef's or SavedModel's field begins a binary
  * message, nor does the comment that the writer puts before a number.  The words of a failure are those of what the
  * file looks like. */
@@ -180,6 +186,8 @@ static bl_status decode(bli_tf_store *s, const void *data, size_t size, bli_tf_g
     bl_status status = decode_binary(s, data, size, &m);
     if (status == BL_BAD_FILE && looks_like_text(data, size))
         status = decode_text(s, data, size, &m);
+    if (status == BL_BAD_FILE && begins_as_onnx(data, size))
+        return bli_fail(bli_tf_store_context(s), BL_BAD_FILE, "not a GraphDef: it begins as an ONNX model does");
     return status == BL_OK ? read_message(s, m, out) : status;
 }
 

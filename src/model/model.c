@@ -104,7 +104,9 @@ static bl_status read_bytes(bl_context *ctx, const void *data, size_t size, cons
     for (size_t i = 0; i < BLI_COUNT(readers); i++)
         if (readers[i].accepts(data, size))
             return readers[i].read(ctx, data, size, folder, out);
-    return bli_fail(ctx, BL_BAD_FILE, "not a model: it does not begin as an ONNX file does");
+    const bool graphdef = *(const uint8_t *)data == 0x0a; /* its first field, a node */
+    return bli_fail(ctx, BL_BAD_FILE, "not a model: it does not begin as an ONNX file does%s",
+                    graphdef ? "; a TensorFlow graph has to become a model first (to-qonnx)" : "");
 }
 
 /* The folder of path into a block of its own. */

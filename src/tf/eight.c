@@ -57,18 +57,39 @@ static double stretched(float low, float high, const bli_codes *t)
     return (double)(high - low) * (steps / (steps - 1));
 }
 
+static double steps_of(float low, float high, const bli_codes *t)
+{
+    return ldexp(1, t->bits) / stretched(low, high, t);
+}
+
+static int64_t code_at(float x, double scale, double base, const bli_codes *t)
+{
+    return add64(int64_of(round((double)x * scale) - base), t->low);
+}
+
+static int64_t clamped(int64_t code, const bli_codes *t)
+{
+    return code < t->low ? t->low : code > t->high ? t->high : code;
+}
+
 int64_t bli_code_of(float x, float low, float high, const bli_codes *t)
 {
     if (low == high)
         return t->low;
-    const double scale = ldexp(1, t->bits) / stretched(low, high, t);
-    return add64(int64_of(round((double)x * scale) - round((double)low * scale)), t->low);
+    const double scale = steps_of(low, high, t);
+    return code_at(x, scale, round((double)low * scale), t);
 }
 
 int64_t bli_code_clamped(float x, float low, float high, const bli_codes *t)
 {
-    const int64_t code = bli_code_of(x, low, high, t);
-    return code < t->low ? t->low : code > t->high ? t->high : code;
+    return clamped(bli_code_of(x, low, high, t), t);
+}
+
+void bli_bytes_of(const float *x, size_t n, float low, float high, uint8_t *codes)
+{
+    const double scale = steps_of(low, high, &bli_quint8), base = round((double)low * scale);
+    for (size_t i = 0; i < n; i++)
+        codes[i] = (uint8_t)clamped(code_at(x[i], scale, base, &bli_quint8), &bli_quint8);
 }
 
 /* Codes of 32 bits lose bits on their way, as TensorFlow's type for them becomes a number by way of a float. */

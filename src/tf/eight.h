@@ -22,6 +22,8 @@ extern const bli_codes bli_quint8, bli_qint8, bli_quint16, bli_qint16, bli_qint3
 /* Scalar rule.  The unclamped code may lie outside of the type's. */
 int64_t bli_code_of(float x, float low, float high, const bli_codes *t);
 int64_t bli_code_clamped(float x, float low, float high, const bli_codes *t);
+/* The clamped codes of quint8 of n numbers; low < high. */
+void bli_bytes_of(const float *x, size_t n, float low, float high, uint8_t *codes);
 float bli_value_of(int64_t code, float low, float high, const bli_codes *t);
 
 /* Rule for tensors. */

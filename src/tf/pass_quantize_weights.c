@@ -1,14 +1,13 @@
 /* pass_quantize_weights.c: large float constants as bytes with a range, and a Dequantize in their place; or, on
  * request, as codes of fewer bits or with a range for each channel (unpack.c).
  *
- * Codes of bytes follow TensorFlow's scalar rule for quint8, in double.  Ranges hold zero.
+ * Codes of bytes follow TensorFlow's scalar rule for quint8 (eight.h).  Ranges hold zero.
  */
 #include <float.h>
 #include <math.h>
 
+#include "tf/eight.h"
 #include "tf/weights.h"
-
-enum { STEPS = 255 };
 
 typedef struct range {
     float min, max;
@@ -45,16 +44,6 @@ static bl_status find_range(const bli_tg_job *job, const bli_tf_node *n, const b
                           n->name, (double)all.min, (double)all.max);
 }
 
-static void quantize(const float *v, size_t count, const range *r, uint8_t *codes)
-{
-    const double steps = STEPS + 1, span = (double)(r->max - r->min) * (steps / STEPS), scale = steps / span;
-    const double base = round((double)r->min * scale);
-    for (size_t i = 0; i < count; i++) {
-        const double code = round((double)v[i] * scale) - base;
-        codes[i] = code >= STEPS ? STEPS : code > 0 ? (uint8_t)code : 0;
-    }
-}
-
 static bl_status quantize_const(const bli_tg_job *job, const bli_tf_node *n, const bli_tf_tensor *t, bool symmetric,
                                 bli_tf_graph *out)
 {
@@ -68,7 +57,7 @@ static bl_status quantize_const(const bli_tg_job *job, const bli_tf_node *n, con
         return BL_NO_MEMORY;
     BLI_TRY(find_range(job, n, t, symmetric, &r));
     BLI_TRY(bli_tg_add_const(out, code, BLI_DT_QUINT8, t->rank, t->dim, NULL, &codes, NULL));
-    quantize(t->data, t->count, &r, codes);
+    bli_bytes_of(t->data, t->count, r.min, r.max, codes);
     BLI_TRY(bli_tg_add_float(out, min, r.min));
     BLI_TRY(bli_tg_add_float(out, max, r.max));
     BLI_TRY(bli_tg_add_node(out, "Dequantize", n->name, (const char *[]){code, min, max, NULL}, &made));

@@ -151,6 +151,9 @@ expect 0 "model: wide.onnx" "$cli" train slope.yaml --quiet --set train.epochs=1
 expect 0 "48 bits" "$cli" inspect wide.onnx
 
 # a model's use
+expect 1 "read plane.onnx: not a GraphDef: it begins as an ONNX model does" "$cli" summarize-graph --in_graph=plane.onnx
+printf '\nnode' >graph.pb
+expect 1 "it does not begin as an ONNX file does; a TensorFlow graph has to become a model first" "$cli" inspect graph.pb
 expect 0 "accuracy " "$cli" eval plane.onnx --data plane.csv --split train --target label
 expect_json rows 400 "$cli" eval plane.onnx --data plane.csv --split train --target label --json
 expect_json rows 400 "$cli" eval plane.onnx --data plane.yaml --split train --json

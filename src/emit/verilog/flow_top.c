@@ -8,6 +8,7 @@
 #include <stdio.h>
 
 #include "emit/verilog/flow.h"
+#include "emit/verilog/stream.h"
 
 bli_flow_port bli_flow_port_of(const bli_flow *f, bool input, int i)
 {
@@ -167,32 +168,13 @@ static const char stream[] =
     "// @NAME@_stream: @NAME@_core between two AXI-Streams (valid, ready, data, last).\n"
     "// A beat of X bits comes in words of WORD bits, lowest first, the last one filled up; so does one of Y bits leave.\n"
     "/* verilator lint_off UNUSED */ // what fills up the last word\n"
-    "module @NAME@_stream #(parameter WORD = 8) (\n"
-    "    input wire clk,\n"
-    "    input wire rst,\n"
-    "    input wire [WORD-1:0] s_axis_tdata,\n"
-    "    input wire s_axis_tvalid,\n"
-    "    output wire s_axis_tready,\n"
-    "    output wire [WORD-1:0] m_axis_tdata,\n"
-    "    output wire m_axis_tvalid,\n"
-    "    output wire m_axis_tlast,\n"
-    "    input wire m_axis_tready\n"
-    ");\n"
-    "    localparam X = @X@;\n"
-    "    localparam Y = @Y@;\n"
+    BLI_STREAM_HEAD
     "    localparam XN = (X + WORD - 1) / WORD;\n"
     "    localparam YN = (Y + WORD - 1) / WORD;\n"
     "    localparam integer LAST = YN * @YBEATS@ - 1; // word of a sample\n"
     "    localparam B = bits(LAST);\n"
     "\n"
-    "    // Bits that hold 0 .. n.\n"
-    "    function integer bits(input integer n);\n"
-    "        begin\n"
-    "            bits = 1;\n"
-    "            while ((n >> bits) != 0)\n"
-    "                bits = bits + 1;\n"
-    "        end\n"
-    "    endfunction\n"
+    BLI_STREAM_BITS
     "\n"
     "    wire [XN*WORD-1:0] x;\n"
     "    wire [Y-1:0] y;\n"

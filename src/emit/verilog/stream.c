@@ -6,39 +6,21 @@
 #include <inttypes.h>
 #include <stdio.h>
 
+#include "emit/verilog/stream.h"
 #include "emit/verilog/verilog.h"
 
 /* clang-format off */
 static const char text[] =
     "// @NAME@_stream: @NAME@_core between two AXI-Streams (valid, ready, data, last).\n"
     "// A sample is X bits, in words of WORD bits, lowest first, the last one filled up; so is a result of Y bits.\n"
-    "module @NAME@_stream #(parameter WORD = 8) (\n"
-    "    input wire clk,\n"
-    "    input wire rst,\n"
-    "    input wire [WORD-1:0] s_axis_tdata,\n"
-    "    input wire s_axis_tvalid,\n"
-    "    output wire s_axis_tready,\n"
-    "    output wire [WORD-1:0] m_axis_tdata,\n"
-    "    output wire m_axis_tvalid,\n"
-    "    output wire m_axis_tlast,\n"
-    "    input wire m_axis_tready\n"
-    ");\n"
-    "    localparam X = @X@;\n"
-    "    localparam Y = @Y@;\n"
+    BLI_STREAM_HEAD
     "    localparam LATENCY = @LATENCY@;\n"
     "    localparam XN = (X + WORD - 1) / WORD;\n"
     "    localparam YN = (Y + WORD - 1) / WORD;\n"
     "    localparam XC = bits(XN);\n"
     "    localparam YC = bits(YN);\n"
     "\n"
-    "    // Bits that hold 0 .. n.\n"
-    "    function integer bits(input integer n);\n"
-    "        begin\n"
-    "            bits = 1;\n"
-    "            while ((n >> bits) != 0)\n"
-    "                bits = bits + 1;\n"
-    "        end\n"
-    "    endfunction\n"
+    BLI_STREAM_BITS
     "\n"
     "    // Words in: in_n of them are there.\n"
     "    /* verilator lint_off UNUSED */ // what fills up the last word\n"
