@@ -7,19 +7,6 @@
  */
 #include "program/adder_graph.h"
 
-static int bit_length(uint64_t x)
-{
-    return x == 0 ? 0 : 64 - __builtin_clzll(x);
-}
-
-int bli_adder_bits(int64_t lo, int64_t hi)
-{
-    if (lo >= 0)
-        return bit_length((uint64_t)hi);
-    const int down = bit_length(~(uint64_t)lo), up = hi < 0 ? bit_length(~(uint64_t)hi) : bit_length((uint64_t)hi);
-    return 1 + (down > up ? down : up);
-}
-
 static int64_t low_bits(int64_t x, int count)
 {
     return x & (((int64_t)1 << count) - 1);
@@ -73,7 +60,7 @@ static bool is_concatenation(const bli_adder_graph *g, const bli_adder_node *n)
     const int a = n->term[0].shift <= n->term[1].shift ? 0 : 1;
     const bli_adder_node *low = &g->nodes[n->term[a].node];
     return n->constant == 0 && !n->term[0].negative && !n->term[1].negative && low->lo >= 0 &&
-           bit_length((uint64_t)low->hi) <= n->term[1 - a].shift;
+           bli_adder_bit_length((uint64_t)low->hi) <= n->term[1 - a].shift;
 }
 
 int bli_adder_cost(const bli_adder_graph *g, const bli_adder_node *node)
@@ -97,7 +84,7 @@ int bli_adder_cost(const bli_adder_graph *g, const bli_adder_node *node)
 static int live_end(const bli_adder_graph *g, const bli_adder_term *t, int bits)
 {
     const bli_adder_node *x = &g->nodes[t->node];
-    const int top = bit_length((uint64_t)x->hi) + t->shift;
+    const int top = bli_adder_bit_length((uint64_t)x->hi) + t->shift;
     return x->lo < 0 || top > bits ? bits : top;
 }
 

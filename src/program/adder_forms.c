@@ -91,6 +91,37 @@ bl_status bli_adder_forms_create(bl_context *ctx, const bli_adder_range *inputs,
     return s;
 }
 
+static bl_status fill_like(bli_adder_forms *f, const bli_adder_forms *from)
+{
+    const size_t n = (size_t)from->num_inputs + 1, parts = from->start[from->count];
+    bli_adder_range *inputs = bli_alloc_array(f->ctx, n, sizeof *inputs);
+    f->inputs = inputs;
+    BLI_TRY(grow_start(f, from->room));
+    BLI_TRY(grow_parts(f, parts + 1));
+    if (inputs == NULL)
+        return BL_NO_MEMORY;
+    memcpy(inputs, from->inputs, n * sizeof *inputs);
+    memcpy(f->start, from->start, (from->count + 1) * sizeof *f->start);
+    memcpy(f->parts, from->parts, parts * sizeof *f->parts);
+    f->count = from->count;
+    return BL_OK;
+}
+
+bl_status bli_adder_forms_copy(const bli_adder_forms *from, bli_adder_forms **out)
+{
+    *out = NULL;
+    bli_adder_forms *f = bli_alloc(from->ctx, sizeof *f);
+    if (f == NULL)
+        return BL_NO_MEMORY;
+    *f = (bli_adder_forms){.ctx = from->ctx, .num_inputs = from->num_inputs};
+    bl_status s = fill_like(f, from);
+    if (s == BL_OK)
+        *out = f;
+    else
+        bli_adder_forms_destroy(f);
+    return s;
+}
+
 void bli_adder_forms_destroy(bli_adder_forms *f)
 {
     if (f == NULL)
@@ -124,10 +155,31 @@ static bool add_constant(bli_adder_forms *f, int64_t constant)
     return !__builtin_add_overflow(f->parts[f->probed - 1].factor, constant, &f->parts[f->probed - 1].factor);
 }
 
+/* Two terms' forms merged behind the kept ones, as most nodes have two; false on overflow. */
+static bool merge_two(bli_adder_forms *f, const bli_adder_term *t)
+{
+    const part *a = f->parts + f->start[t[0].node], *const a_end = f->parts + f->start[t[0].node + 1];
+    const part *b = f->parts + f->start[t[1].node], *const b_end = f->parts + f->start[t[1].node + 1];
+    part *to = f->parts + f->start[f->count];
+    while (a < a_end || b < b_end) {
+        const bool has_a = b == b_end || (a < a_end && a->input <= b->input);
+        const bool has_b = a == a_end || (b < b_end && b->input <= a->input);
+        *to = (part){has_a ? a->input : b->input, 0};
+        if ((has_a && !add_scaled(&to->factor, (a++)->factor, &t[0])) ||
+            (has_b && !add_scaled(&to->factor, (b++)->factor, &t[1])))
+            return false;
+        to += to->factor != 0;
+    }
+    f->probed = (size_t)(to - f->parts);
+    return true;
+}
+
 /* The terms' forms merged behind the kept ones; false on overflow. */
 static bool merge(bli_adder_forms *f, const bli_adder_node *spec)
 {
     const part *at[BLI_ADDER_TERMS], *end[BLI_ADDER_TERMS];
+    if (spec->num_terms == 2)
+        return merge_two(f, spec->term) && add_constant(f, spec->constant);
     for (int t = 0; t < spec->num_terms; t++) {
         at[t] = f->parts + f->start[spec->term[t].node];
         end[t] = f->parts + f->start[spec->term[t].node + 1];

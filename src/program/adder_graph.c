@@ -75,15 +75,21 @@ static bl_status make_room(bli_adder_graph *g)
     return BL_OK;
 }
 
+static bl_status take_memory(bli_adder_graph *g, int32_t capacity)
+{
+    g->capacity = capacity;
+    g->nodes = bli_alloc_array(g->ctx, (size_t)capacity, sizeof *g->nodes);
+    g->table = bli_alloc_array(g->ctx, 2 * (size_t)capacity, sizeof *g->table);
+    g->outputs = bli_alloc_array(g->ctx, (size_t)g->num_outputs, sizeof *g->outputs);
+    return g->nodes && g->table && g->outputs ? BL_OK : BL_NO_MEMORY;
+}
+
 static bl_status fill(bli_adder_graph *g, const bli_adder_range *inputs)
 {
-    for (g->capacity = FIRST_ROOM; g->capacity < g->num_inputs + 1;)
-        g->capacity *= 2;
-    g->nodes = bli_alloc_array(g->ctx, (size_t)g->capacity, sizeof *g->nodes);
-    g->table = bli_alloc_array(g->ctx, 2 * (size_t)g->capacity, sizeof *g->table);
-    g->outputs = bli_alloc_array(g->ctx, (size_t)g->num_outputs, sizeof *g->outputs);
-    if (g->nodes == NULL || g->table == NULL || g->outputs == NULL)
-        return BL_NO_MEMORY;
+    int32_t capacity = FIRST_ROOM;
+    while (capacity < g->num_inputs + 1)
+        capacity *= 2;
+    BLI_TRY(take_memory(g, capacity));
     for (int32_t i = 0; i < g->num_inputs; i++)
         g->nodes[i] = (bli_adder_node){.lo = inputs[i].lo, .hi = inputs[i].hi};
     for (int32_t j = 0; j < g->num_outputs; j++)
@@ -156,10 +162,12 @@ bl_status bli_adder_graph_add(bli_adder_graph *g, const bli_adder_node *spec, in
     }
     if (g->num_nodes >= BLI_ADDER_NODES_MAX)
         return bli_fail(g->ctx, BL_LIMIT, "adder graph: more than %d nodes", BLI_ADDER_NODES_MAX);
+    const int32_t room = g->capacity;
     BLI_TRY(make_room(g));
     BLI_TRY(probe_node(g, &n));
     BLI_TRY(bli_adder_forms_keep(g->forms));
-    slot = slot_of(g, &n);
+    if (g->capacity != room)
+        slot = slot_of(g, &n);
     *out = g->num_nodes;
     g->table[slot] = g->num_nodes + 1;
     g->nodes[g->num_nodes++] = n;
@@ -218,9 +226,8 @@ void bli_adder_graph_replace(bli_adder_graph **g, bli_adder_graph *by)
     *g = by;
 }
 
-bl_status bli_adder_graph_copy(const bli_adder_graph *g, bli_adder_graph **out)
+static bl_status copy_some(const bli_adder_graph *g, bli_adder_graph **out)
 {
-    *out = NULL;
     int32_t *map = bli_alloc_array(g->ctx, (size_t)g->num_nodes, sizeof *map);
     if (map == NULL)
         return BL_NO_MEMORY;
@@ -228,8 +235,6 @@ bl_status bli_adder_graph_copy(const bli_adder_graph *g, bli_adder_graph **out)
     if (s == BL_OK)
         s = copy_needed(g, *out, map);
     bli_free(g->ctx, map);
-    if (s != BL_OK)
-        bli_adder_graph_replace(out, NULL);
     return s;
 }
 
@@ -246,16 +251,43 @@ static bl_status all_needed(const bli_adder_graph *g, bool *all)
     return BL_OK;
 }
 
+static bl_status copy_all(const bli_adder_graph *g, bli_adder_graph **out)
+{
+    bli_adder_graph *to = bli_alloc(g->ctx, sizeof *to);
+    *out = to;
+    if (to == NULL)
+        return BL_NO_MEMORY;
+    *to = (bli_adder_graph){.ctx = g->ctx, .ternary = g->ternary, .num_inputs = g->num_inputs};
+    to->num_nodes = g->num_nodes;
+    to->num_outputs = g->num_outputs;
+    BLI_TRY(take_memory(to, g->capacity));
+    memcpy(to->nodes, g->nodes, (size_t)g->num_nodes * sizeof *g->nodes);
+    memcpy(to->table, g->table, 2 * (size_t)g->capacity * sizeof *g->table);
+    memcpy(to->outputs, g->outputs, (size_t)g->num_outputs * sizeof *g->outputs);
+    return bli_adder_forms_copy(g->forms, &to->forms);
+}
+
+bl_status bli_adder_graph_copy(const bli_adder_graph *g, bli_adder_graph **out)
+{
+    bool all;
+    *out = NULL;
+    BLI_TRY(all_needed(g, &all));
+    bl_status s = all ? copy_all(g, out) : copy_some(g, out);
+    if (s != BL_OK)
+        bli_adder_graph_replace(out, NULL);
+    return s;
+}
+
 bl_status bli_adder_graph_clean(bli_adder_graph **g)
 {
-    bli_adder_graph *clean;
+    bli_adder_graph *clean = NULL;
     bool all;
     BLI_TRY(all_needed(*g, &all));
     if (all)
         return BL_OK;
-    BLI_TRY(bli_adder_graph_copy(*g, &clean));
-    bli_adder_graph_replace(g, clean);
-    return BL_OK;
+    bl_status s = copy_some(*g, &clean);
+    bli_adder_graph_replace(s == BL_OK ? g : &clean, s == BL_OK ? clean : NULL);
+    return s;
 }
 
 /* ---- use -------------------------------------------------------------------------------------------------------- */

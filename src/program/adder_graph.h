@@ -86,8 +86,17 @@ int bli_adder_cost(const bli_adder_graph *g, const bli_adder_node *node);
 int bli_adder_luts(const bli_adder_graph *g, const bli_adder_node *node);
 /* The rules above, but for the terms' nodes. */
 bool bli_adder_is_legal(const bli_adder_graph *g, const bli_adder_node *node);
+static inline int bli_adder_bit_length(uint64_t x)
+{
+    return x == 0 ? 0 : 64 - __builtin_clzll(x);
+}
 /* Bits of two's complement, or of a plain number where lo >= 0. */
-int bli_adder_bits(int64_t lo, int64_t hi);
+static inline int bli_adder_bits(int64_t lo, int64_t hi)
+{
+    if (lo >= 0)
+        return bli_adder_bit_length((uint64_t)hi);
+    return 1 + bli_adder_bit_length(~(uint64_t)lo | (uint64_t)(hi < 0 ? ~hi : hi));
+}
 
 typedef struct bli_adder_summary {
     int adders;   /* nodes that cost something */

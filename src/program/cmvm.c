@@ -1,8 +1,9 @@
 /* cmvm.c: tries ways and keeps the graph of the lowest counted cost.
  *
  * Every spanning tree is tried with the usual score, the best one then with the other scores and other ties, and then
- * the best graph is shared again in part, over and over.  How many ways depends on how large the problem is: work is
- * counted in pairs of digits, so that large layers end in seconds, and the same call does the same everywhere.
+ * the best graph is shared again in part, over and over; more effort goes on from there.  How many ways depends on how
+ * large the problem is: work is counted in pairs of digits, so that large layers end in seconds, and the same call does
+ * the same everywhere.
  */
 #include <string.h>
 
@@ -15,7 +16,7 @@ enum {
     TRIES_MORE = 3,
     AGAIN_LEAST = 3,
     AGAIN_FROM = 4096,
-    MORE = 5,
+    MORE = 8,
     MARGIN = 100,
     UNSHARED_MOST = 1024
 };
@@ -26,7 +27,8 @@ typedef struct search {
     bli_cmvm_goal goal;
     bli_adder_graph *linear, *best; /* before and after finishing */
     bli_cmvm_way best_way;
-    int left; /* tries */
+    int left;          /* tries */
+    int seeds, shaken; /* tries with other ties so far, and times shared again */
 } search;
 
 /* ---- one try ---------------------------------------------------------------------------------------------------- */
@@ -36,10 +38,11 @@ static int64_t price_of(const search *s, const bli_adder_graph *g)
     return s->o->by_adders ? sum.adders : bli_cmvm_weight(sum.cost, sum.luts);
 }
 
-/* Finishing gains about as much everywhere: what is dearer by 1/MARGIN before it is not cheaper behind it. */
-static bool is_hopeless(const search *s, const bli_adder_graph *linear)
+/* Finishing gains about as much everywhere: what is dearer by 1/MARGIN before it is not cheaper behind it.  But where
+ * nothing is shared, threes gain more. */
+static bool is_hopeless(const search *s, const bli_adder_graph *linear, const bli_cmvm_way *way)
 {
-    if (s->best == NULL)
+    if (s->best == NULL || way->least == INT32_MAX)
         return false;
     const int64_t known = price_of(s, s->linear);
     return price_of(s, linear) > known + known / MARGIN;
@@ -49,7 +52,7 @@ static bool is_hopeless(const search *s, const bli_adder_graph *linear)
 static bl_status consider(search *s, bli_adder_graph *linear, const bli_cmvm_way *way)
 {
     bli_adder_graph *g = NULL;
-    const bool hopeless = is_hopeless(s, linear);
+    const bool hopeless = is_hopeless(s, linear, way);
     bl_status status = hopeless ? BL_OK : bli_cmvm_finish(s->c, linear, &s->goal, &g);
     if (hopeless || status != BL_OK || (s->best != NULL && !bli_cmvm_is_better(g, s->best, &s->goal))) {
         bli_adder_graph_destroy(g);
@@ -115,13 +118,17 @@ static bl_status try_other_trees(search *s)
     return status;
 }
 
+static bl_status try_score(search *s, bli_cmvm_score score)
+{
+    return try_tree(s, &(bli_cmvm_way){.dc = s->best_way.dc, .score = score, .least = 2}, s->goal.limit);
+}
+
 /* The last score is for little depth, and rarely the best even there. */
 static bl_status try_scores(search *s)
 {
-    const int dc = s->best_way.dc, end = s->o->effort > 2 ? BLI_CMVM_SCORES : BLI_CMVM_WMCDC;
-    for (bli_cmvm_score score = BLI_CMVM_WMC; (int)score < end && s->left > 0; score++)
+    for (bli_cmvm_score score = BLI_CMVM_WMC; score < BLI_CMVM_WMCDC && s->left > 0; score++)
         if (score != usual(s))
-            BLI_TRY(try_tree(s, &(bli_cmvm_way){.dc = dc, .score = score, .least = 2}, s->goal.limit));
+            BLI_TRY(try_score(s, score));
     return BL_OK;
 }
 
@@ -132,9 +139,9 @@ static uint32_t seed_of(int k)
 
 static bl_status try_seeds(search *s)
 {
-    for (int k = 0; s->left > 0; k++) {
+    while (s->left > 0) {
         bli_cmvm_way way = s->best_way;
-        way.seed = seed_of(k);
+        way.seed = seed_of(s->seeds++);
         BLI_TRY(try_tree(s, &way, s->goal.limit));
     }
     return BL_OK;
@@ -142,7 +149,8 @@ static bl_status try_seeds(search *s)
 
 static bl_status try_again(search *s, int count)
 {
-    for (int k = 0; k < count; k++) {
+    for (const int end = s->shaken + count; s->shaken < end; s->shaken++) {
+        const int k = s->shaken;
         bli_adder_graph *g;
         bli_cmvm_way way = s->best_way;
         way.seed = seed_of(k);
@@ -162,13 +170,13 @@ static int least_of(int64_t a, int64_t b, int64_t c)
 
 /* Few for what is tiny, as all ways give the same there; few for what is huge, as each takes long.  Between them the
  * more is shared again the larger it is, as there is more to find. */
-static void plan(search *s, int64_t pairs, int *again)
+static void plan(const search *s, int *tries, int *again)
 {
-    const int64_t more = s->o->effort > 2 ? MORE : 1, tries = more * WORK / (pairs + 1);
+    const int64_t pairs = s->c->pairs, paid = WORK / (pairs + 1);
     const int size = bli_cmvm_ceil_log2(pairs / AGAIN_FROM);
     const int64_t often = AGAIN_LEAST * (2 + size) / 2, most = TRIES_LEAST + (size < TRIES_MORE ? size : TRIES_MORE);
-    s->left = least_of(tries, most * more, 2 + pairs / 8);
-    *again = least_of(tries, often * more, pairs / 16);
+    *tries = least_of(paid, most, 2 + pairs / 8);
+    *again = least_of(paid, often, pairs / 16);
 }
 
 /* A graph without any sharing always exists; where there is much to share it is not the best. */
@@ -182,19 +190,31 @@ static bl_status try_unshared(search *s)
     return BL_OK;
 }
 
+/* What comes behind the usual effort, so that it never ends with less. */
+static bl_status search_more(search *s, int tries, int again)
+{
+    if (tries > 0)
+        BLI_TRY(try_score(s, BLI_CMVM_WMCDC));
+    s->left = MORE * tries;
+    BLI_TRY(try_seeds(s));
+    return try_again(s, MORE * again);
+}
+
 static bl_status search_all(search *s)
 {
-    int again;
+    int tries, again;
     if (s->o->effort > 0)
         BLI_TRY(try_tree(s, &(bli_cmvm_way){.dc = -1, .score = usual(s), .least = 2}, s->goal.limit));
     BLI_TRY(try_unshared(s));
     if (s->o->effort < 2)
         return BL_OK;
-    plan(s, s->c->pairs, &again);
+    plan(s, &tries, &again);
+    s->left = tries;
     BLI_TRY(try_other_trees(s));
     BLI_TRY(try_scores(s));
     BLI_TRY(try_seeds(s));
-    return try_again(s, again);
+    BLI_TRY(try_again(s, again));
+    return s->o->effort > 2 ? search_more(s, tries, again) : BL_OK;
 }
 
 bl_status bli_cmvm_solve(bl_context *ctx, const bli_cmvm_problem *p, const bli_cmvm_options *o, bli_adder_graph **out)

@@ -91,11 +91,26 @@ static void turn(orient *o, const int32_t *path, int count)
         o->turned[path[k]] = !o->turned[path[k]];
 }
 
+/* Without a term that is added no node is legal, which most trials end at. */
+static bool has_plus(const orient *o, const int32_t *path, int count)
+{
+    bool all = true;
+    for (int k = 0; all && k < count; k++) {
+        const bli_adder_node *n = &o->g->nodes[path[k]];
+        const bool turned = o->turned[path[k]];
+        bool plus = n->num_terms == 1;
+        for (int t = 0; !plus && t < n->num_terms; t++)
+            plus = n->term[t].negative == (turned != o->turned[n->term[t].node]);
+        all = plus;
+    }
+    return all;
+}
+
 static bool try_turn(orient *o, const int32_t *path, int count)
 {
-    const int32_t num = list_around(o, path, count);
     turn(o, path, count);
-    if (!is_cheaper(o, num)) {
+    const int32_t num = has_plus(o, path, count) ? list_around(o, path, count) : 0;
+    if (num == 0 || !is_cheaper(o, num)) {
         turn(o, path, count);
         return false;
     }

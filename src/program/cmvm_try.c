@@ -259,8 +259,10 @@ bl_status bli_cmvm_finish(const bli_cmvm_columns *c, const bli_adder_graph *line
     *out = NULL;
     for (int32_t j = 0; j < c->outputs; j++)
         any = any || c->constant[j] != 0;
+    if (!any)
+        return regroup(linear, goal, out);
     BLI_TRY(finish_as_operands(c, linear, goal, out));
-    if (!any || linear->ternary)
+    if (linear->ternary)
         return BL_OK;
     bl_status s = finish_folded(c, linear, goal, &other);
     if (s == BL_OK)
