@@ -99,7 +99,7 @@ def compare(name, folder, path, feed, fetch, inputs):
 
 def mobilenet(folder):
     x = (np.load(example.MODEL / "inputs_u8.npy").astype(np.float32) - np.float32(127.5)) / np.float32(127.5)
-    rows = [("worked example", example.BEST), ("fused form", example.FUSED)] + [(r[0], example.DEPLOY + r[1]) for r in small.ROWS]
+    rows = [(f"{r[0]} form", r[1]) for r in example.FORMS] + [(r[0], example.DEPLOY + r[1]) for r in small.ROWS]
     for name, transforms in rows:
         path = folder / "graph.pb"
         r = example.transform(path, transforms)

@@ -9,14 +9,21 @@
 #include "tf/eight.h"
 #include "tf/weights.h"
 
+enum { STEPS = 255 };
+
 typedef struct range {
     float min, max;
 } range;
 
-static range symmetric_range(range r)
+/* r moved by half a step at most, so that zero has a code, as fake quantization does.  Otherwise readers round zero's
+ * code each for itself, and a range about zero, whose zero is between two, is a whole step off for some of them. */
+static range with_zero(range r, bool symmetric)
 {
-    const float step = fmaxf(-r.min, r.max) / 127;
-    return step >= FLT_MIN ? (range){-128 * step, 127 * step} : r;
+    const float span = symmetric ? fmaxf(-r.min, r.max) / 127 * STEPS : r.max - r.min;
+    const float step = span / STEPS, zero = symmetric ? 128 : roundf(-r.min / span * STEPS);
+    if (!(step >= FLT_MIN) || (!symmetric && (r.min == 0 || r.max == 0)))
+        return r;
+    return (range){-zero * step, (STEPS - zero) * step};
 }
 
 /* The original begins its maximum at the smallest positive float, which is what weights without a positive one keep. */
@@ -37,7 +44,7 @@ static bl_status find_range(const bli_tg_job *job, const bli_tf_node *n, const b
         r->max = 1; /* all zero: any range will do */
     if (job->compat)
         return BL_OK;
-    *r = symmetric ? symmetric_range(*r) : *r;
+    *r = with_zero(*r, symmetric);
     return isfinite(r->max - r->min)
                ? BL_OK
                : bli_fail(job->ctx, BL_BAD_VALUE, "node '%s' (Const): values from %g to %g; their range is no float",

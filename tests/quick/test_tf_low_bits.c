@@ -251,6 +251,33 @@ static void ranges_at_the_ends_of_floats_are_kept_or_refused(void **state)
     assert_false(bli_tg_grid_possible(-3.4e38f, 0, 2, true));
 }
 
+/* One range for all, in TensorFlow's form: zero lies on a code to a rounding of floats, so that no reader takes a
+ * neighbour for it, and no weight is farther outside than half a step.  Ends that are near each other in size put it
+ * between two codes. */
+static void bytes_have_a_code_for_zero(void **state)
+{
+    (void)state;
+    static const char *const forms[] = {"quantize_weights(minimum_size=1)",
+                                        "quantize_weights(minimum_size=1, symmetric=true)"};
+    static const float ends[][2] = {{-1, 1},      {-0.3f, 0.3f}, {-0.1f, 7}, {-1e-6f, 1},
+                                    {-5, 0.001f}, {-1e-44f, 0},  {0, 3},     {-2, 0}};
+    for (size_t k = 0; k < 2 * BLI_COUNT(ends); k++) {
+        const float *e = ends[k / 2];
+        rig r = rig_make();
+        assert_ok(r.ctx, bli_tg_add_const(r.g, "y", BLI_DT_FLOAT, 1, (int64_t[]){2}, e, NULL, NULL));
+        assert_ok(r.ctx, bli_tg_transform(r.store, &r.g, forms[k % 2], &(bli_tg_options){false, "", "y"}));
+        const double min = (double)*(const float *)constant(&r, "y_quantized_min").data;
+        const double max = (double)*(const float *)constant(&r, "y_quantized_max").data, step = (max - min) / 255;
+        const double zero = -min / step, half = step * 0.50001;
+        const bool middle = k % 2 == 0 || e[1] - e[0] < 1e-38f || round(zero) == 128;
+        if (!(max > min) || !(fabs(zero - round(zero)) < 1e-4) || !(min - half <= (double)e[0]) ||
+            !(max + half >= (double)e[1]) || !middle)
+            fail_msg("weights from %g to %g: range from %g to %g, zero's code %g", (double)e[0], (double)e[1], min, max,
+                     zero);
+        rig_free(&r);
+    }
+}
+
 /* ---- refusals ------------------------------------------------------------------------------------------------- */
 static void what_cannot_be_packed_is_refused(void **state)
 {
@@ -491,6 +518,7 @@ int main(void)
         cmocka_unit_test(a_vector_of_any_length_comes_back),
         cmocka_unit_test(few_bits_get_a_good_range),
         cmocka_unit_test(ranges_at_the_ends_of_floats_are_kept_or_refused),
+        cmocka_unit_test(bytes_have_a_code_for_zero),
         cmocka_unit_test(what_cannot_be_packed_is_refused),
         cmocka_unit_test(names_that_are_taken_are_avoided),
         cmocka_unit_test(constants_of_a_loop_stay),
