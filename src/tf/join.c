@@ -4,6 +4,8 @@
  * and an activation; or a QuantizeV2 with the Reshape, Min and Max that find its range.  A chain is stages of which
  * each reads what the one before makes, and nobody else does.  Only the first may be a convolution, a matrix product or
  * a QuantizeV2; the others are sums and products with a vector.  The last node of a chain does the work of all.
+ * Between a product's sums and the Requantize there may be what quantize_nodes makes of weights with a range for each
+ * channel: the sums as floats, times a vector, rounded to 32 bits; and a vector of int32 that is added.
  */
 #include "tf/join.h"
 
@@ -78,12 +80,9 @@ static bool casts_to(const bli_tf_session *s, const bli_tf_spot *p, const char *
     return is_op(p, op) && bli_tf_get_type(s->ctx, p->node, attr, &type) == BL_OK && type == dtype;
 }
 
-/* Codes less their zero point, convolved as floats, as codes again: Cast, AddV2, DepthwiseConv2dNative, Cast. */
-static bool find_depth(const bli_tf_session *s, size_t codes, bli_join_stage *g)
+/* Codes less their zero point, convolved as floats: Cast, AddV2, DepthwiseConv2dNative. */
+static bool find_depth(const bli_tf_session *s, size_t conv, bli_join_stage *g)
 {
-    if (!casts_to(s, &s->spots[codes], "Cast", "DstT", BLI_DT_QINT32) || s->spots[codes].num_before > 0)
-        return false;
-    const size_t conv = s->spots[codes].in[0].spot;
     if (!is_op(&s->spots[conv], "DepthwiseConv2dNative") || !used(s, &s->spots[conv], 1) ||
         !s->spots[s->spots[conv].in[1].spot].constant)
         return false;
@@ -96,9 +95,51 @@ static bool find_depth(const bli_tf_session *s, size_t codes, bli_join_stage *g)
     g->kind = BLI_JOIN_DEPTH;
     g->sum = conv;
     g->x = floats;
-    const size_t parts[] = {floats, centred, conv, codes};
+    const size_t parts[] = {floats, centred, conv};
     for (size_t i = 0; i < BLI_COUNT(parts); i++)
         add_part(g, parts[i]);
+    return true;
+}
+
+/* Sums of 32 bits as floats: of a depthwise convolution as they are, of others by a Bitcast and a Cast. */
+static bool find_real_sums(const bli_tf_session *s, size_t real, bli_join_stage *g)
+{
+    if (!casts_to(s, &s->spots[real], "Cast", "DstT", BLI_DT_FLOAT))
+        return find_depth(s, real, g);
+    const size_t whole = s->spots[real].in[0].spot;
+    if (!used(s, &s->spots[real], 1) || !casts_to(s, &s->spots[whole], "Bitcast", "type", BLI_DT_INT32) ||
+        !used(s, &s->spots[whole], 1) || s->spots[whole].in[0].port != 0)
+        return false;
+    const size_t sum = s->spots[whole].in[0].spot;
+    if (s->spots[sum].num_before > 0 || s->spots[sum].num_out == 0 || s->spots[sum].uses_planned[0] != 1 ||
+        !find_sum(&s->spots[sum], g) || !bli_join_is_product(g))
+        return false;
+    g->sum = g->x = sum;
+    add_part(g, sum);
+    add_part(g, whole);
+    add_part(g, real);
+    return true;
+}
+
+/* Floats as codes again, perhaps times a constant vector and rounded: Mul, Round, Cast. */
+static bool find_floats(const bli_tf_session *s, size_t codes, bli_join_stage *g)
+{
+    if (!casts_to(s, &s->spots[codes], "Cast", "DstT", BLI_DT_QINT32))
+        return false;
+    const size_t from = s->spots[codes].in[0].spot;
+    if (is_op(&s->spots[from], "Round")) {
+        const size_t scaled = s->spots[from].in[0].spot;
+        const bli_tf_spot *p = &s->spots[scaled];
+        if (!used(s, &s->spots[from], 1) || !is_op(p, "Mul") || !used(s, p, 1) || !s->spots[p->in[1].spot].constant ||
+            !find_real_sums(s, p->in[0].spot, g))
+            return false;
+        g->factors = scaled;
+        add_part(g, scaled);
+        add_part(g, from);
+    } else if (!find_depth(s, from, g)) {
+        return false;
+    }
+    add_part(g, codes);
     return true;
 }
 
@@ -112,7 +153,7 @@ static bool find_source(const bli_tf_session *s, size_t codes, int times, bli_jo
         add_part(g, codes);
         return true;
     }
-    return find_depth(s, codes, g);
+    return find_floats(s, codes, g);
 }
 
 /* A vector of int32 is added to the 32 bits: Bitcast, AddV2, Bitcast. */
@@ -140,6 +181,10 @@ static bool find_range_of_sums(const bli_tf_session *s, const bli_tf_spot *q, in
 {
     if (g->kind == BLI_JOIN_DEPTH)
         return true;
+    if (g->factors != SIZE_MAX) {
+        g->early = s->spots[g->sum].uses_planned[1] > 0 || s->spots[g->sum].uses_planned[2] > 0;
+        return true;
+    }
     if (!is_range(s, q, 1, g->sum, 1) || !is_range(s, q, 2, g->sum, 2))
         return false;
     const int *uses = s->spots[g->sum].uses_planned;
@@ -158,7 +203,7 @@ static bool find_requantize(const bli_tf_session *s, size_t at, bli_join_stage *
     const size_t codes = q->in[0].spot, range = q->in[3].spot;
     const bool found = is_op(&s->spots[range], "RequantizationRange");
     const int times = found ? 2 : 1;
-    *g = (bli_join_stage){.narrow = at, .range = SIZE_MAX, .lift = SIZE_MAX, .relu = SIZE_MAX};
+    *g = (bli_join_stage){.narrow = at, .range = SIZE_MAX, .lift = SIZE_MAX, .factors = SIZE_MAX, .relu = SIZE_MAX};
     if ((!find_lift(s, codes, times, g) && !find_source(s, codes, times, g)) || !find_range_of_sums(s, q, times, g))
         return false;
     if (found) {
@@ -208,8 +253,14 @@ static bool find_quantize(const bli_tf_session *s, size_t at, bli_join_stage *g,
     if (!is_op(q, "QuantizeV2") || q->num_before > 0)
         return false;
     const size_t min = q->in[1].spot, max = q->in[2].spot;
-    *g = (bli_join_stage){
-        .kind = BLI_JOIN_QUANTIZE, .sum = at, .x = at, .narrow = at, .range = min, .lift = SIZE_MAX, .relu = SIZE_MAX};
+    *g = (bli_join_stage){.kind = BLI_JOIN_QUANTIZE,
+                          .sum = at,
+                          .x = at,
+                          .narrow = at,
+                          .range = min,
+                          .lift = SIZE_MAX,
+                          .factors = SIZE_MAX,
+                          .relu = SIZE_MAX};
     if (!is_extreme(s, min, "Min") || !is_extreme(s, max, "Max") || !to_bytes(s, q, how))
         return false;
     const size_t flat = s->spots[min].in[0].spot;

@@ -5,7 +5,7 @@
 #include "tf/eight_op.h"
 #include "tf/session_impl.h"
 
-enum { BLI_JOIN_STAGES = 8, BLI_JOIN_PARTS = 10, BLI_JOIN_CHANNELS = 1 << 16 };
+enum { BLI_JOIN_STAGES = 8, BLI_JOIN_PARTS = 12, BLI_JOIN_CHANNELS = 1 << 16 };
 
 typedef enum bli_join_kind {
     BLI_JOIN_BIAS, /* bytes and a vector, from here ... */
@@ -23,8 +23,9 @@ typedef struct bli_join_stage {
     size_t
         sum;  /* the node whose inputs these are: x, with, x's range, with's range; DepthwiseConv2dNative; QuantizeV2 */
     size_t x; /* the node whose first input is x */
-    size_t range, lift, narrow, relu; /* SIZE_MAX: none.  range: RequantizationRange, or Min of a QuantizeV2; lift: the
-                                         AddV2 that adds a vector of int32 to the sums */
+    size_t range, lift, factors, narrow,
+        relu; /* SIZE_MAX: none.  range: RequantizationRange, or Min of a QuantizeV2; lift: the AddV2 that adds a vector
+                 of int32 to the sums; factors: the Mul of the sums, as floats, with a vector, before that */
     size_t parts[BLI_JOIN_PARTS];
     bool early;    /* others read the range of a product's sums: it comes in the product's own turn */
     int num_parts; /* nodes in the order in which they run; the last one has the result */

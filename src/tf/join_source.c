@@ -2,6 +2,8 @@
  * looked at again. */
 #include "tf/join_source.h"
 
+#include <math.h>
+
 #include "tf/conv.h"
 
 static bool same_shapes(const bli_join_memory *m, const bl_shape *x, const bl_shape *w)
@@ -62,7 +64,36 @@ static bool read_ranges(const bli_join_work *w, const bli_join_stage *g, bli_joi
         return false;
     from->v.zero_x = zero_point(a);
     from->v.zero_w = zero_point(b);
+    if (g->factors != SIZE_MAX)
+        return bli_join_numbers(w->s, &w->s->spots[g->narrow], 1, from->range);
     bli_product_range(a, &bli_quint8, b, &bli_quint8, from->range);
+    return true;
+}
+
+/* The greatest that a byte less its zero point can be. */
+static double reach(int32_t zero)
+{
+    const double low = fabs((double)zero), high = fabs(255 - (double)zero);
+    return low > high ? low : high;
+}
+
+/* A number for each channel, so that no sum's product leaves 32 bits. */
+static bool read_factors(const bli_join_work *w, const bli_join_stage *g, bli_join_source *from)
+{
+    from->factors = NULL;
+    if (g->factors == SIZE_MAX)
+        return true;
+    const bli_tf_array *v = bli_join_value(w->s, &w->s->spots[g->factors], 1);
+    if (v->dtype != BLI_DT_FLOAT || !v->data || v->shape.rank != 1 || v->shape.dim[0] != w->channels ||
+        w->shape.rank < 1)
+        return false;
+    const bli_eight_conv *c = &from->v;
+    const double terms = (double)(c->w.kernel[0] * c->w.kernel[1]) * (from->depthwise ? 1 : (double)c->w.channels);
+    const double most = terms * (from->depthwise ? 255.0 * 255.0 : reach(c->zero_x) * reach(c->zero_w));
+    from->factors = v->data;
+    for (int64_t u = 0; u < w->channels; u++)
+        if (!(most * fmax(1, fabs((double)from->factors[u])) < 0x1.ffffp30))
+            return false;
     return true;
 }
 
@@ -97,7 +128,8 @@ static bl_status read_product(bli_join_work *w, bli_tf_join *j, bli_join_source 
     from->w = from->v.w;
     w->channels = from->v.units;
     w->pixels = from->w.images * from->w.out[0] * from->w.out[1];
-    *fine = w->channels > 0 && w->channels <= BLI_JOIN_CHANNELS && w->pixels > 0 && read_lift(w, g, from);
+    *fine = w->channels > 0 && w->channels <= BLI_JOIN_CHANNELS && w->pixels > 0 && read_factors(w, g, from) &&
+            read_lift(w, g, from);
     if (!*fine)
         return BL_OK;
     BLI_TRY(bli_join_room(w->s, j, w->channels, !w->loops->stage_rows));
@@ -161,5 +193,9 @@ void bli_join_source_rows(const bli_join_source *from, const bli_join_work *w, i
         bli_eight_depth_rows(&from->depth, first, rows, sums);
     else
         bli_eight_conv_rows(&from->job, first, rows, sums);
+    if (from->factors) {
+        w->loops->multiply(sums, terms, from->factors, rows * from->w.out[1], w->channels);
+        terms = NULL;
+    }
     w->loops->lift(sums, terms, from->lift, rows * from->w.out[1], w->channels, w->m->least_sum, w->m->greatest_sum);
 }

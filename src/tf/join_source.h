@@ -13,8 +13,9 @@ typedef struct bli_join_source {
     bli_eight_job job;
     bli_eight_depth depth;
     bli_tf_window w;
-    const int32_t *lift; /* what is added to the sums of each channel; NULL: nothing */
-    float range[2];      /* of the sums */
+    const float *factors; /* what the sums of each channel are multiplied by, before they are rounded; NULL: nothing */
+    const int32_t *lift;  /* what is then added to them; NULL: nothing */
+    float range[2];       /* of the sums */
 } bli_join_source;
 
 /* Of the chain's first stage, and what that says of w.  *fine false: not for one pass.  Session's scratch. */

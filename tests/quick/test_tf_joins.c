@@ -1,6 +1,6 @@
 /* test_tf_joins.c: chains of eight-bit nodes give the bits of the nodes one by one, on every instruction set: random
  * graphs of sums, products, convolutions, ranges found or given, activations, shared results, empty batches; and the
- * shared graphs, transformed. */
+ * shared graphs, transformed.  Length: what random graphs are made of shares one rig. */
 #include "support/test.h"
 
 #include "bitlathe/tensor.h"
@@ -178,6 +178,25 @@ static void narrow(rig *r, const char *sum)
     narrow_from(r, sum, min, max);
 }
 
+/* The sums of a product (of 32 bits, or floats already) times a vector, rounded, as quantize_nodes(per_channel=true)
+ * has it; now and then too large, or of other lengths.  As "scaled". */
+static void multiply(rig *r, const char *sum, bool floats)
+{
+    float factors[256];
+    const float size = below(r, 8) == 0 ? 0x1p20f : between(r, 0.01f, 40);
+    const int64_t n = below(r, 10) == 0 ? 1 : r->channels;
+    for (int64_t i = 0; i < n; i++)
+        factors[i] = between(r, -0.1f, 1) * size;
+    constant(r, "factors", BLI_DT_FLOAT, 1, &n, factors);
+    if (!floats) {
+        cast(r, "whole", "Bitcast", sum, "type", BLI_DT_INT32);
+        cast(r, "real", "Cast", "whole", "DstT", BLI_DT_FLOAT);
+    }
+    (void)add(r, "times Mul %s factors", floats ? sum : "real");
+    (void)add(r, "rounded Round times");
+    cast(r, "scaled", "Cast", "rounded", "DstT", BLI_DT_QINT32);
+}
+
 /* The same, of a product, with a vector of int32 added to the sums before, which may depend on their range. */
 static void lift_and_narrow(rig *r, const char *sum, const char *min, const char *max)
 {
@@ -233,7 +252,13 @@ static void product_head(rig *r, bool conv, int64_t depth)
         set(r, n, "padding", bli_tf_value_string(r->store, below(r, 2) ? "SAME" : "VALID"));
     }
     r->channels = units;
-    lift_and_narrow(r, "product", "product:1", "product:2");
+    if (below(r, 3) > 0) {
+        lift_and_narrow(r, "product", "product:1", "product:2");
+        return;
+    }
+    range_constant(r, "range", -30, 30);
+    multiply(r, "product", false);
+    lift_and_narrow(r, "scaled", below(r, 4) ? "range_min" : "product:1", below(r, 4) ? "range_max" : "product:2");
 }
 
 /* As quantize_nodes makes of a DepthwiseConv2dNative. */
@@ -257,8 +282,13 @@ static void depthwise_head(rig *r, int64_t channels)
     set(r, n, "strides", bli_tf_value_ints(r->store, (const int64_t[]){1, stride, stride, 1}, 4));
     set(r, n, "dilations", bli_tf_value_ints(r->store, (const int64_t[]){1, dilation, dilation, 1}, 4));
     set(r, n, "padding", bli_tf_value_string(r->store, below(r, 3) ? "SAME" : "VALID"));
-    cast(r, "wide", "Cast", "sums", "DstT", BLI_DT_QINT32);
-    lift_and_narrow(r, "wide", "low", "high");
+    if (below(r, 2)) {
+        multiply(r, "sums", true);
+        lift_and_narrow(r, "scaled", "low", "high");
+    } else {
+        cast(r, "wide", "Cast", "sums", "DstT", BLI_DT_QINT32);
+        lift_and_narrow(r, "wide", "low", "high");
+    }
 }
 
 static void floats_head(rig *r)

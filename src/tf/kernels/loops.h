@@ -28,6 +28,9 @@ typedef struct bli_tf_loops {
     /* sums[row][k] += add[row] + channel[k], either may be NULL; least and greatest keep the extremes of each k < n. */
     void (*lift)(int32_t *sums, const uint32_t *add, const int32_t *channel, int64_t rows, int64_t n, int32_t *least,
                  int32_t *greatest);
+    /* sums[row][k] = (sums[row][k] + add[row]) factors[k] in float, rounded to the nearest; add may be NULL.  Whole
+     * numbers below 2^31 come out. */
+    void (*multiply)(int32_t *sums, const uint32_t *add, const float *factors, int64_t rows, int64_t n);
     /* y[i][k] = start[k] + the sum over t of x[i step + offset[t] + k] w[t][k], k < n; whole numbers below 2^24. */
     void (*depth_row)(const uint8_t *x, const ptrdiff_t *offset, int64_t taps, int64_t step, int64_t pixels,
                       const float *w, const float *start, int64_t n, int32_t *y);
