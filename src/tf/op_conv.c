@@ -92,10 +92,26 @@ static bli_conv_shape shape_of(const bli_tf_conv *v)
     };
 }
 
+/* In squares that stay in the cache. */
+static void turn_floats(const float *from, int64_t taps, int64_t depth, int64_t units, float *to)
+{
+    enum { SIDE = 32 };
+    for (int64_t t = 0; t < taps; t++)
+        for (int64_t d0 = 0; d0 < depth; d0 += SIDE)
+            for (int64_t u0 = 0; u0 < units; u0 += SIDE)
+                for (int64_t u = u0; u < units && u < u0 + SIDE; u++)
+                    for (int64_t d = d0; d < depth && d < d0 + SIDE; d++)
+                        to[(u * depth + d) * taps + t] = from[(t * depth + d) * units + u];
+}
+
 /* [tap][channel][unit] (depthwise: [tap][unit]) to [unit][channel][tap]. */
 static void turn_filter(const bli_tf_conv *v, const void *filter, size_t element, void *turned)
 {
     const int64_t taps = v->w.kernel[0] * v->w.kernel[1], depth = v->depthwise ? 1 : v->depth;
+    if (element == sizeof(float)) {
+        turn_floats(filter, taps, depth, v->units, turned);
+        return;
+    }
     bli_box_copy(&(bli_box){.rank = 3,
                             .dim = {v->units, depth, taps},
                             .from = {1, v->units, depth * v->units},
