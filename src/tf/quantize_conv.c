@@ -19,7 +19,9 @@ static bl_status pair_of(bl_context *ctx, const bli_tf_node *n, const char *attr
         BLI_TRY(bli_tf_get_ints(ctx, n, attr, &v, &count));
     if (count == 0)
         return BL_OK;
-    *yes = *yes && count == 4 && v[0] == 1 && v[3] == 1 && v[1] >= 1 && v[2] >= 1;
+    *yes = *yes && count == 4 && v[0] == 1 && v[3] == 1;
+    for (int d = 1; d <= 2; d++)
+        *yes = *yes && v[d] >= 1 && v[d] <= INT32_MAX;
     memcpy(out, v + 1, *yes ? 2 * sizeof *out : 0);
     return BL_OK;
 }
@@ -34,20 +36,28 @@ typedef struct geometry {
     const char *padding;
 } geometry;
 
+/* A side that no picture has counts as unknown. */
+static int64_t side(const bl_shape *s, int d)
+{
+    return s && s->rank == 4 && s->dim[d] <= INT32_MAX ? s->dim[d] : -1;
+}
+
 static bl_status read_geometry(const bli_tg_quantizer *q, const bli_tf_node *n, geometry *g, bool *yes)
 {
     bl_context *ctx = q->job->ctx;
-    const bl_shape *x = bli_tg_some_shape_of(q, n->inputs[0]), *w = bli_tg_shape_of(q, n->inputs[1]);
     const char *format;
     *yes = bli_tg_data_inputs(n) == 2;
+    if (!*yes)
+        return BL_OK;
+    const bl_shape *x = bli_tg_some_shape_of(q, n->inputs[0]), *w = bli_tg_shape_of(q, n->inputs[1]);
     BLI_TRY(bli_tf_string_or(ctx, n, "data_format", "NHWC", &format));
     BLI_TRY(bli_tf_string_or(ctx, n, "padding", "VALID", &g->padding));
     BLI_TRY(pair_of(ctx, n, "strides", g->stride, yes));
     BLI_TRY(pair_of(ctx, n, "dilations", g->dilation, yes));
     *yes = *yes && strcmp(format, "NHWC") == 0;
     for (int d = 0; d < 2; d++) {
-        g->kernel[d] = w && w->rank == 4 ? w->dim[d] : -1;
-        g->size[d] = x && x->rank == 4 ? x->dim[1 + d] : -1;
+        g->kernel[d] = side(w, d);
+        g->size[d] = side(x, 1 + d);
     }
     return BL_OK;
 }
@@ -98,7 +108,8 @@ bl_status bli_tg_conv_find(const bli_tg_quantizer *q, const bli_tf_node *n, bli_
     if (!*yes)
         return BL_OK;
     const bool dilated = g.dilation[0] > 1 || g.dilation[1] > 1, same = strcmp(g.padding, "SAME") == 0,
-               given = strcmp(g.padding, "EXPLICIT") == 0, sized = g.size[0] > 0 && g.size[1] > 0 && g.kernel[0] > 0;
+               given = strcmp(g.padding, "EXPLICIT") == 0,
+               sized = g.size[0] > 0 && g.size[1] > 0 && g.kernel[0] > 0 && g.kernel[1] > 0;
     way->stride = common_divisor(g.stride[0], g.stride[1]);
     way->plain = !dilated && !given && g.stride[0] == g.stride[1];
     if (way->plain)
