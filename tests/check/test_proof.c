@@ -5,7 +5,8 @@
  * chosen so that cells which are still empty are filled, until none is.  PROOF_SEED=n begins at a seed that was
  * printed, PROOF_NETS=n draws at least so many, PROOF_C=n and PROOF_COMPILED=n take at least so many through C and each
  * way of HLS C++ and Verilog, PROOF_EVERY=1 wants every operator x family of formats in every single strategy,
- * PROOF_ONLY="graph c" goes through these backends alone.
+ * PROOF_DEAL=1 deals the networks out in turn, each to one way of HLS C++, of Verilog under Icarus, and of Verilog
+ * under Verilator, PROOF_ONLY="graph c" goes through these alone (first words of ways' names).
  */
 #include "support/test.h"
 
@@ -15,28 +16,23 @@
 
 #include "support/proof.h"
 
-enum { NETS = 600, COMPILED = 8, OF_C = 120, MOST_NETS = 8000, CHEAP = 100, BATCH = 8 };
+enum { NETS = 600, MOST_NETS = 8000, ROUND = 100, MOST_BATCH = 100 };
 
 static bl_context *ctx;
 static proof_table table;
-static bool possible[PROOF_WAYS], every;
+static bool possible[PROOF_WAYS], every, deal;
 static int different, refused, drawn;
 
 /* Networks that wait until a way has a batch of them. */
 typedef struct queue {
     int count, sent;
-    proof_net net[CHEAP];
+    proof_net net[MOST_BATCH];
 } queue;
 static queue queues[PROOF_WAYS];
 
 static long number(const char *variable, long usual)
 {
     return getenv(variable) ? atol(getenv(variable)) : usual;
-}
-
-static bool compiled(int w)
-{
-    return proof_ways[w].strategy != NULL;
 }
 
 static void flush(int w)
@@ -71,19 +67,45 @@ static void send(int w, uint64_t seed)
     if (!proof_draw(ctx, seed, &q->net[q->count], reason, sizeof reason))
         fail_msg("seed %llu lowers once and not twice", (unsigned long long)seed);
     q->sent++;
-    if (++q->count == (compiled(w) ? BATCH : CHEAP))
+    if (++q->count == proof_ways[w].batch)
         flush(w);
 }
 
-/* Ways within the library are gone at once, by one network; emitted sources wait for others. */
-static void go(int w, proof_net *n, long most_compiled)
+static bool same_kind(int a, int b)
+{
+    const char *x = proof_ways[a].name, *y = proof_ways[b].name;
+    const size_t n = strcspn(x, " ");
+    return n == strcspn(y, " ") && strncmp(x, y, n) == 0;
+}
+
+/* Of ways that begin with the same word each network gets one. */
+static bool dealt(int w, uint64_t seed)
+{
+    uint64_t ways = 0, before = 0;
+    for (int o = 0; o < proof_way_count; o++)
+        if (same_kind(o, w)) {
+            before += o < w;
+            ways++;
+        }
+    return seed % ways == before;
+}
+
+/* How many of the networks drawn so far should be on their way; extra: none beyond what fills the table. */
+static long due(int w, bool extra)
 {
     const bool is_c = strcmp(proof_ways[w].backend, "c") == 0;
+    return extra
+               ? 0
+               : number(is_c ? "PROOF_C" : "PROOF_COMPILED", proof_ways[w].usual) * drawn / number("PROOF_NETS", NETS);
+}
+
+/* Ways within the library are gone at once, by one network; emitted sources wait for others. */
+static void go(int w, proof_net *n, bool extra)
+{
     if (!possible[w] || !proof_fits(&proof_ways[w], n))
         return;
-    if (is_c || compiled(w)) {
-        const long most = is_c && most_compiled > 0 ? number("PROOF_C", OF_C) : most_compiled;
-        if (queues[w].sent < most * drawn / number("PROOF_NETS", NETS) || worth(w, n))
+    if (proof_ways[w].batch > 0) {
+        if (deal ? dealt(w, n->seed) : queues[w].sent < due(w, extra) || worth(w, n))
             send(w, n->seed);
         return;
     }
@@ -94,7 +116,7 @@ static void go(int w, proof_net *n, long most_compiled)
         proof_count(&table, w, &n->marks);
 }
 
-static void one(uint64_t seed, long most_compiled)
+static void one(uint64_t seed, bool extra)
 {
     char reason[200];
     proof_net n;
@@ -105,14 +127,16 @@ static void one(uint64_t seed, long most_compiled)
             print_message("seed %llu: %s\n", (unsigned long long)seed, reason);
     } else {
         for (int w = 0; w < proof_way_count; w++)
-            go(w, &n, most_compiled);
+            go(w, &n, extra);
     }
     proof_free(ctx, &n);
 }
 
-static bool has_word(const char *words, const char *word)
+static bool has_word(const char *words, const char *name)
 {
-    const size_t n = strlen(word);
+    char word[32];
+    const size_t n = strcspn(name, " ");
+    snprintf(word, sizeof word, "%.*s", (int)n, name);
     for (const char *at = words; (at = strstr(at, word)) != NULL; at += n)
         if ((at == words || at[-1] == ' ') && (at[n] == ' ' || at[n] == '\0'))
             return true;
@@ -135,18 +159,19 @@ static void every_path_gives_the_same_bits(void **state)
 {
     (void)state;
     const uint64_t first = first_seed();
-    const long nets = number("PROOF_NETS", NETS), most = number("PROOF_COMPILED", COMPILED);
+    const long nets = number("PROOF_NETS", NETS);
     every = number("PROOF_EVERY", 0) != 0;
+    deal = number("PROOF_DEAL", 0) != 0;
     print_message("PROOF_SEED=%llu\n", (unsigned long long)first);
     const char *only = getenv("PROOF_ONLY");
     for (int w = 0; w < proof_way_count; w++)
-        possible[w] = !only || has_word(only, proof_ways[w].backend);
+        possible[w] = !only || has_word(only, proof_ways[w].name);
     while (drawn < nets)
-        one(first + (uint64_t)drawn, most);
+        one(first + (uint64_t)drawn, false);
     flush_all();
     while (drawn < nets + number("PROOF_MORE", MOST_NETS) && proof_empty(&table, possible, every) > 0) {
-        for (int k = 0; k < CHEAP; k++)
-            one(first + (uint64_t)drawn, 0);
+        for (int k = 0; k < ROUND; k++)
+            one(first + (uint64_t)drawn, true);
         flush_all();
     }
     const int empty = proof_print(&table, possible, every);

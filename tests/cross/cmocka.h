@@ -1,4 +1,4 @@
-/* cmocka.h: as much of cmocka as the executor's test wants, for machines whose cmocka is not installed here.  A failed
+/* cmocka.h: as much of cmocka as the executor's tests want, for machines whose cmocka is not installed here.  A failed
  * check ends the program.
  */
 #ifndef CROSS_CMOCKA_H
@@ -27,6 +27,8 @@ static inline void print_error(const char *format, ...)
     vfprintf(stderr, format, args);
     va_end(args);
 }
+
+#define print_message printf
 
 static inline void check_that(bool holds, const char *what, const char *file, int line)
 {

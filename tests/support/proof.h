@@ -14,7 +14,7 @@
 #include "bitlathe/bitlathe.h"
 #include "emit/emit.h"
 
-enum { PROOF_ROWS = 64, PROOF_OPS = 64, PROOF_FAMILIES = 20, PROOF_QUANTIZERS = 128, PROOF_WAYS = 24 };
+enum { PROOF_ROWS = 64, PROOF_OPS = 64, PROOF_FAMILIES = 20, PROOF_QUANTIZERS = 128, PROOF_WAYS = 28 };
 
 /* What a network is made of: which operators work on values of which family of formats, or bring values into one. */
 typedef struct proof_marks {
@@ -53,7 +53,9 @@ typedef struct proof_way {
     const char *isa;           /* of graph and executor */
     const char *strategy, *io; /* of emitted sources */
     int reuse;
-    int64_t most; /* of a network's size; 0: any */
+    const char *defined; /* -D.. for Icarus */
+    int batch, usual;    /* networks that go together; that go in an ordinary run; 0: each alone, all */
+    int64_t most;        /* of a network's size; 0: any */
 } proof_way;
 extern const proof_way proof_ways[];
 extern const int proof_way_count;

@@ -11,6 +11,11 @@
 #include "support/proof.h"
 #include "support/random_net.h"
 
+#define HLS       .backend = "hls", .run = proof_hls, .batch = 40, .usual = 40
+#define UNROLLED  .backend = "verilog", .run = proof_verilog, .batch = 20, .usual = 40
+#define PROCESSES .backend = "verilog", .run = proof_verilog, .batch = 8, .usual = 8
+#define WIDE      .defined = "-DBITLATHE_WIDE"
+
 const proof_way proof_ways[] = {
     {.name = "graph generic", .backend = "graph", .run = proof_graph, .isa = "generic"},
     {.name = "graph avx2", .backend = "graph", .run = proof_graph, .isa = "avx2"},
@@ -22,30 +27,29 @@ const proof_way proof_ways[] = {
     {.name = "executor amx", .backend = "executor", .run = proof_executor, .isa = "amx"},
     {.name = "executor neon", .backend = "executor", .run = proof_executor, .isa = "neon"},
     {.name = "executor dotprod", .backend = "executor", .run = proof_executor, .isa = "dotprod"},
-    {.name = "c", .backend = "c", .run = proof_c, .most = 1 << 17},
-    {.name = "hls latency", .backend = "hls", .run = proof_hls, .strategy = "latency"},
-    {.name = "hls latency stream", .backend = "hls", .run = proof_hls, .strategy = "latency", .io = "stream"},
-    {.name = "hls resource", .backend = "hls", .run = proof_hls, .strategy = "resource", .reuse = 3},
-    {.name = "hls resource stream",
-     .backend = "hls",
-     .run = proof_hls,
-     .strategy = "resource",
-     .io = "stream",
-     .reuse = 4},
-    {.name = "hls da", .backend = "hls", .run = proof_hls, .strategy = "da"},
-    {.name = "hls da stream", .backend = "hls", .run = proof_hls, .strategy = "da", .io = "stream"},
-    {.name = "verilog latency", .backend = "verilog", .run = proof_verilog, .strategy = "latency"},
-    {.name = "verilog da", .backend = "verilog", .run = proof_verilog, .strategy = "da"},
-    {.name = "verilog da3", .backend = "verilog", .run = proof_verilog, .strategy = "da3"},
-    {.name = "verilog da stream", .backend = "verilog", .run = proof_verilog, .strategy = "da", .io = "stream"},
-    {.name = "verilog resource", .backend = "verilog", .run = proof_verilog, .strategy = "resource", .reuse = 3},
-    {.name = "verilog resource stream",
+    {.name = "c", .backend = "c", .run = proof_c, .batch = 100, .usual = 120, .most = 1 << 17},
+    {.name = "hls latency", HLS, .strategy = "latency"},
+    {.name = "hls latency stream", HLS, .strategy = "latency", .io = "stream"},
+    {.name = "hls resource", HLS, .strategy = "resource", .reuse = 3},
+    {.name = "hls resource stream", HLS, .strategy = "resource", .io = "stream", .reuse = 4},
+    {.name = "hls da", HLS, .strategy = "da"},
+    {.name = "hls da stream", HLS, .strategy = "da", .io = "stream"},
+    {.name = "verilog latency", UNROLLED, .strategy = "latency"},
+    {.name = "verilog da", UNROLLED, .strategy = "da"},
+    {.name = "verilog da3", UNROLLED, .strategy = "da3"},
+    {.name = "verilog da stream", PROCESSES, .strategy = "da", .io = "stream"},
+    {.name = "verilog resource", PROCESSES, .strategy = "resource", .reuse = 3},
+    {.name = "verilog resource stream", PROCESSES, .strategy = "resource", .io = "stream", .reuse = 4},
+    {.name = "verilog wide da", UNROLLED, .strategy = "da", WIDE},
+    {.name = "verilog wide da stream", PROCESSES, .strategy = "da", .io = "stream", WIDE},
+    {.name = "verilog wide resource", PROCESSES, .strategy = "resource", .reuse = 4, WIDE},
+    {.name = "verilator latency",
      .backend = "verilog",
-     .run = proof_verilog,
-     .strategy = "resource",
-     .io = "stream",
-     .reuse = 4},
-    {.name = "verilator latency", .backend = "verilog", .run = proof_verilator, .strategy = "latency", .most = 1500},
+     .run = proof_verilator,
+     .strategy = "latency",
+     .batch = 8,
+     .usual = 8,
+     .most = 1500},
 };
 const int proof_way_count = (int)BLI_COUNT(proof_ways);
 
