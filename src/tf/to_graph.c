@@ -254,7 +254,6 @@ static bl_status with_index(job *j)
     j->d.fed = j->fed;
     j->d.kept = j->kept;
     bl_status s = convert(j);
-    bli_tf_session_destroy(j->d.session);
     bli_tf_index_free(&ix);
     return s;
 }

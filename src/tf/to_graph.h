@@ -13,8 +13,7 @@ typedef struct bli_tf_door {
     const bli_tf_index *ix;
     const bool *fed, *kept; /* one per node: an input of the new graph; wanted by its name */
     bl_graph *out;
-    bli_tf_session *session; /* to_graph_constant.c's, NULL at first */
-    bool *seen;
+    bool *seen; /* to_graph_constant.c's, NULL at first */
     size_t *stack;
 } bli_tf_door;
 

@@ -135,6 +135,10 @@ static void check_refusal(const char *text, const bl_graphdef_cut *cut, bl_statu
 #define X                                                                                                              \
     "node { name: 'x' op: 'Placeholder' attr { key: 'shape' value { shape { dim { size: 1 } dim { size: 4 } } } } } "
 
+#define NUMBERS(name, dims)                                                                                            \
+    "node { name: '" name "' op: 'Const' attr { key: 'dtype' value { type: DT_INT32 } } attr { key: 'value' value { "  \
+    "tensor { dtype: DT_INT32 tensor_shape { " dims " } int_val: 30000 } } } } "
+
 static void what_has_no_counterpart_is_named(void **state)
 {
     (void)state;
@@ -156,6 +160,10 @@ static void what_has_no_counterpart_is_named(void **state)
     check_refusal(X "node { name: 'y' op: 'Relu' input: 'x' }", &deep, BL_BAD_VALUE, "dimension 1 is not known");
     check_refusal(X "node { name: 'y' op: 'Reshape' input: ['x', 'x'] }", &all, BL_UNSUPPORTED,
                   "input 1: 'x' is no constant");
+    check_refusal(
+        X NUMBERS("d", "dim { size: 2 }") NUMBERS(
+            "v", "") "node { name: 'f' op: 'Fill' input: ['d', 'v'] } node { name: 'y' op: 'Add' input: ['x', 'f'] }",
+        &all, BL_LIMIT, "node 'f' (Fill)");
     check_refusal(X "node { name: 'y' op: 'Relu' }", &all, BL_BAD_MODEL, "");
     check_refusal(X, &all, BL_BAD_MODEL, "no node is an output");
 }
