@@ -56,7 +56,7 @@ const char *bl_status_name(bl_status s);
 const char *bl_status_text(bl_status s);
 int bl_status_exit(bl_status s);
 
-const char *bl_version(void);
+const char *bl_version(void); /* of the library that runs: "0.1.0" */
 
 typedef struct bl_context bl_context;
 

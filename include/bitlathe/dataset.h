@@ -37,6 +37,7 @@ typedef struct bl_dataset_options {
     size_t memory; /* bytes that rows may take in memory; 0: a quarter of the machine's, or of the process's limit */
 } bl_dataset_options;
 
+/* Opens a source, having checked its shape, its labels and its sizes; the message names the file. */
 BL_MUST_CHECK bl_status bl_dataset_open(bl_context *ctx, const bl_dataset_options *options, bl_dataset **out);
 /* Features of dims [rows, ...] and int32 labels [rows] or float targets [rows, k], borrowed: must outlive the set.
  * labels NULL: rows without either (classes and targets are 0). */
@@ -44,7 +45,7 @@ BL_MUST_CHECK bl_status bl_dataset_from_tensors(bl_context *ctx, const bl_tensor
                                                 bl_dataset **out);
 void bl_dataset_close(bl_dataset *d); /* NULL is fine */
 
-int64_t bl_dataset_rows(const bl_dataset *d);
+int64_t bl_dataset_rows(const bl_dataset *d);              /* of the split that was asked for */
 const bl_shape *bl_dataset_row_shape(const bl_dataset *d); /* without the batch: [28, 28, 1] */
 int bl_dataset_classes(const bl_dataset *d);               /* 0 for regression */
 int bl_dataset_targets(const bl_dataset *d);               /* regression: numbers per row */

@@ -29,11 +29,12 @@ typedef struct bl_emit_options {
     uint64_t seed;        /* of the random ones; default 0 */
 } bl_emit_options;
 
+/* What a model can be emitted as, by index. */
 typedef struct bl_emit_target {
     const char *name, *help;
 } bl_emit_target;
 int bl_emit_target_count(void);
-bool bl_emit_target_at(int i, bl_emit_target *out);
+bool bl_emit_target_at(int i, bl_emit_target *out); /* false: no such index */
 
 /* Writes the project into folder, which must be new, empty, or an earlier project of emit (then it is replaced); its
  * parent must be there.  options NULL: all defaults.  What was chosen for the caller (a reuse factor that is valid) is

@@ -79,12 +79,15 @@ typedef struct bl_node {
     const bl_attr *attrs;
 } bl_node;
 
+/* A graph without values or nodes; ctx must outlive it. */
 BL_MUST_CHECK bl_status bl_graph_create(bl_context *ctx, const char *name, bl_graph **out);
 void bl_graph_destroy(bl_graph *g); /* NULL is fine */
 BL_MUST_CHECK bl_status bl_graph_clone(const bl_graph *g, bl_graph **out);
 bl_context *bl_graph_context(const bl_graph *g);
 const char *bl_graph_name(const bl_graph *g);
 
+/* Ids are 0 to the number less 1, values and nodes each for themselves; NULL for any other id.  What is returned is the
+ * graph's and lives until the graph is changed. */
 int bl_graph_num_values(const bl_graph *g);
 int bl_graph_num_nodes(const bl_graph *g);
 const bl_value *bl_graph_value(const bl_graph *g, int id);

@@ -19,14 +19,15 @@ extern "C" {
 
 typedef struct bli_program bl_program;
 
-void bl_program_destroy(bl_program *p); /* NULL is fine */
-const char *bl_program_name(const bl_program *p);
+void bl_program_destroy(bl_program *p);           /* NULL is fine */
+const char *bl_program_name(const bl_program *p); /* the model's */
 
 /* Free *text with bl_text_free. */
 BL_MUST_CHECK bl_status bl_program_print(const bl_program *p, char **text);
 /* Checks everything that a program promises; the message names line and wire. */
 BL_MUST_CHECK bl_status bl_program_parse(bl_context *ctx, const char *text, size_t size, bl_program **out);
 
+/* Wires, inputs and outputs are asked for by index, below. */
 int bl_program_wire_count(const bl_program *p);
 int bl_program_input_count(const bl_program *p);
 int bl_program_output_count(const bl_program *p);

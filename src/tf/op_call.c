@@ -34,16 +34,6 @@ static bl_status infer_call(bli_tf_call *c)
 }
 
 /* ---- a function as a graph --------------------------------------------------------------------------------------- */
-static const BliTf__FunctionDef *find_function(const bli_tf_graph *g, const char *name)
-{
-    for (size_t i = 0; g->library && i < g->library->n_function; i++) {
-        const BliTf__FunctionDef *f = g->library->function[i];
-        if (f->signature && f->signature->name && strcmp(f->signature->name, name) == 0)
-            return f;
-    }
-    return NULL;
-}
-
 static const BliTf__NodeDef *body_node(const BliTf__FunctionDef *f, const bli_tf_ref *r)
 {
     for (size_t i = 0; i < f->n_node_def; i++)
@@ -142,7 +132,7 @@ static bl_status name_ends(bli_tf_session *s, const BliTf__FunctionDef *f, const
 
 static bl_status open_callee(bli_tf_session *s, callee *c)
 {
-    const BliTf__FunctionDef *f = find_function(s->g, c->name);
+    const BliTf__FunctionDef *f = bli_tf_find_function(s->g, c->name);
     bli_tf_graph *body;
     if (!f)
         return bli_fail(s->ctx, BL_NOT_FOUND, "it is not in the graph's library");

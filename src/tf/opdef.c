@@ -20,7 +20,7 @@ const bli_tf_opdef *bli_tf_opdef_find(const char *op)
     return bsearch(op, table, BLI_COUNT(table), sizeof table[0], by_name);
 }
 
-static const BliTf__FunctionDef *find_function(const bli_tf_graph *g, const char *name)
+const BliTf__FunctionDef *bli_tf_find_function(const bli_tf_graph *g, const char *name)
 {
     for (size_t i = 0; g->library && i < g->library->n_function; i++) {
         const BliTf__FunctionDef *f = g->library->function[i];
@@ -33,7 +33,7 @@ static const BliTf__FunctionDef *find_function(const bli_tf_graph *g, const char
 bl_status bli_tf_opdef_of(const bli_tf_graph *g, const bli_tf_node *n, const bli_tf_opdef **def)
 {
     *def = bli_tf_opdef_find(n->op);
-    if (*def || find_function(g, n->op))
+    if (*def || bli_tf_find_function(g, n->op))
         return BL_OK;
     const char *names[BLI_COUNT(table)];
     for (size_t i = 0; i < BLI_COUNT(table); i++)
@@ -242,7 +242,7 @@ bl_status bli_tf_node_types(const bli_tf_graph *g, const bli_tf_node *n, bli_tf_
     *inputs = *outputs = (bli_tf_types){0, NULL};
     BLI_TRY(bli_tf_opdef_of(g, n, &def));
     if (!def)
-        return function_types(g->store, find_function(g, n->op), inputs, outputs);
+        return function_types(g->store, bli_tf_find_function(g, n->op), inputs, outputs);
     BLI_TRY(add_arguments(g->store, n, def->inputs, inputs));
     return add_arguments(g->store, n, def->outputs, outputs);
 }

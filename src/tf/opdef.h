@@ -14,6 +14,8 @@ const bli_tf_opdef *bli_tf_opdef_find(const char *op); /* NULL: no such operator
 /* The operator of a node, or BL_BAD_MODEL with the nearest name; *def NULL when it is a function of the library. */
 BL_MUST_CHECK bl_status bli_tf_opdef_of(const bli_tf_graph *g, const bli_tf_node *n, const bli_tf_opdef **def);
 
+const BliTf__FunctionDef *bli_tf_find_function(const bli_tf_graph *g, const char *name); /* NULL: not in the library */
+
 /* Adds the attributes that n lacks and the operator has a default for. */
 BL_MUST_CHECK bl_status bli_tf_opdef_fill(bli_tf_store *s, const bli_tf_opdef *def, bli_tf_node *n);
 

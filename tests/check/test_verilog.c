@@ -18,21 +18,6 @@ enum { ROOM = 1024 };
 static const char *const strategies[] = {"latency", "da", "da3"};
 static const program_wishes narrow = {.ops = 12, .elements = 40, .narrow = true};
 
-static int setup(void **state)
-{
-    bl_context *ctx;
-    if (bl_context_create(NULL, &ctx) != BL_OK)
-        return -1;
-    *state = ctx;
-    return 0;
-}
-
-static int teardown(void **state)
-{
-    bl_context_destroy(*state);
-    return 0;
-}
-
 static bool there(bl_context *ctx, const char *tool)
 {
     char path[BLI_PROCESS_PATH];
@@ -203,5 +188,5 @@ int main(void)
         cmocka_unit_test(verilator_has_nothing_to_say),
         cmocka_unit_test(a_fault_put_in_is_found),
     };
-    return cmocka_run_group_tests(tests, setup, teardown);
+    return cmocka_run_group_tests(tests, context_set_up, context_tear_down);
 }

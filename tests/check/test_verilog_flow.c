@@ -22,21 +22,6 @@ static const struct way {
 } ways[] = {{"latency", "stream", 0}, {"resource", "parallel", 3}, {"resource", "stream", 4},
             {"da", "stream", 0},      {"resource", "stream", 30},  {"da3", "stream", 0}};
 
-static int setup(void **state)
-{
-    bl_context *ctx;
-    if (bl_context_create(NULL, &ctx) != BL_OK)
-        return -1;
-    *state = ctx;
-    return 0;
-}
-
-static int teardown(void **state)
-{
-    bl_context_destroy(*state);
-    return 0;
-}
-
 static bool there(bl_context *ctx, const char *tool)
 {
     char path[BLI_PROCESS_PATH];
@@ -291,5 +276,5 @@ int main(void)
         cmocka_unit_test(verilator_has_nothing_to_say),
         cmocka_unit_test(random_programs_give_the_interpreters_bits),
     };
-    return cmocka_run_group_tests(tests, setup, teardown);
+    return cmocka_run_group_tests(tests, context_set_up, context_tear_down);
 }

@@ -401,21 +401,6 @@ static void impossible_geometry_is_refused_with_its_numbers(void **state)
     assert_true(y.rank == 3 && y.dim[0] == -1 && y.dim[1] == 3 && y.dim[2] == 3);
 }
 
-static int open_context(void **state)
-{
-    bl_context *ctx;
-    if (bl_context_create(NULL, &ctx) != BL_OK)
-        return -1;
-    *state = ctx;
-    return 0;
-}
-
-static int close_context(void **state)
-{
-    bl_context_destroy(*state);
-    return 0;
-}
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -427,5 +412,5 @@ int main(void)
         cmocka_unit_test(range_includes_the_missing_terms_of_borders),
         cmocka_unit_test(impossible_geometry_is_refused_with_its_numbers),
     };
-    return cmocka_run_group_tests(tests, open_context, close_context);
+    return cmocka_run_group_tests(tests, context_set_up, context_tear_down);
 }

@@ -8,17 +8,6 @@
 #include "support/folder.h"
 #include "support/memory.h"
 
-static int setup(void **state)
-{
-    return bl_context_create(NULL, (bl_context **)state) != BL_OK;
-}
-
-static int teardown(void **state)
-{
-    bl_context_destroy(*state);
-    return 0;
-}
-
 static bl_status build(bli_builder *b, const char *name)
 {
     static const int64_t weight[] = {1, -2, 3, 0, 5, -6}, bias[] = {7, -8}, shift[] = {1}, bits[] = {4};
@@ -200,9 +189,9 @@ static void failing_allocations_are_survived(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test_setup_teardown(the_same_program_gives_the_same_bytes, setup, teardown),
-        cmocka_unit_test_setup_teardown(hostile_names_stay_names, setup, teardown),
-        cmocka_unit_test_setup_teardown(what_is_asked_for_is_checked, setup, teardown),
+        cmocka_unit_test_setup_teardown(the_same_program_gives_the_same_bytes, context_set_up, context_tear_down),
+        cmocka_unit_test_setup_teardown(hostile_names_stay_names, context_set_up, context_tear_down),
+        cmocka_unit_test_setup_teardown(what_is_asked_for_is_checked, context_set_up, context_tear_down),
         cmocka_unit_test(failing_allocations_are_survived),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

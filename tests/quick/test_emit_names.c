@@ -6,17 +6,6 @@
 #include "emit/emit.h"
 #include "support/memory.h"
 
-static int setup(void **state)
-{
-    return bl_context_create(NULL, (bl_context **)state) != BL_OK;
-}
-
-static int teardown(void **state)
-{
-    bl_context_destroy(*state);
-    return 0;
-}
-
 static void a_name_becomes_an_identifier_like_it(void **state)
 {
     static const struct {
@@ -161,13 +150,14 @@ static void lines_of_numbers_end_in_time(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test_setup_teardown(a_name_becomes_an_identifier_like_it, setup, teardown),
-        cmocka_unit_test_setup_teardown(hostile_and_endless_names_give_identifiers_only, setup, teardown),
-        cmocka_unit_test_setup_teardown(no_name_is_given_twice, setup, teardown),
+        cmocka_unit_test_setup_teardown(a_name_becomes_an_identifier_like_it, context_set_up, context_tear_down),
+        cmocka_unit_test_setup_teardown(hostile_and_endless_names_give_identifiers_only, context_set_up,
+                                        context_tear_down),
+        cmocka_unit_test_setup_teardown(no_name_is_given_twice, context_set_up, context_tear_down),
         cmocka_unit_test(names_survive_failing_allocations),
         cmocka_unit_test(what_stands_in_a_comment_cannot_end_it),
-        cmocka_unit_test_setup_teardown(text_is_indented_and_templates_are_filled, setup, teardown),
-        cmocka_unit_test_setup_teardown(lines_of_numbers_end_in_time, setup, teardown),
+        cmocka_unit_test_setup_teardown(text_is_indented_and_templates_are_filled, context_set_up, context_tear_down),
+        cmocka_unit_test_setup_teardown(lines_of_numbers_end_in_time, context_set_up, context_tear_down),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -10,17 +10,6 @@
 #include "support/folder.h"
 #include "support/memory.h"
 
-static int setup(void **state)
-{
-    return bl_context_create(NULL, (bl_context **)state) != BL_OK;
-}
-
-static int teardown(void **state)
-{
-    bl_context_destroy(*state);
-    return 0;
-}
-
 static bl_status write_project(bl_context *ctx, const char *folder, const char *content)
 {
     bli_project *p;
@@ -158,11 +147,12 @@ static void failing_allocations_leave_nothing(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test_setup_teardown(a_project_is_written_and_replaced, setup, teardown),
-        cmocka_unit_test_setup_teardown(an_empty_folder_is_taken_and_a_link_followed, setup, teardown),
-        cmocka_unit_test_setup_teardown(what_is_in_the_way_is_named_and_left_alone, setup, teardown),
-        cmocka_unit_test_setup_teardown(each_failing_call_leaves_the_old_project, setup, teardown),
-        cmocka_unit_test_setup_teardown(a_full_disk_leaves_nothing, setup, teardown),
+        cmocka_unit_test_setup_teardown(a_project_is_written_and_replaced, context_set_up, context_tear_down),
+        cmocka_unit_test_setup_teardown(an_empty_folder_is_taken_and_a_link_followed, context_set_up,
+                                        context_tear_down),
+        cmocka_unit_test_setup_teardown(what_is_in_the_way_is_named_and_left_alone, context_set_up, context_tear_down),
+        cmocka_unit_test_setup_teardown(each_failing_call_leaves_the_old_project, context_set_up, context_tear_down),
+        cmocka_unit_test_setup_teardown(a_full_disk_leaves_nothing, context_set_up, context_tear_down),
         cmocka_unit_test(failing_allocations_leave_nothing),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

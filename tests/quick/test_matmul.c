@@ -341,21 +341,6 @@ static void inference_checks_depth_rank_and_type(void **state)
                  infer(ctx, &t, (bl_shape){2, {3, 3}}, (bl_shape){2, {4, 3}}, BL_F32, &out));
 }
 
-static int open_context(void **state)
-{
-    bl_context *ctx;
-    if (bl_context_create(NULL, &ctx) != BL_OK)
-        return -1;
-    *state = ctx;
-    return 0;
-}
-
-static int close_context(void **state)
-{
-    bl_context_destroy(*state);
-    return 0;
-}
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -367,5 +352,5 @@ int main(void)
         cmocka_unit_test(range_comes_from_the_weights_when_they_are_constant),
         cmocka_unit_test(inference_checks_depth_rank_and_type),
     };
-    return cmocka_run_group_tests(tests, open_context, close_context);
+    return cmocka_run_group_tests(tests, context_set_up, context_tear_down);
 }

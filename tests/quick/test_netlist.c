@@ -11,21 +11,6 @@ static const bli_net_options digits = {.adder_graphs = false};
 static const bli_net_options graphs = {.adder_graphs = true, .extra_depth = -1, .effort = 1};
 static const bli_net_options ternary = {.adder_graphs = true, .ternary = true, .extra_depth = -1, .effort = 1};
 
-static int setup(void **state)
-{
-    bl_context *ctx;
-    if (bl_context_create(NULL, &ctx) != BL_OK)
-        return -1;
-    *state = ctx;
-    return 0;
-}
-
-static int teardown(void **state)
-{
-    bl_context_destroy(*state);
-    return 0;
-}
-
 static void check_ranges(const bli_net *n, const int64_t *values)
 {
     for (int i = 0; i < n->count; i++) {
@@ -138,5 +123,5 @@ int main(void)
         cmocka_unit_test(adder_graphs_equal_the_interpreter),
         cmocka_unit_test(wide_programs_equal_the_interpreter),
     };
-    return cmocka_run_group_tests(tests, setup, teardown);
+    return cmocka_run_group_tests(tests, context_set_up, context_tear_down);
 }

@@ -10,17 +10,6 @@
 #include "tensor/npy.h"
 #include "tensor/npz.h"
 
-static int setup(void **state)
-{
-    return bl_context_create(NULL, (bl_context **)state) != BL_OK;
-}
-
-static int teardown(void **state)
-{
-    bl_context_destroy(*state);
-    return 0;
-}
-
 /* ---- tensors ------------------------------------------------------------------------------------------------- */
 static void shapes_count_compare_and_print(void **state)
 {
@@ -398,5 +387,5 @@ int main(void)
         cmocka_unit_test(every_failing_allocation_is_survived),
         cmocka_unit_test(a_full_disk_leaves_the_archive_before),
     };
-    return cmocka_run_group_tests(tests, setup, teardown);
+    return cmocka_run_group_tests(tests, context_set_up, context_tear_down);
 }

@@ -5,21 +5,6 @@
 #include "support/programs.h"
 #include "support/small_net.h"
 
-static int setup(void **state)
-{
-    bl_context *ctx;
-    if (bl_context_create(NULL, &ctx) != BL_OK)
-        return -1;
-    *state = ctx;
-    return 0;
-}
-
-static int teardown(void **state)
-{
-    bl_context_destroy(*state);
-    return 0;
-}
-
 /* Walks every path again: the longest within each stage. */
 static void check_cut(const bli_net *n, const bli_delay_model *m, const bli_pipeline *p, int64_t period)
 {
@@ -120,5 +105,5 @@ int main(void)
         cmocka_unit_test(a_clock_that_no_cut_meets_is_refused_by_name),
         cmocka_unit_test(a_part_is_of_a_family),
     };
-    return cmocka_run_group_tests(tests, setup, teardown);
+    return cmocka_run_group_tests(tests, context_set_up, context_tear_down);
 }

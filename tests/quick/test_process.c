@@ -5,21 +5,6 @@
 
 #include "base/process.h"
 
-static int setup(void **state)
-{
-    bl_context *ctx;
-    if (bl_context_create(NULL, &ctx) != BL_OK)
-        return -1;
-    *state = ctx;
-    return 0;
-}
-
-static int teardown(void **state)
-{
-    bl_context_destroy(*state);
-    return 0;
-}
-
 static bl_status shell(bl_context *ctx, const char *script, double seconds, size_t ceiling, int *status, char **said)
 {
     const char *argv[] = {"/bin/sh", "-c", script, NULL};
@@ -91,5 +76,5 @@ int main(void)
         cmocka_unit_test(an_interrupt_ends_it),
         cmocka_unit_test(what_is_not_there_is_named),
     };
-    return cmocka_run_group_tests(tests, setup, teardown);
+    return cmocka_run_group_tests(tests, context_set_up, context_tear_down);
 }

@@ -100,17 +100,6 @@ static void absurd_sizes_are_refused(void **state)
     assert_null(team);
 }
 
-static int setup(void **state)
-{
-    return bl_context_create(NULL, (bl_context **)state) != BL_OK;
-}
-
-static int teardown(void **state)
-{
-    bl_context_destroy(*state);
-    return 0;
-}
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -119,5 +108,5 @@ int main(void)
         cmocka_unit_test(one_failure_owns_the_message),
         cmocka_unit_test(absurd_sizes_are_refused),
     };
-    return cmocka_run_group_tests(tests, setup, teardown);
+    return cmocka_run_group_tests(tests, context_set_up, context_tear_down);
 }

@@ -84,14 +84,6 @@ static bl_status run_on(rig *r, const char *fmt, const char *path)
     return run(r, text);
 }
 
-static const bli_tf_node *find(const rig *r, const char *name)
-{
-    for (size_t i = 0; i < r->g->num_nodes; i++)
-        if (strcmp(r->g->nodes[i]->name, name) == 0)
-            return r->g->nodes[i];
-    return NULL;
-}
-
 static size_t count_of(const rig *r, const char *ops)
 {
     size_t n = 0;
@@ -103,7 +95,7 @@ static size_t count_of(const rig *r, const char *ops)
 static float value_of(const rig *r, const char *name)
 {
     bli_tf_tensor t;
-    const bli_tf_node *n = find(r, name);
+    const bli_tf_node *n = rig_find(r, name);
     if (!n)
         print_error("no node %s\n", name);
     assert_non_null(n);
@@ -312,7 +304,7 @@ static void ranges_end_where_a_relu_cuts(void **state)
 static float *values(const rig *r, const char *name)
 {
     bli_tf_tensor t;
-    assert_ok(r->ctx, bli_tg_const_view(r->store, find(r, name), BLI_DT_FLOAT, &t));
+    assert_ok(r->ctx, bli_tg_const_view(r->store, rig_find(r, name), BLI_DT_FLOAT, &t));
     return (float *)(uintptr_t)t.data;
 }
 
@@ -341,13 +333,13 @@ static void products_go_to_floats_from_their_32_bits(void **state)
     assert_ok(r->ctx, make_net(r->g, "Relu"));
     assert_ok(r->ctx, run(r, "quantize_weights(minimum_size=1, minimum_rank=2) quantize_nodes(ignore_op=BiasAdd) "
                              "strip_unused_nodes"));
-    const bli_tf_node *n = find(r, "a");
+    const bli_tf_node *n = rig_find(r, "a");
     assert_non_null(n);
     assert_string_equal(n->op, "Dequantize");
     assert_ok(r->ctx, bli_tf_get_type(r->ctx, n, "T", &dtype));
     assert_int_equal(dtype, BLI_DT_QINT32);
-    assert_string_equal(find(r, "b")->op, "Const"); /* a vector stays as it was */
-    assert_string_equal(find(r, "c")->op, "BiasAdd");
+    assert_string_equal(rig_find(r, "b")->op, "Const"); /* a vector stays as it was */
+    assert_string_equal(rig_find(r, "c")->op, "BiasAdd");
 }
 
 static void fake_quantization_with_ranges_of_the_run_is_frozen(void **state)

@@ -5,31 +5,10 @@
 
 #include "support/memory.h"
 #include "support/test.h"
+#include "support/tf_rig.h"
 #include "tf/low_bits.h"
 #include "tf/session.h"
 #include "tf/transform.h"
-
-typedef struct rig {
-    bl_context *ctx;
-    bli_tf_store *store;
-    bli_tf_graph *g;
-} rig;
-
-static rig rig_make(void)
-{
-    rig r;
-    assert_ok(NULL, bl_context_create(NULL, &r.ctx));
-    assert_ok(r.ctx, bli_tf_store_create(r.ctx, &r.store));
-    r.g = bli_tf_graph_make(r.store);
-    assert_non_null(r.g);
-    return r;
-}
-
-static void rig_free(rig *r)
-{
-    bli_tf_store_destroy(r->store);
-    bl_context_destroy(r->ctx);
-}
 
 /* A layer, the shape of its weights, and how those fall into channels: [outer][channels][inner]. */
 typedef struct layer {
@@ -161,7 +140,8 @@ enum { MOST = 128 };
 
 static void check(const layer *l, int bits, bool per_channel)
 {
-    rig r = rig_make();
+    rig r;
+    assert_int_equal(tf_rig_open(NULL, &r), BL_OK);
     float from[MOST] = {0}, want[MOST], step[MOST], got[MOST];
     build(&r, l);
     fill(l, from);
@@ -176,7 +156,7 @@ static void check(const layer *l, int bits, bool per_channel)
             fail_msg("%s, %d bits, element %zu: %g became %g, a step is %g", l->op, bits, i, (double)from[i],
                      (double)got[i], (double)step[i]);
     }
-    rig_free(&r);
+    tf_rig_close(&r);
 }
 
 static void graphs_unpack_what_the_bits_say(void **state)
@@ -263,7 +243,8 @@ static void bytes_have_a_code_for_zero(void **state)
                                     {-5, 0.001f}, {-1e-44f, 0},  {0, 3},     {-2, 0}};
     for (size_t k = 0; k < 2 * BLI_COUNT(ends); k++) {
         const float *e = ends[k / 2];
-        rig r = rig_make();
+        rig r;
+        assert_int_equal(tf_rig_open(NULL, &r), BL_OK);
         assert_ok(r.ctx, bli_tg_add_const(r.g, "y", BLI_DT_FLOAT, 1, (int64_t[]){2}, e, NULL, NULL));
         assert_ok(r.ctx, bli_tg_transform(r.store, &r.g, forms[k % 2], &(bli_tg_options){false, "", "y"}));
         const double min = (double)*(const float *)constant(&r, "y_quantized_min").data;
@@ -274,7 +255,7 @@ static void bytes_have_a_code_for_zero(void **state)
             !(max + half >= (double)e[1]) || !middle)
             fail_msg("weights from %g to %g: range from %g to %g, zero's code %g", (double)e[0], (double)e[1], min, max,
                      zero);
-        rig_free(&r);
+        tf_rig_close(&r);
     }
 }
 
@@ -282,7 +263,8 @@ static void bytes_have_a_code_for_zero(void **state)
 static void what_cannot_be_packed_is_refused(void **state)
 {
     (void)state;
-    rig r = rig_make();
+    rig r;
+    assert_int_equal(tf_rig_open(NULL, &r), BL_OK);
     void *w;
     build(&r, &layers[0]);
     assert_fails(r.ctx, BL_BAD_VALUE, "parameter 'bits' is 9; expected 2 .. 8", pack(&r, 9, true));
@@ -294,39 +276,33 @@ static void what_cannot_be_packed_is_refused(void **state)
                  pack(&r, 4, true));
     ((float *)w)[1] = NAN;
     assert_fails(r.ctx, BL_BAD_VALUE, "node 'wide' (Const): element 1 is nan; expected finite", pack(&r, 4, true));
-    rig_free(&r);
+    tf_rig_close(&r);
 }
 
 static void names_that_are_taken_are_avoided(void **state)
 {
     (void)state;
-    rig r = rig_make();
+    rig r;
+    assert_int_equal(tf_rig_open(NULL, &r), BL_OK);
     bli_tf_node *n;
     build(&r, &layers[0]);
     assert_ok(r.ctx, bli_tg_add_node(r.g, "NoOp", "unpack/0/codes", NULL, &n));
     assert_ok(r.ctx, bli_tg_add_node(r.g, "NoOp", "unpack_1", NULL, &n));
     assert_ok(r.ctx, pack(&r, 3, true));
     (void)constant(&r, "unpack_2/0/codes");
-    rig_free(&r);
+    tf_rig_close(&r);
 }
 
 static void constants_of_a_loop_stay(void **state)
 {
     (void)state;
-    rig r = rig_make();
+    rig r;
+    assert_int_equal(tf_rig_open(NULL, &r), BL_OK);
     build(&r, &layers[0]);
     assert_ok(r.ctx, bli_tf_node_add_input(r.store, r.g->nodes[1], "^x"));
     assert_ok(r.ctx, pack(&r, 4, true));
     assert_int_equal(constant(&r, "w").dtype, BLI_DT_FLOAT);
-    rig_free(&r);
-}
-
-static const bli_tf_node *find(const rig *r, const char *name)
-{
-    for (size_t i = 0; i < r->g->num_nodes; i++)
-        if (strcmp(r->g->nodes[i]->name, name) == 0)
-            return r->g->nodes[i];
-    return NULL;
+    tf_rig_close(&r);
 }
 
 /* ---- before and behind quantize_nodes ------------------------------------------------------------------------- */
@@ -349,26 +325,28 @@ static bl_status transform(rig *r, const char *transforms)
 static void eight_bit_nodes_read_them_as_floats(void **state)
 {
     (void)state;
-    rig r = rig_make();
+    rig r;
+    assert_int_equal(tf_rig_open(NULL, &r), BL_OK);
     build_conv(&r);
     assert_ok(r.ctx, pack(&r, 4, false));
     assert_ok(r.ctx, transform(&r, "quantize_nodes"));
-    assert_non_null(find(&r, "y/eightbit"));
-    assert_null(find(&r, "w/eightbit"));
-    assert_string_equal(find(&r, "w")->op, "Mul");
-    rig_free(&r);
+    assert_non_null(rig_find(&r, "y/eightbit"));
+    assert_null(rig_find(&r, "w/eightbit"));
+    assert_string_equal(rig_find(&r, "w")->op, "Mul");
+    tf_rig_close(&r);
 }
 
 static void eight_bit_nodes_keep_the_range_of_each_channel(void **state)
 {
     (void)state;
     for (int told = 0; told < 2; told++) {
-        rig r = rig_make();
+        rig r;
+        assert_int_equal(tf_rig_open(NULL, &r), BL_OK);
         build_conv(&r);
         assert_ok(r.ctx, pack(&r, 8, true));
         assert_ok(r.ctx, transform(&r, told ? "quantize_nodes(per_channel=false)" : "quantize_nodes"));
-        assert_true((find(&r, "y/eightbit/w_codes") != NULL) == !told);
-        rig_free(&r);
+        assert_true((rig_find(&r, "y/eightbit/w_codes") != NULL) == !told);
+        tf_rig_close(&r);
     }
 }
 
@@ -391,7 +369,8 @@ static void products_take_symmetric_codes_as_they_are(void **state)
         SYMMETRIC " quantize_nodes",
         "quantize_nodes(per_channel=true) quantize_weights(minimum_size=54, per_channel=true)"};
     for (size_t k = 0; k < BLI_COUNT(orders); k++) {
-        rig r = rig_make();
+        rig r;
+        assert_int_equal(tf_rig_open(NULL, &r), BL_OK);
         bli_tf_array out;
         build_conv(&r);
         assert_ok(r.ctx, transform(&r, orders[k]));
@@ -402,7 +381,7 @@ static void products_take_symmetric_codes_as_they_are(void **state)
         for (size_t i = 0; i < packed.count; i++)
             assert_int_equal(((const uint8_t *)out.data)[i], ((const uint8_t *)packed.data)[i]);
         bli_tf_array_release(&out);
-        rig_free(&r);
+        tf_rig_close(&r);
     }
 }
 
@@ -410,7 +389,8 @@ static void products_take_codes_of_few_bits_as_they_are(void **state)
 {
     (void)state;
     for (int bits = 2; bits < 8; bits++) {
-        rig r = rig_make();
+        rig r;
+        assert_int_equal(tf_rig_open(NULL, &r), BL_OK);
         bli_tf_array out;
         float w[MOST], step[MOST];
         build_conv(&r);
@@ -421,20 +401,21 @@ static void products_take_codes_of_few_bits_as_they_are(void **state)
         for (size_t i = 0; i < count_of(&layers[0]); i++)
             assert_int_equal(((const uint8_t *)out.data)[i] - 128, (int)(w[i] / step[i]));
         bli_tf_array_release(&out);
-        rig_free(&r);
+        tf_rig_close(&r);
     }
 }
 
 static void ranges_that_are_lost_again_are_refused(void **state)
 {
     (void)state;
-    rig r = rig_make();
+    rig r;
+    assert_int_equal(tf_rig_open(NULL, &r), BL_OK);
     build_conv(&r);
     assert_ok(r.ctx, transform(&r, "quantize_nodes(per_channel=false)"));
     assert_fails(r.ctx, BL_BAD_MODEL,
                  "node 'w' (Const): a range for each channel is lost in 'y_eightbit/read/quantize'",
                  transform(&r, SYMMETRIC));
-    rig_free(&r);
+    tf_rig_close(&r);
 }
 
 static void symmetric_codes_end_alike(void **state)
@@ -482,7 +463,7 @@ static void sessions_keep_nothing_but_the_weights(void **state)
         fail_msg("%zu bytes for %d weights", kept, COUNT);
     bli_tf_array_release(&out);
     bli_tf_session_destroy(s);
-    rig_free(&r);
+    tf_rig_close(&r);
 }
 
 static bl_status pack_all(bl_context *ctx, void *user)

@@ -40,17 +40,9 @@ static bl_status run(rig *r, const char *transforms, bool compat)
     return bli_tg_transform(r->store, &r->g, transforms, &o);
 }
 
-static bli_tf_node *find(const rig *r, const char *name)
-{
-    for (size_t i = 0; i < r->g->num_nodes; i++)
-        if (strcmp(r->g->nodes[i]->name, name) == 0)
-            return r->g->nodes[i];
-    return NULL;
-}
-
 static void assert_node(const rig *r, const char *name, const char *op, const char *inputs)
 {
-    const bli_tf_node *n = find(r, name);
+    const bli_tf_node *n = rig_find(r, name);
     char got[512] = "";
     if (!n)
         fail_msg("no node %s", name);
@@ -63,8 +55,8 @@ static void assert_node(const rig *r, const char *name, const char *op, const ch
 static const float *floats(const rig *r, const char *name)
 {
     bli_tf_tensor t = {.data = NULL};
-    assert_non_null(find(r, name));
-    assert_ok(r->ctx, bli_tg_const_view(r->store, find(r, name), BLI_DT_FLOAT, &t));
+    assert_non_null(rig_find(r, name));
+    assert_ok(r->ctx, bli_tg_const_view(r->store, rig_find(r, name), BLI_DT_FLOAT, &t));
     return t.data;
 }
 
@@ -131,7 +123,7 @@ static void what_others_read_is_not_scaled(void **state)
         add_parts(r);
         rig_add(r, "Identity", "other", readers[i]);
         assert_ok(r->ctx, run(r, "fold_subdivmul_batch_norms", false));
-        assert_non_null(find(r, "sub"));
+        assert_non_null(rig_find(r, "sub"));
         assert_true(floats(r, "w")[4] == 0.25f);
     }
 }
@@ -140,12 +132,12 @@ static void vectors_that_do_not_fit_stay_or_are_errors(void **state)
 {
     rig *r = *state;
     add_parts(r);
-    find(r, "mul")->inputs[1] = "two";
+    rig_find(r, "mul")->inputs[1] = "two";
     add_vector(r, "two", 2, 1, 1);
     assert_fails(r->ctx, BL_BAD_MODEL, "node 'two' (Const): rank 1 and 2 elements; expected 3",
                  run(r, "fold_subdivmul_batch_norms", true));
     assert_ok(r->ctx, run(r, "fold_subdivmul_batch_norms", false));
-    assert_non_null(find(r, "sub"));
+    assert_non_null(rig_find(r, "sub"));
 }
 
 /* ---- fold_batch_norms_algebraic ------------------------------------------------------------------------------- */
@@ -174,7 +166,7 @@ static void algebra_becomes_one_node_and_folds(void **state)
     evaluate(r, before);
     assert_ok(r->ctx, run(r, "fold_batch_norms_algebraic", false));
     assert_node(r, "y", "FusedBatchNorm", "conv gamma beta mean variance");
-    assert_null(find(r, "scale"));
+    assert_null(rig_find(r, "scale"));
     evaluate(r, after);
     assert_near(before, after);
     assert_ok(r->ctx, run(r, "fold_old_batch_norms", false));
@@ -188,7 +180,7 @@ static void algebra_of_other_scales_stays(void **state)
     rig *r = *state;
     add_algebra(r);
     rig_add(r, "Mul", "another", "root gamma");
-    find(r, "shift")->inputs[1] = "another";
+    rig_find(r, "shift")->inputs[1] = "another";
     assert_ok(r->ctx, run(r, "fold_batch_norms_algebraic", false));
     assert_node(r, "y", "Add", "product offset");
 }
@@ -215,8 +207,9 @@ static void add_moments(rig *r)
     rig_add(r, "Mul", "square", "sub sub");
     rig_add(r, "Mean", "variance", "square axes2");
     for (int i = 0; i < 2; i++) {
-        assert_ok(r->ctx, bli_tf_node_set(r->store, find(r, means[i]), "keep_dims", bli_tf_value_bool(r->store, true)));
-        assert_ok(r->ctx, bli_tg_set_type(r->store, find(r, means[i]), "Tidx", BLI_DT_INT32));
+        assert_ok(r->ctx,
+                  bli_tf_node_set(r->store, rig_find(r, means[i]), "keep_dims", bli_tf_value_bool(r->store, true)));
+        assert_ok(r->ctx, bli_tg_set_type(r->store, rig_find(r, means[i]), "Tidx", BLI_DT_INT32));
     }
     rig_add(r, "Add", "y", "variance mean");
 }
@@ -230,11 +223,11 @@ static void moments_are_made_where_they_were(void **state)
     assert_ok(r->ctx, run(r, "fold_moments", true));
     assert_node(r, "mean__moments", "Moments", "x mean_axes");
     assert_node(r, "y", "Add", "mean__moments:1 mean__moments:0");
-    assert_null(find(r, "square"));
+    assert_null(rig_find(r, "square"));
     r->g = bli_tf_graph_make(r->store);
     add_moments(r);
     rig_add(r, "Identity", "z", "x");
-    find(r, "sub")->inputs[0] = "z";
+    rig_find(r, "sub")->inputs[0] = "z";
     assert_fails(r->ctx, BL_BAD_MODEL, "node 'sub' (Sub): input 'z'; expected 'x'", run(r, "fold_moments", true));
 }
 

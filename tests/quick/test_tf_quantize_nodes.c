@@ -2,32 +2,8 @@
  * (What comes out of such graphs: tests/check/test_tf_nodes.py.) */
 #include "support/memory.h"
 #include "support/test.h"
+#include "support/tf_rig.h"
 #include "tf/transform.h"
-
-typedef struct rig {
-    bl_context *ctx;
-    bool own;
-    bli_tf_store *store;
-    bli_tf_graph *g;
-} rig;
-
-/* ctx NULL: one of its own. */
-static bl_status rig_open(bl_context *ctx, rig *r)
-{
-    *r = (rig){.ctx = ctx, .own = !ctx};
-    if (!ctx)
-        BLI_TRY(bl_context_create(NULL, &r->ctx));
-    BLI_TRY(bli_tf_store_create(r->ctx, &r->store));
-    r->g = bli_tf_graph_make(r->store);
-    return r->g ? BL_OK : BL_NO_MEMORY;
-}
-
-static void rig_close(rig *r)
-{
-    bli_tf_store_destroy(r->store);
-    if (r->own)
-        bl_context_destroy(r->ctx);
-}
 
 /* ---- graphs in lines ----------------------------------------------------------------------------------------------
  */
@@ -114,17 +90,9 @@ static bl_status transform(rig *r, const char *const *lines, const char *transfo
     return bli_tg_transform(r->store, &r->g, transforms, &o);
 }
 
-static const bli_tf_node *find(const rig *r, const char *name)
-{
-    for (size_t i = 0; i < r->g->num_nodes; i++)
-        if (strcmp(r->g->nodes[i]->name, name) == 0)
-            return r->g->nodes[i];
-    return NULL;
-}
-
 static void assert_op(const rig *r, const char *name, const char *op)
 {
-    const bli_tf_node *n = find(r, name);
+    const bli_tf_node *n = rig_find(r, name);
     if (!n || strcmp(n->op, op) != 0)
         print_error("node %s is %s, expected %s\n", name, n ? n->op : "not there", op);
     assert_non_null(n);
@@ -133,7 +101,7 @@ static void assert_op(const rig *r, const char *name, const char *op)
 
 static void assert_input(const rig *r, const char *name, size_t k, const char *input)
 {
-    const bli_tf_node *n = find(r, name);
+    const bli_tf_node *n = rig_find(r, name);
     assert_non_null(n);
     assert_true(k < n->num_inputs);
     assert_string_equal(n->inputs[k], input);
@@ -143,11 +111,11 @@ static void assert_input(const rig *r, const char *name, size_t k, const char *i
 static void expect(const char *const *lines, const char *outputs, const char *const *after)
 {
     rig r;
-    assert_int_equal(rig_open(NULL, &r), BL_OK);
+    assert_int_equal(tf_rig_open(NULL, &r), BL_OK);
     assert_ok(r.ctx, transform(&r, lines, "quantize_nodes strip_unused_nodes", outputs));
     for (; *after; after += 2)
         assert_op(&r, after[0], after[1]);
-    rig_close(&r);
+    tf_rig_close(&r);
 }
 #define LINES(...) ((const char *const[]){__VA_ARGS__, NULL})
 
@@ -209,13 +177,13 @@ static void vectors_join_the_products_that_nobody_else_reads(void **state)
         rig r;
         char sum[32];
         snprintf(sum, sizeof sum, "y %s", ops[i]);
-        assert_int_equal(rig_open(NULL, &r), BL_OK);
+        assert_int_equal(tf_rig_open(NULL, &r), BL_OK);
         assert_ok(r.ctx, transform(&r, LINES(CONV, sum), "quantize_nodes", "y"));
         assert_input(&r, "y/eightbit/below", 0, "c/eightbit:0");
         assert_input(&r, "y/eightbit/offset_steps", 0, "v");
         assert_input(&r, "y/eightbit/requantize", 0, "y/eightbit/codes");
-        assert_null(find(&r, "c"));
-        rig_close(&r);
+        assert_null(rig_find(&r, "c"));
+        tf_rig_close(&r);
     }
     expect(LINES(CONV, "b BiasAdd c v", "y Add b c"), "y",
            LINES("c/eightbit/requantize", "Requantize", "b/eightbit", "QuantizedAdd"));
@@ -229,32 +197,32 @@ static void operators_that_are_to_stay_float_do(void **state)
     rig r;
     (void)state;
     static const char *const kept[] = {"c", "Conv2D", "b", "BiasAdd", "l", "LeakyRelu", "y", "Sub"};
-    assert_int_equal(rig_open(NULL, &r), BL_OK);
+    assert_int_equal(tf_rig_open(NULL, &r), BL_OK);
     assert_ok(r.ctx,
               transform(&r, LINES(CONV, "b BiasAdd c v", "l LeakyRelu b", "y Sub l b"),
                         "quantize_nodes(ignore_op=Conv2D, ignore_op=BiasAdd, ignore_op=LeakyRelu, ignore_op=Sub)",
                         "y"));
     for (size_t i = 0; i < BLI_COUNT(kept); i += 2)
         assert_op(&r, kept[i], kept[i + 1]);
-    rig_close(&r);
+    tf_rig_close(&r);
 }
 
 static void codes_wait_for_what_the_node_waited_for(void **state)
 {
     rig r;
     (void)state;
-    assert_int_equal(rig_open(NULL, &r), BL_OK);
+    assert_int_equal(tf_rig_open(NULL, &r), BL_OK);
     assert_ok(r.ctx, transform(&r, LINES("x Placeholder", "first NoOp", "l LeakyRelu x ^first", "y Relu l"),
                                "quantize_nodes", "y"));
     assert_input(&r, "l/eightbit/codes", 3, "^first");
-    rig_close(&r);
+    tf_rig_close(&r);
 }
 
 static void channels_get_ranges_of_their_own(void **state)
 {
     rig r;
     (void)state;
-    assert_int_equal(rig_open(NULL, &r), BL_OK);
+    assert_int_equal(tf_rig_open(NULL, &r), BL_OK);
     assert_ok(r.ctx,
               transform(&r,
                         LINES(CONV, "b BiasAdd c v", "d = float 4 1 1 2 1", "e DepthwiseConv2dNative b d", "y Relu e"),
@@ -263,7 +231,7 @@ static void channels_get_ranges_of_their_own(void **state)
     assert_input(&r, "b/eightbit/below", 0, "c/eightbit/codes");
     assert_input(&r, "e/eightbit/real", 1, "e/eightbit/w/centred");
     assert_input(&r, "e/eightbit/requantize", 0, "e/eightbit/codes");
-    rig_close(&r);
+    tf_rig_close(&r);
 }
 
 #define FIRST "x Placeholder", "w = float 4 1 1 3 2", "v = float 1 2", "c Conv2D x w | nchw"
@@ -274,17 +242,17 @@ static void channels_come_last(void **state)
     const int64_t *strides;
     size_t count;
     (void)state;
-    assert_int_equal(rig_open(NULL, &r), BL_OK);
+    assert_int_equal(tf_rig_open(NULL, &r), BL_OK);
     assert_ok(r.ctx, transform(&r, LINES(FIRST, "b BiasAdd c v | nchw", "m MaxPool b | nchw", "y Relu m"),
                                "quantize_nodes", "y"));
     assert_op(&r, "x/to_nhwc", "Transpose");
     assert_input(&r, "y/nhwc/eightbit", 0, "m/nhwc/eightbit:0");
     assert_input(&r, "y/eightbit/bytes", 0, "y/nhwc/eightbit:0");
-    assert_null(find(&r, "b"));
-    assert_null(find(&r, "m/perm"));
-    assert_ok(r.ctx, bli_tf_get_ints(r.ctx, find(&r, "m/nhwc/eightbit"), "strides", &strides, &count));
+    assert_null(rig_find(&r, "b"));
+    assert_null(rig_find(&r, "m/perm"));
+    assert_ok(r.ctx, bli_tf_get_ints(r.ctx, rig_find(&r, "m/nhwc/eightbit"), "strides", &strides, &count));
     assert_true(count == 4 && strides[0] == 1 && strides[1] == 2 && strides[2] == 2 && strides[3] == 1);
-    rig_close(&r);
+    tf_rig_close(&r);
 }
 
 static void requested_pictures_keep_their_channels_first(void **state)
@@ -303,10 +271,10 @@ static bl_status transform_all(bl_context *ctx, void *user)
 {
     (void)user;
     rig r;
-    bl_status s = rig_open(ctx, &r);
+    bl_status s = tf_rig_open(ctx, &r);
     if (s == BL_OK)
         s = transform(&r, LINES(FIRST, "b BiasAdd c v | nchw", "p = int 2 4 2", "y Pad b p"), "quantize_nodes", "y");
-    rig_close(&r);
+    tf_rig_close(&r);
     return s;
 }
 

@@ -60,17 +60,9 @@ static void transform(rig *r, const char *transforms)
     assert_ok(r->ctx, run(r, transforms, false, "x", "y"));
 }
 
-static const bli_tf_node *find(const rig *r, const char *name)
-{
-    for (size_t i = 0; i < r->g->num_nodes; i++)
-        if (strcmp(r->g->nodes[i]->name, name) == 0)
-            return r->g->nodes[i];
-    return NULL;
-}
-
 static void assert_node(const rig *r, const char *name, const char *op, const char *inputs)
 {
-    const bli_tf_node *n = find(r, name);
+    const bli_tf_node *n = rig_find(r, name);
     char got[512] = "";
     if (!n)
         print_error("no node %s\n", name);
@@ -84,8 +76,8 @@ static void assert_node(const rig *r, const char *name, const char *op, const ch
 static const float *floats(const rig *r, const char *name, size_t *count)
 {
     bli_tf_tensor t;
-    assert_non_null(find(r, name));
-    assert_ok(r->ctx, bli_tg_const_view(r->store, find(r, name), BLI_DT_FLOAT, &t));
+    assert_non_null(rig_find(r, name));
+    assert_ok(r->ctx, bli_tg_const_view(r->store, rig_find(r, name), BLI_DT_FLOAT, &t));
     if (count)
         *count = t.count;
     return t.data;
@@ -179,7 +171,7 @@ static void errors_are_ignored_on_request(void **state)
     rig *r = *state;
     rig_add(r, "Placeholder", "x", "");
     assert_ok(r->ctx, run(r, "rename_op(ignore_errors=TRUE) set_device(device=d)", false, "", ""));
-    assert_string_equal(find(r, "x")->device, "d");
+    assert_string_equal(rig_find(r, "x")->device, "d");
 }
 
 static void a_failure_leaves_the_graph(void **state)
@@ -189,7 +181,7 @@ static void a_failure_leaves_the_graph(void **state)
     rig_add(r, "Placeholder", "x", "");
     assert_fails(r->ctx, BL_USAGE, "'old_op_name' is missing", run(r, "set_device(device=d) rename_op", false, "", ""));
     assert_ptr_equal(r->g, before);
-    assert_string_equal(find(r, "x")->device, "");
+    assert_string_equal(rig_find(r, "x")->device, "");
 }
 
 static void hashes_are_murmurs(void **state)
@@ -261,7 +253,7 @@ static void ports_in_names_of_outputs_protect_them(void **state)
     rig_add(r, "Relu", "y", "x");
     assert_ok(r->ctx, run(r, "merge_duplicate_nodes obfuscate_names", false, "x:0", "y:0"));
     assert_node(r, "y", "Relu", "x");
-    assert_non_null(find(r, "x"));
+    assert_non_null(rig_find(r, "x"));
 }
 
 static void control_inputs_outlive_removed_nodes(void **state)
@@ -274,7 +266,7 @@ static void control_inputs_outlive_removed_nodes(void **state)
     rig_add(r, "Relu", "y", "a");
     transform(r, "remove_nodes(op=Identity, op=CheckNumerics)");
     assert_node(r, "y", "Relu", "x ^first");
-    assert_null(find(r, "check"));
+    assert_null(rig_find(r, "check"));
 }
 
 static void nodes_at_the_edge_of_a_loop_stay(void **state)
@@ -368,7 +360,7 @@ static void shared_parameters_end_and_stay(void **state)
     transform(r, "fold_old_batch_norms");
     assert_node(r, "n", "BiasAdd", "c c_bn_offset");
     assert_node(r, "m", "BiasAdd", "d d_bn_offset");
-    assert_non_null(find(r, "p"));
+    assert_non_null(rig_find(r, "p"));
 }
 
 static void what_others_need_does_not_fold(void **state)
@@ -402,8 +394,8 @@ static void constants_fold_around_what_is_not_known(void **state)
     assert_node(r, "m", "Mul", "x n/_0__cf__0");
     assert_node(r, "b", "Bogus", "n/_0__cf__0");
     assert_true(floats(r, "n/_0__cf__0", NULL)[2] == -0.75f);
-    assert_null(find(r, "n"));
-    assert_ptr_equal(r->g->nodes[0], find(r, "x"));
+    assert_null(rig_find(r, "n"));
+    assert_ptr_equal(r->g->nodes[0], rig_find(r, "x"));
 }
 
 static void fed_nodes_may_be_computed(void **state)
@@ -481,10 +473,10 @@ static void newer_sums_and_concatenations_get_eight_bits(void **state)
     bli_tf_node *c = rig_add(r, "ConcatV2", "y", "s n axis");
     assert_ok(r->ctx, bli_tf_node_set(r->store, c, "N", bli_tf_value_int(r->store, 2)));
     transform(r, "quantize_nodes");
-    assert_string_equal(find(r, "s/eightbit")->op, "QuantizedAdd");
-    assert_string_equal(find(r, "y/eightbit")->op, "QuantizedConcat");
-    assert_string_equal(find(r, "y/eightbit")->inputs[0], "axis");
-    assert_string_equal(find(r, "y/eightbit")->inputs[1], "s/eightbit/requantize:0");
+    assert_string_equal(rig_find(r, "s/eightbit")->op, "QuantizedAdd");
+    assert_string_equal(rig_find(r, "y/eightbit")->op, "QuantizedConcat");
+    assert_string_equal(rig_find(r, "y/eightbit")->inputs[0], "axis");
+    assert_string_equal(rig_find(r, "y/eightbit")->inputs[1], "s/eightbit/requantize:0");
 }
 
 static void depthwise_convolutions_get_eight_bits(void **state)
@@ -524,8 +516,8 @@ static void inputs_that_are_no_floats_stay(void **state)
     assert_ok(r->ctx, bli_tg_set_type(r->store, rig_add(r, "Placeholder", "i", ""), "dtype", BLI_DT_INT32));
     rig_add(r, "Relu", "y", "x");
     transform(r, "quantize_nodes(input_min=0, input_max=1)");
-    assert_non_null(find(r, "x_eightbit/dequantize"));
-    assert_null(find(r, "i_eightbit/dequantize"));
+    assert_non_null(rig_find(r, "x_eightbit/dequantize"));
+    assert_null(rig_find(r, "i_eightbit/dequantize"));
 }
 
 /* ---- memory --------------------------------------------------------------------------------------------------------

@@ -153,22 +153,11 @@ static void test_optimizers_agree_with_pytorch(void **state)
     bl_npz_free(z);
 }
 
-static int open_context(void **state)
-{
-    return bl_context_create(NULL, (bl_context **)state) == BL_OK ? 0 : -1;
-}
-
-static int close_context(void **state)
-{
-    bl_context_destroy(*state);
-    return 0;
-}
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_losses_agree_with_pytorch),
         cmocka_unit_test(test_optimizers_agree_with_pytorch),
     };
-    return cmocka_run_group_tests(tests, open_context, close_context);
+    return cmocka_run_group_tests(tests, context_set_up, context_tear_down);
 }

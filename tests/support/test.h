@@ -14,6 +14,18 @@
 
 #include "base/base.h"
 
+/* cmocka's set-up and tear-down of tests that want a context: *state. */
+static inline int context_set_up(void **state)
+{
+    return bl_context_create(NULL, (bl_context **)state) == BL_OK ? 0 : -1;
+}
+
+static inline int context_tear_down(void **state)
+{
+    bl_context_destroy(*state);
+    return 0;
+}
+
 /* The call succeeds; prints the library's words when it does not. */
 #define assert_ok(ctx, call)                                                                                           \
     do {                                                                                                               \
