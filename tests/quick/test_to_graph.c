@@ -137,7 +137,7 @@ static void check_refusal(const char *text, const bl_graphdef_cut *cut, bl_statu
 
 #define NUMBERS(name, dims)                                                                                            \
     "node { name: '" name "' op: 'Const' attr { key: 'dtype' value { type: DT_INT32 } } attr { key: 'value' value { "  \
-    "tensor { dtype: DT_INT32 tensor_shape { " dims " } int_val: 30000 } } } } "
+    "tensor { dtype: DT_INT32 tensor_shape { " dims " } int_val: 3000 } } } } "
 
 static void what_has_no_counterpart_is_named(void **state)
 {
