@@ -78,7 +78,7 @@ static bl_status vector_of(const correcting *c, const bli_tf_node *n, const bli_
     for (size_t k = 0; k < 2 && !*out; k++) {
         const bli_tf_node *product = from(c, n->inputs[k]), *vector = from(c, n->inputs[1 - k]);
         bool yes;
-        if (product && strcmp(product->op, "Mul") == 0)
+        if (product && strcmp(product->op, "Mul") == 0 && bli_tg_data_inputs(product) > 0)
             product = from(c, product->inputs[0]); /* equalize(columns=true) */
         BLI_TRY(is_vector(c, vector, &yes));
         *out = yes && is_product(product) ? vector : NULL;
@@ -101,7 +101,7 @@ static bl_status joined_vector_of(const correcting *c, const bli_tf_node *n, con
     if (!steps)
         return BL_NO_MEMORY;
     const bli_tf_node *division = from(c, steps);
-    if (!division || strcmp(division->op, "DivNoNan") != 0)
+    if (!division || strcmp(division->op, "DivNoNan") != 0 || bli_tg_data_inputs(division) != 2)
         return BL_OK;
     const bli_tf_node *vector = from(c, division->inputs[0]);
     BLI_TRY(is_vector(c, vector, &yes));
