@@ -12,8 +12,8 @@
 #include "support/random_net.h"
 
 #define HLS       .backend = "hls", .run = proof_hls, .batch = 40, .usual = 40
-#define UNROLLED  .backend = "verilog", .run = proof_verilog, .batch = 20, .usual = 40
-#define PROCESSES .backend = "verilog", .run = proof_verilog, .batch = 8, .usual = 8
+#define UNROLLED  .backend = "verilog", .run = proof_verilog, .batch = 20, .usual = 20
+#define PROCESSES .backend = "verilog", .run = proof_verilog, .batch = 5, .usual = 5
 #define WIDE      .defined = "-DBITLATHE_WIDE"
 
 const proof_way proof_ways[] = {
