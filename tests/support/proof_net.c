@@ -11,7 +11,7 @@
 #include "support/proof.h"
 #include "support/random_net.h"
 
-#define HLS       .backend = "hls", .run = proof_hls, .batch = 40, .usual = 40
+#define HLS       .backend = "hls", .run = proof_hls, .batch = 40, .usual = 20
 #define UNROLLED  .backend = "verilog", .run = proof_verilog, .batch = 20, .usual = 20
 #define PROCESSES .backend = "verilog", .run = proof_verilog, .batch = 5, .usual = 5
 #define WIDE      .defined = "-DBITLATHE_WIDE"
