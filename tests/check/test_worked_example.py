@@ -2,8 +2,8 @@
 
 All weights and all operators in eight bits, a range for each channel's weights, ranges frozen: on the stored inputs the
 first label is that of the float graph for 32 of 32, on the shared pictures label-image says the same first label of both.
-Half of the inputs does for the other half.  With one range a layer, a product behind each convolution and floats between 31 or more, without them 26 or more.  check
-refuses what is no such graph, and then no file is there.
+Half of the inputs does for the other half.  With one range a layer 31 or more stay where there is a product behind each
+convolution and floats between, without them 26 or more.  check refuses what is no such graph, and then no file is there.
 """
 import json
 import os
