@@ -82,6 +82,8 @@ bl_status cli_benchmark_file(cli *c); /* benchmark_model.c */
 /* Numbers that an option holds as text; the default, or 0, where it was not given. */
 bl_status cli_number_of(cli *c, const char *option, const char *text, double fallback, double *out);
 bl_status cli_whole_of(cli *c, const char *option, const char *text, uint64_t least, uint64_t most, uint64_t *out);
+/* A name that `bitlathe list KIND` shows, or that was not given. */
+bl_status cli_listed(cli *c, const char *option, const char *text, const char *kind);
 
 /* options.c.  Messages go to standard error; false: wrong usage. */
 bool cli_parse(cli *c, int argc, char **argv);

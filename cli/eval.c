@@ -102,7 +102,11 @@ static bl_status run(cli *c)
     job j = {.c = c};
     if (!c->o.data)
         return cli_fail(c, BL_USAGE, "--data is missing: a known name, a path, or a recipe");
-    bl_status s = cli_exact_check(c);
+    if (c->o.split && strcmp(c->o.split, "train") != 0 && strcmp(c->o.split, "test") != 0)
+        return cli_fail(c, BL_USAGE, "--split '%s' (expected train or test)", c->o.split);
+    bl_status s = cli_listed(c, "loss", c->o.loss, "losses");
+    if (s == BL_OK)
+        s = cli_exact_check(c);
     if (s == BL_OK)
         s = bl_model_read(c->ctx, c->args[0], &j.g);
     if (s == BL_OK)

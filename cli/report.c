@@ -80,3 +80,19 @@ bl_status cli_whole_of(cli *c, const char *option, const char *text, uint64_t le
                         (unsigned long long)least, (unsigned long long)most);
     return BL_OK;
 }
+
+bl_status cli_listed(cli *c, const char *option, const char *text, const char *kind)
+{
+    bl_list_entry e;
+    char names[512] = "";
+    size_t at = 0;
+    if (!text)
+        return BL_OK;
+    for (int i = 0; bl_list_at(kind, i, &e); i++) {
+        if (strcmp(e.name, text) == 0)
+            return BL_OK;
+        if (at < sizeof names)
+            at += (size_t)snprintf(names + at, sizeof names - at, "%s%s", i ? ", " : "", e.name);
+    }
+    return cli_fail(c, BL_USAGE, "--%s '%s' (expected one of: %s)", option, text, names);
+}

@@ -118,9 +118,9 @@ static bl_status work(job *j)
     if (s == BL_OK)
         s = j->program ? run_program(j) : run_graph(j);
     if (s == BL_OK)
+        s = c->o.trace ? bl_npz_write(c->ctx, c->o.trace, j->entries, j->count) : BL_OK;
+    if (s == BL_OK)
         s = bl_npy_write(c->ctx, c->o.output, &j->y);
-    if (s == BL_OK && c->o.trace)
-        s = bl_npz_write(c->ctx, c->o.trace, j->entries, j->count);
     return s;
 }
 

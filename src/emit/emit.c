@@ -1,4 +1,5 @@
 /* emit.c: the table of backends, and one emission from options to a finished folder. */
+#include <ctype.h>
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
@@ -71,10 +72,23 @@ static bl_status check_part(bl_context *ctx, const char *part)
                     bli_text_safe(part, safe, sizeof safe));
 }
 
+/* What is kept of a name is its letters and digits. */
+static bl_status check_name(bl_context *ctx, const char *name)
+{
+    char safe[64];
+    for (const char *c = name; *c; c++)
+        if (isalnum((unsigned char)*c) && (unsigned char)*c < 128)
+            return BL_OK;
+    return bli_fail(ctx, BL_USAGE, "name '%s' (expected letters or digits in it)",
+                    bli_text_safe(name, safe, sizeof safe));
+}
+
 static bl_status check_options(bl_context *ctx, const bli_emit_backend *b, const bl_emit_options *o)
 {
     static const char *const strategies[] = {"latency", "resource", "da", "da3"}, *const ios[] = {"parallel", "stream"};
     BLI_TRY(check_numbers(ctx, o));
+    if (o->name != NULL)
+        BLI_TRY(check_name(ctx, o->name));
     if (o->strategy != NULL)
         BLI_TRY(b->strategies ? find_word(ctx, "strategy", o->strategy, strategies, BLI_COUNT(strategies))
                               : refuse(ctx, b, "strategy"));

@@ -202,6 +202,10 @@ def model_files(p):
         damaged[i] ^= 0xff
     p.bad("model damaged", "bad.onnx", "eval", p.put("bad.onnx", bytes(damaged)), "--data", "good.npz")
     p.bad("model is a folder", "bare", "eval", "bare", "--data", "good.npz")
+    score = ["eval", "good.onnx", "--data", "good.npz"]
+    p.bad("loss of no list", "--loss 'mce' (expected one of: cross_entropy, mse, hinge, squared_hinge)", *score, "--loss", "mce", status=2)
+    p.bad("split of no list", "--split 'tset' (expected train or test)", *score, "--split", "tset", status=2)
+    p.bad("trace that cannot be written", "none/t.npz", "run", "good.onnx", "--input", "rows.npy", "--output", "y.npy", "--trace", "none/t.npz")
     run = ["run", "good.onnx", "--output", "y.npy", "--input"]
     p.bad("input missing", "none.npy: cannot open", *run, "none.npy")
     p.bad("input of another kind", "noise", *run, "noise")

@@ -156,6 +156,8 @@ static void what_is_asked_for_is_checked(void **state)
         {{.target = "hls", .io = "serial"}, "io 'serial' (expected one of parallel, stream)"},
         {{.target = "hls", .part = "x; exec rm"}, "part 'x_ exec rm'"},
         {{.target = "hls", .part = ""}, "part ''"},
+        {{.target = "c", .name = ""}, "name '' (expected letters or digits in it)"},
+        {{.target = "hls", .name = "/._"}, "name '/._'"},
         {{.target = "c", .reuse = -2}, "reuse -2"},
         {{.target = "c", .clock = -1}, "clock -1"},
         {{.target = "c", .samples = -1}, "samples -1"},

@@ -174,6 +174,14 @@ static void test_overrides_reach_every_kind_of_place(void **state)
     assert_string_equal(bl_recipe_options(r)->optimizer.name, "sgd");
     assert_true(bl_recipe_options(r)->optimizer.lr == 0.5);
     bl_recipe_free(r);
+    /* into a name that stands for a map: the rest of it is added */
+    assert_ok(ctx, parse_with(NET "train: {loss: mse, optimizer: sgd}\n", "train.loss.teacher=t.onnx", &r));
+    assert_string_equal(bl_recipe_options(r)->loss.name, "mse");
+    assert_string_equal(r->spec.teacher, "t.onnx");
+    bl_recipe_free(r);
+    assert_ok(ctx, parse_with(NET "train: {optimizer: sgd}\n", "train.optimizer.name=adamw", &r));
+    assert_string_equal(bl_recipe_options(r)->optimizer.name, "adamw");
+    bl_recipe_free(r);
     assert_ok(ctx, parse_with(NET, "precision.default.weight=fixed<4,1,RND,SAT_SYM>", &r));
     assert_string_equal(r->rules->place, "weight");
     bl_recipe_free(r);
@@ -458,6 +466,12 @@ static const refusal unbuildable[] = {
     {NET "train: {loss: {class_weights: [1, 2]}}\n", NULL, "class_weights has 2 numbers (expected 10, one per class)"},
     {"data: {source: x, normalize: {scale: [1, 2, 3]}}\nnetwork: [Flatten, Dense: 10]\n", NULL,
      "data.normalize.scale has 3 numbers (expected 1 or 1, one per channel)"},
+    {"data: {source: x, normalize: {scale: 0}}\nnetwork: [Flatten, Dense: 10]\n", NULL,
+     "data.normalize.scale: 0 is not what is expected: a number of float32 that is not 0"},
+    {"data: {source: x, normalize: {scale: [1e-60]}}\nnetwork: [Flatten, Dense: 10]\n", NULL,
+     "data.normalize.scale: 1e-60"},
+    {"data: {source: x, normalize: {offset: 1e60}}\nnetwork: [Flatten, Dense: 10]\n", NULL,
+     "data.normalize.offset: 1e+60 is not what is expected: a number of float32"},
     {NET "precision: {default: {activation: {format: \"int<4>\", scale: auto}}}\n", NULL,
      "which only parameters allow"},
 };

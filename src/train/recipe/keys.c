@@ -342,3 +342,38 @@ bl_status bli_keys_read(bli_arena *arena, const bli_key *keys, const bli_yaml *m
         BLI_TRY(read_key(arena, keys, map, out));
     return BL_OK;
 }
+
+/* ---- a brief map, whole ------------------------------------------------------------------------------------------ */
+static bl_status spell_out(bli_arena *arena, const bli_key *key, bli_yaml *n)
+{
+    if (n->kind != BLI_YAML_SCALAR || !key->brief)
+        return BL_OK;
+    bli_yaml *lone = bli_arena_alloc(arena, sizeof *lone), *map = bli_arena_alloc(arena, sizeof *map);
+    if (!lone || !map)
+        return BL_NO_MEMORY;
+    *lone = *n;
+    lone->parent = lone->next = NULL;
+    *map = (bli_yaml){.kind = BLI_YAML_MAP, .origin = n->origin, .line = n->line, .column = n->column, .text = ""};
+    map->key_line = n->key_line;
+    bli_yaml_replace(n, map);
+    bli_yaml_put(map, key->keys->name, lone);
+    return BL_OK;
+}
+
+bl_status bli_keys_spell_out(bli_arena *arena, const bli_key *keys, bli_yaml *root, const char *path)
+{
+    char name[64];
+    for (size_t n = strcspn(path, ".="); path[n] == '.' && n < sizeof name; n = strcspn(path, ".=")) {
+        memcpy(name, path, n);
+        name[n] = 0;
+        const bli_key *key = find_key(keys, name);
+        bli_yaml *child = bli_yaml_find(root, name);
+        if (!key || key->type != BLI_KEY_MAP || !child)
+            return BL_OK;
+        BLI_TRY(spell_out(arena, key, child));
+        root = bli_yaml_find(root, name);
+        keys = key->keys;
+        path += n + 1;
+    }
+    return BL_OK;
+}

@@ -56,6 +56,9 @@ struct bli_key {
 BL_MUST_CHECK bl_status bli_keys_read(bli_arena *arena, const bli_key *keys, const bli_yaml *map, void *out);
 /* Unknown key: fails with its line and the nearest key of the table. */
 BL_MUST_CHECK bl_status bli_keys_check(bl_context *ctx, const bli_key *keys, const bli_yaml *map);
+/* "loss: mse" becomes "loss: {name: mse}" where path, such as "train.loss.teacher" (up to '=' or its end), leads into
+ * it.  Root is a map read by keys. */
+BL_MUST_CHECK bl_status bli_keys_spell_out(bli_arena *arena, const bli_key *keys, bli_yaml *root, const char *path);
 /* "(did you mean 'epochs'?)" with a blank in front, or "". */
 const char *bli_hint(const char *name, const char *const *candidates, size_t count, char *buf, size_t size);
 

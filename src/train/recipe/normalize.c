@@ -42,12 +42,27 @@ static bool all_equal(const bli_numbers *v, double what)
     return true;
 }
 
+static const bli_yaml *where(const bl_recipe *r, const char *key)
+{
+    return bli_yaml_find(bli_yaml_find(bli_yaml_find(r->root, "data"), "normalize"), key);
+}
+
+/* A factor of 0 leaves nothing to learn from. */
+static bl_status check_float32(const bl_recipe *r, const char *key, const bli_numbers *v, bool factor)
+{
+    for (int i = 0; i < v->count; i++)
+        if (!isfinite((float)v->at[i]) || (factor && (float)v->at[i] == 0))
+            return bli_yaml_fail(r->ctx, where(r, key), BL_BAD_VALUE,
+                                 "data.normalize.%s: %g is not what is expected: a number of float32%s", key, v->at[i],
+                                 factor ? " that is not 0" : "");
+    return BL_OK;
+}
+
 static bl_status check_count(const bl_recipe *r, const char *key, const bli_numbers *v, int64_t channels)
 {
     if (v->count <= 1 || v->count == channels)
         return BL_OK;
-    const bli_yaml *n = bli_yaml_find(bli_yaml_find(bli_yaml_find(r->root, "data"), "normalize"), key);
-    return bli_yaml_fail(r->ctx, n, BL_BAD_MODEL,
+    return bli_yaml_fail(r->ctx, where(r, key), BL_BAD_MODEL,
                          "data.normalize.%s has %d numbers (expected 1 or %lld, one per channel)", key, v->count,
                          (long long)channels);
 }
@@ -57,6 +72,8 @@ static bl_status scale_and_offset(const bl_recipe *r, bl_graph *g, int64_t chann
     const bli_numbers *scale = &r->spec.normalize.scale, *offset = &r->spec.normalize.offset;
     BLI_TRY(check_count(r, "scale", scale, channels));
     BLI_TRY(check_count(r, "offset", offset, channels));
+    BLI_TRY(check_float32(r, "scale", scale, true));
+    BLI_TRY(check_float32(r, "offset", offset, false));
     if (scale->count && !all_equal(scale, 1))
         BLI_TRY(apply(g, "Mul", "scale", scale->at, scale->count, at));
     if (offset->count && !all_equal(offset, 0))

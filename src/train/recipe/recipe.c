@@ -98,8 +98,10 @@ static bl_status load(bl_recipe *r, const char *name, const char *text, size_t s
 {
     BLI_TRY(bli_yaml_parse(r->arena, name, text, size, &r->root));
     BLI_TRY(check_root(r));
-    for (int i = 0; i < count; i++)
+    for (int i = 0; i < count; i++) {
+        BLI_TRY(bli_keys_spell_out(r->arena, bli_recipe_keys, r->root, overrides[i]));
         BLI_TRY(bli_yaml_override(r->arena, r->root, overrides[i]));
+    }
     BLI_TRY(bli_preset_merge(r->ctx, r->arena, r->root));
     BLI_TRY(bli_keys_read(r->arena, bli_recipe_keys, r->root, &r->spec));
     BLI_TRY(check_whole(r));
