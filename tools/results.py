@@ -9,7 +9,7 @@
 A row is one recipe of examples/ with `--set` changes, trained with three seeds; what is reported is the mean of the
 test accuracy and its standard error.  Choices belong on the validation split
 (docs/results.md says which were made there); the test part is read once per run, by `bitlathe train` itself.  Peers' figures come from
-build/results/peers.jsonl (bench/peers.py).
+build/results/peers.jsonl (bench/peers.py); what neither file has stays as docs/results.md has it.
 """
 import argparse
 import json
@@ -135,7 +135,19 @@ def cell(values):
     return f'{100 * m:.2f} ± {100 * e:.2f}' + ('' if len(values) == 3 else f' ({len(values)} seeds)')
 
 
-def table_text(name, title, rows, runs, peers):
+def written(title, text):
+    """A table as it stands."""
+    part = text.partition(f'### {title}\n')[2].partition('\n### ')[0]
+    return f'### {title}\n{part.rstrip()}\n' if part else ''
+
+
+def written_peers(table):
+    """Their cells in a table as it stands: {row: {peer: cell}}."""
+    cells = [[c.strip() for c in line.strip('|\n').split('|')] for line in table.splitlines() if line.startswith('| ')]
+    return {row[0]: dict(zip(cells[0][2:], row[2:])) for row in cells[1:]} if cells else {}
+
+
+def table_text(name, title, rows, runs, peers, kept):
     compare = name in ('mlp', 'cnn')
     head = ['row', 'test accuracy %'] + (list(PEERS) if compare else [])
     lines = [f'### {title}', '', '| ' + ' | '.join(head) + ' |', '|' + '---|' * len(head)]
@@ -144,7 +156,8 @@ def table_text(name, title, rows, runs, peers):
         if not mine:
             continue
         other = peers_of(name, row, peers)
-        cells = [row, cell(mine)] + ([cell(other[p]) if p in other else '' for p in PEERS] if compare else [])
+        theirs = [cell(other[p]) if p in other else kept.get(row, {}).get(p, '') for p in PEERS]
+        cells = [row, cell(mine)] + (theirs if compare else [])
         lines.append('| ' + ' | '.join(cells) + ' |')
     lines += ['', 'Commands:', '', '```']
     lines += [shown(command(recipe, sets, 1)) for row, recipe, sets in rows
@@ -154,12 +167,15 @@ def table_text(name, title, rows, runs, peers):
 
 def write_tables(runs, peers):
     begin, end = '<!-- begin: tools/results.py -->', '<!-- end: tools/results.py -->'
-    body = '\n'.join(table_text(n, t, rows, runs, peers) for n, (t, rows) in TABLES.items()
-                     if any(r['table'] == n for r in runs))
     with open(DOC) as f:
-        text = f.read()
-    head, rest = text.split(begin)
-    tail = rest.split(end)[1]
+        head, rest = f.read().split(begin)
+    now, tail = rest.split(end)
+    parts = []
+    for name, (title, rows) in TABLES.items():
+        old = written(title, now)
+        ours = any(r['table'] == name for r in runs)
+        parts.append(table_text(name, title, rows, runs, peers, written_peers(old)) if ours else old)
+    body = '\n'.join(p for p in parts if p)
     with open(DOC, 'w') as f:
         f.write(f'{head}{begin}\n\n{body}\n{end}{tail}')
 

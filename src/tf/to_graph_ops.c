@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "tf/to_graph.h"
+#include "tf/transform.h"
 
 enum { MOST_INPUTS = 64 };
 
@@ -105,19 +106,11 @@ static bl_attr string_attr(const char *name, const char *v)
     return (bl_attr){.name = name, .kind = BL_ATTR_STRING, .count = 1, .u.s = v};
 }
 
-static size_t data_inputs(const bli_tf_node *n)
-{
-    size_t count = n->num_inputs;
-    while (count > 0 && n->inputs[count - 1][0] == '^')
-        count--;
-    return count;
-}
-
 /* The same operator under its name here: all inputs, no attributes. */
 static bl_status emit_same(const emit *e)
 {
     int in[MOST_INPUTS];
-    size_t count = data_inputs(e->n);
+    size_t count = bli_tg_data_inputs(e->n);
     if (count > MOST_INPUTS)
         return bli_fail(e->d->ctx, BL_LIMIT, "%zu inputs, at most %d", count, MOST_INPUTS);
     for (size_t i = 0; i < count; i++)
@@ -442,7 +435,7 @@ static bl_status emit_pad(const emit *e)
     for (size_t i = 0; i < count; i++)
         pads[i % 2 * (count / 2) + i / 2] = pairs[i];
     BLI_TRY(add_ints(e, pads, count, &in[1]));
-    bool number = data_inputs(e->n) > 2;
+    bool number = bli_tg_data_inputs(e->n) > 2;
     if (number)
         BLI_TRY(value(e, 2, &in[2]));
     return add(e, "Pad", "", in, number ? 3 : 2, NULL, 0, e->n->name, NULL);
@@ -452,7 +445,7 @@ static bl_status emit_pad(const emit *e)
 static bl_status emit_concat(const emit *e)
 {
     const int64_t *axis;
-    size_t count, inputs = data_inputs(e->n);
+    size_t count, inputs = bli_tg_data_inputs(e->n);
     bool first = strcmp(e->n->op, "Concat") == 0;
     int in[MOST_INPUTS];
     if (inputs < 2 || inputs > MOST_INPUTS)
