@@ -192,19 +192,20 @@ static bl_status allocate(bli_engine *e)
 {
     bli_arena *a = e->plan->arena;
     const size_t rows = (size_t)e->opt->batch, width = (size_t)e->width, threads = (size_t)e->plan->opt.threads;
-    const size_t per = (size_t)e->plan->slice_rows * (6 * width + 1) +
+    const size_t per = (size_t)e->plan->slice_rows * (5 * width + 1) +
                        (e->plan->real == BL_F64
                             ? (size_t)e->plan->slice_rows * e->plan->values[bl_graph_input(e->plan->graph, 0)].elements
                             : 0);
     e->loss_memory = bli_arena_array(a, threads, sizeof *e->loss_memory);
     e->labels = bli_arena_array(a, rows, sizeof *e->labels);
     e->targets = bli_arena_array(a, rows * width, sizeof *e->targets);
+    e->taught = bli_arena_array(a, e->opt->loss.teacher ? rows * width : 0, sizeof *e->taught);
     e->slice_loss = bli_arena_array(a, (size_t)e->opt->slices, sizeof *e->slice_loss);
     e->slice_correct = bli_arena_array(a, (size_t)e->opt->slices, sizeof *e->slice_correct);
     e->norms = bli_arena_array(a, (size_t)e->num_params, sizeof *e->norms);
     e->next_slice = bli_arena_array(a, (size_t)e->tape.num_moves + 1, sizeof *e->next_slice);
-    if (!e->loss_memory || !e->labels || !e->targets || !e->slice_loss || !e->slice_correct || !e->norms ||
-        !e->next_slice)
+    if (!e->loss_memory || !e->labels || !e->targets || !e->taught || !e->slice_loss || !e->slice_correct ||
+        !e->norms || !e->next_slice)
         return BL_NO_MEMORY;
     for (size_t t = 0; t < threads; t++)
         if (!(e->loss_memory[t] = bli_arena_array(a, per, sizeof(float))))

@@ -36,6 +36,7 @@ typedef struct bli_engine {
     float **loss_memory;     /* per thread */
     int32_t *labels;         /* per row of the batch */
     float *targets;
+    float *taught;       /* the teacher's logits */
     bool gradient_phase; /* gradients are looked at as a whole before the update: formats, overflow, norm */
     bool whole_flat;     /* no whole step reads another's output: they may run side by side */
     /* state that a checkpoint keeps */

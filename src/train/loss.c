@@ -1,9 +1,11 @@
 #include "train/loss.h"
+#include "num/functions.h"
 
 #include <math.h>
 #include <string.h>
 
 #include "base/base.h"
+#include "num/functions.h"
 
 /* loss.c: cross-entropy, mean squared error, hinge and squared hinge.
  *
@@ -206,7 +208,7 @@ double bli_distill(const bli_loss_call *c, const float *teacher, double temperat
         for (size_t j = 0; j < n; j++) {
             const double p = (double)theirs[r * n + j] / b, q = (double)mine[r * n + j] / a;
             if (p > 0)
-                divergence += p * (log(p) - log(fmax(q, 1e-30)));
+                divergence += p * (bli_fn_log(p) - bli_fn_log(fmax(q, 1e-30)));
             if (c->grad)
                 c->grad[r * n + j] =
                     (float)((1 - weight) * (double)c->grad[r * n + j] + weight * temperature * (q - p));

@@ -65,13 +65,30 @@ static void announce(const bli_engine *e, int slice)
     bli_dataset_prefetch(e->data, e->rows + first, (size_t)count);
 }
 
+/* The teacher's logits of a slice, as soon as its rows are there: the forward pass may write over them. */
+static bl_status run_teacher(bli_engine *e, const bli_place *at)
+{
+    const bli_plan *t = e->teacher;
+    const bl_tensor from = bli_plan_tensor(e->plan, bl_graph_input(e->plan->graph, 0), at);
+    bli_place place = *at;
+    place.training = false;
+    bl_tensor v = bli_plan_tensor(t, bl_graph_input(t->graph, 0), &place);
+    bli_convert(v.type, v.data, from.type, from.data, (size_t)bl_shape_count(&from.shape));
+    for (int i = 0; i < t->num_steps; i++)
+        BLI_TRY(bli_plan_forward(t, i, &place, NULL));
+    v = bli_plan_tensor(t, bl_graph_output(t->graph, 0), &place);
+    bli_convert(BL_F32, e->taught + (size_t)at->first_row * (size_t)e->width, v.type, v.data,
+                (size_t)bl_shape_count(&v.shape));
+    return BL_OK;
+}
+
 static bl_status gather(bli_engine *e, const bli_place *at)
 {
     const bli_plan *p = e->plan;
     const int in = e->prefix.value;
     const bl_tensor t = bli_plan_tensor(p, in, at);
     const size_t n = (size_t)at->rows, first = (size_t)at->first_row, width = (size_t)e->width;
-    float *x = p->real == BL_F32 ? t.data : e->loss_memory[at->thread] + (size_t)p->slice_rows * (6 * width + 1);
+    float *x = p->real == BL_F32 ? t.data : e->loss_memory[at->thread] + (size_t)p->slice_rows * (5 * width + 1);
     const bool classes = bl_dataset_classes(e->data) > 0;
     int32_t *labels = classes ? e->labels + first : NULL;
     float *targets = classes ? NULL : e->targets + first * width;
@@ -83,22 +100,7 @@ static bl_status gather(bli_engine *e, const bli_place *at)
         bl_augment_rows(a, e->opt->seed, e->epoch, e->rows + first, n, bl_dataset_row_shape(e->data), x);
     if (p->real == BL_F64)
         bli_convert(BL_F64, t.data, BL_F32, x, n * p->values[in].elements);
-    return BL_OK;
-}
-
-static bl_status run_teacher(bli_engine *e, const bli_place *at, float *y)
-{
-    const bli_plan *t = e->teacher;
-    const bl_tensor from = bli_plan_tensor(e->plan, bl_graph_input(e->plan->graph, 0), at);
-    bli_place place = *at;
-    place.training = false;
-    bl_tensor v = bli_plan_tensor(t, bl_graph_input(t->graph, 0), &place);
-    bli_convert(v.type, v.data, from.type, from.data, (size_t)bl_shape_count(&from.shape));
-    for (int i = 0; i < t->num_steps; i++)
-        BLI_TRY(bli_plan_forward(t, i, &place, NULL));
-    v = bli_plan_tensor(t, bl_graph_output(t->graph, 0), &place);
-    bli_convert(BL_F32, y, v.type, v.data, (size_t)bl_shape_count(&v.shape));
-    return BL_OK;
+    return e->teacher ? run_teacher(e, at) : BL_OK;
 }
 
 static bl_status loss(bli_engine *e, int slice, const bli_place *at)
@@ -128,12 +130,9 @@ static bl_status loss(bli_engine *e, int slice, const bli_place *at)
     if (correct < 0)
         correct = classes ? bli_count_correct(yf, c.labels, c.rows, width) : 0;
     e->slice_correct[slice] = correct;
-    if (e->teacher) {
-        float *teacher = memory + 5 * most + (size_t)p->slice_rows;
-        BLI_TRY(run_teacher(e, at, teacher));
-        e->slice_loss[slice] =
-            bli_distill(&c, teacher, e->opt->loss.temperature, e->opt->loss.teacher_weight, e->slice_loss[slice]);
-    }
+    if (e->teacher)
+        e->slice_loss[slice] = bli_distill(&c, e->taught + first * width, e->opt->loss.temperature,
+                                           e->opt->loss.teacher_weight, e->slice_loss[slice]);
     const float factor = (float)(e->loss_scale / (double)e->num_rows);
     for (size_t i = 0; i < n; i++)
         gf[i] *= factor;

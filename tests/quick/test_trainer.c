@@ -146,6 +146,33 @@ static void relu_and_quantizer_in_one_step_change_no_bit(void **state)
     assert_int_equal(train_quantized(false, true, 1e9), small);
 }
 
+/* Of a softmax with itself nothing is to be learnt.  Formats of inputs make the network's memory begin with something
+ * else than the rows, which its teacher sees. */
+static void who_learns_from_himself_stays_as_he_is(void **state)
+{
+    (void)state;
+    static const int widths[] = {17, 8, CLASSES};
+    bl_context *ctx = new_context(2);
+    toy_data d = toy_make(ctx, ROWS, INPUTS, CLASSES, 1);
+    const net_spec net = {.inputs = INPUTS, .layers = 3, .widths = widths, .input = "fixed<9,1>", .seed = 3};
+    bl_graph *m, *g = net_build(ctx, &net);
+    bl_train_options o = small_options();
+    bl_trainer *t;
+    o.batch = 70; /* and a last one of 40 */
+    o.loss.teacher = g;
+    o.loss.teacher_weight = 1;
+    o.optimizer.name = "sgd";
+    assert_ok(ctx, bl_trainer_create(ctx, g, d.set, &o, &t));
+    assert_ok(ctx, bl_trainer_run(t, NULL, NULL));
+    assert_ok(ctx, bl_trainer_model(t, &m));
+    assert_int_equal(fingerprint(m), fingerprint(g));
+    bl_graph_destroy(m);
+    bl_trainer_destroy(t);
+    bl_graph_destroy(g);
+    toy_free(ctx, &d);
+    bl_context_destroy(ctx);
+}
+
 static void seeds_and_slices_do_change_bits(void **state)
 {
     (void)state;
@@ -449,6 +476,7 @@ int main(void)
         cmocka_unit_test_prestate(threads_change_no_bit, NULL),
         cmocka_unit_test_prestate(threads_change_no_bit, &with_batch_norm),
         cmocka_unit_test(relu_and_quantizer_in_one_step_change_no_bit),
+        cmocka_unit_test(who_learns_from_himself_stays_as_he_is),
         cmocka_unit_test(seeds_and_slices_do_change_bits),
         cmocka_unit_test(last_batch_may_have_fewer_rows_than_slices),
         cmocka_unit_test(a_process_that_dies_anywhere_goes_on_to_the_same_model),
