@@ -84,23 +84,23 @@ static const struct {
     const char *way;
     proof_fault fault;
 } edits[] = {
-    {"c", {".c", "sum += ", "sum -= "}},
-    {"hls latency", {"/firmware/net*.cpp", "acc[c] += ", "acc[c] -= "}},
-    {"hls latency stream", {"/firmware/net*.cpp", "acc[c] += ", "acc[c] -= "}},
-    {"hls resource", {"/firmware/net*.cpp", "acc[n / k_count] += ", "acc[n / k_count] -= "}},
-    {"hls resource stream", {"/firmware/net*.cpp", "acc[n / k_count] += ", "acc[n / k_count] -= "}},
-    {"hls da", {"/firmware/net*.cpp", ") + ap_", ") - ap_"}},
-    {"hls da stream", {"/firmware/net*.cpp", ") + ap_", ") - ap_"}},
-    {"verilog latency", {"_core.v", "_add #(", "_sub #("}},
-    {"verilog da", {"_core.v", "_add #(", "_sub #("}},
-    {"verilog da3", {"_core.v", "_add #(", "_sub #("}},
-    {"verilog da stream", {"_core.v", "_add #(", "_sub #("}},
-    {"verilog resource", {"_cells.v", " : q) + addend", " : q) - addend"}},
-    {"verilog resource stream", {"_cells.v", " : q) + addend", " : q) - addend"}},
-    {"verilog wide da", {"_core.v", "_add #(", "_sub #("}},
-    {"verilog wide da stream", {"_core.v", "_add #(", "_sub #("}},
-    {"verilog wide resource", {"_cells.v", " : q) + addend", " : q) - addend"}},
-    {"verilator latency", {"_core.v", "_add #(", "_sub #("}},
+    {"c", {".c", "sum += ", "sum -= ", 0}},
+    {"hls latency", {"/firmware/net*.cpp", "acc[c] += ", "acc[c] -= ", 0}},
+    {"hls latency stream", {"/firmware/net*.cpp", "acc[c] += ", "acc[c] -= ", 0}},
+    {"hls resource", {"/firmware/net*.cpp", "acc[n / k_count] += ", "acc[n / k_count] -= ", 0}},
+    {"hls resource stream", {"/firmware/net*.cpp", "acc[n / k_count] += ", "acc[n / k_count] -= ", 0}},
+    {"hls da", {"/firmware/net*.cpp", ") + ap_", ") - ap_", 0}},
+    {"hls da stream", {"/firmware/net*.cpp", ") + ap_", ") - ap_", 0}},
+    {"verilog latency", {"_core.v", "_add #(", "_sub #(", 0}},
+    {"verilog da", {"_core.v", "_add #(", "_sub #(", 0}},
+    {"verilog da3", {"_core.v", "_add #(", "_sub #(", 0}},
+    {"verilog da stream", {"_core.v", "_add #(", "_sub #(", 0}},
+    {"verilog resource", {"_cells.v", " : q) + addend", " : q) - addend", 0}},
+    {"verilog resource stream", {"_cells.v", " : q) + addend", " : q) - addend", 0}},
+    {"verilog wide da", {"_core.v", "_add #(", "_sub #(", 0}},
+    {"verilog wide da stream", {"_core.v", "_add #(", "_sub #(", 0}},
+    {"verilog wide resource", {"_cells.v", " : q) + addend", " : q) - addend", 0}},
+    {"verilator latency", {"_core.v", "_add #(", "_sub #(", 0}},
 };
 
 static const proof_way *way_named(const char *name)
@@ -125,6 +125,36 @@ static void a_fault_in_emitted_sources_is_seen(void **state)
         const int result = proof_run(ctx, way, nets, EACH, &edits[i].fault);
         print_message("%s: %d of %d\n", way->name, result, EACH);
         assert_int_not_equal(result, 0);
+        for (int k = 0; k < EACH && result > 0; k++)
+            assert_false(nets[k].broken);
+    }
+    for (int k = 0; k < EACH; k++)
+        proof_free(ctx, &nets[k]);
+}
+
+/* By itself, and the others of its batch get their verdicts. */
+static void a_network_that_does_not_compile_is_named(void **state)
+{
+    (void)state;
+    enum { EACH = 5, BAD = 2 };
+    static const struct {
+        const char *way;
+        proof_fault fault;
+    } breaks[] = {
+        {"c", {".c", "sum += ", "sum = = ", 0}},
+        {"verilog da", {"_core.v", "_add #(", "_add #((", 0}},
+    };
+    proof_net nets[EACH];
+    uint64_t seed = 1;
+    for (int k = 0; k < EACH; k++)
+        nets[k] = next_dense(&seed);
+    for (size_t i = 0; i < BLI_COUNT(breaks); i++) {
+        proof_fault f = breaks[i].fault;
+        f.seed = nets[BAD].seed;
+        const int result = proof_run(ctx, way_named(breaks[i].way), nets, EACH, &f);
+        assert_true(result == 1 || result < 0);
+        for (int k = 0; k < EACH && result > 0; k++)
+            assert_int_equal(nets[k].broken, k == BAD);
     }
     for (int k = 0; k < EACH; k++)
         proof_free(ctx, &nets[k]);
@@ -136,6 +166,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(a_fault_in_lowering_is_seen),
         cmocka_unit_test(a_fault_in_the_interpreter_is_seen),
         cmocka_unit_test(a_fault_in_emitted_sources_is_seen),
+        cmocka_unit_test(a_network_that_does_not_compile_is_named),
     };
     if (argc > 1)
         cmocka_set_test_filter(argv[1]);

@@ -29,6 +29,7 @@ typedef struct proof_net {
     bl_tensor x;         /* PROOF_ROWS rows */
     bli_vectors vectors; /* the same as codes, and what the interpreter makes of them */
     bool refused;        /* by the last way that emitted it */
+    bool broken;         /* there was no verdict: what that way emitted was not compiled, or did not end well */
     int64_t size;        /* numbers in it: constants and elements of wires */
     proof_marks marks;
 } proof_net;
@@ -41,6 +42,7 @@ void proof_free(bl_context *ctx, proof_net *n);
 /* A fault: in the file of an emitted project whose name ends so, the first `from` becomes `to`. */
 typedef struct proof_fault {
     const char *file, *from, *to;
+    uint64_t seed; /* of the network that gets it; 0: all */
 } proof_fault;
 
 struct proof_way;

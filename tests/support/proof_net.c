@@ -11,7 +11,7 @@
 #include "support/proof.h"
 #include "support/random_net.h"
 
-#define HLS       .backend = "hls", .run = proof_hls, .batch = 40, .usual = 20
+#define HLS       .backend = "hls", .run = proof_hls, .batch = 100, .usual = 20
 #define UNROLLED  .backend = "verilog", .run = proof_verilog, .batch = 20, .usual = 20
 #define PROCESSES .backend = "verilog", .run = proof_verilog, .batch = 5, .usual = 5
 #define WIDE      .defined = "-DBITLATHE_WIDE"
@@ -47,7 +47,7 @@ const proof_way proof_ways[] = {
      .backend = "verilog",
      .run = proof_verilator,
      .strategy = "latency",
-     .batch = 8,
+     .batch = 40,
      .usual = 8,
      .most = 1500},
 };

@@ -3,7 +3,8 @@
  *
  * Compilers take their time, so many networks share one call: all C files are one library, all HLS projects with their
  * own test benches one program, all Verilog test benches one simulation (each ends its own clock instead of the
- * simulation, says its name, and sends few samples through the stream beside the core).
+ * simulation, says its name, and sends few samples through the stream beside the core).  Where a batch cannot be
+ * compiled or ends before its time, its halves go by themselves, and theirs, down to the network that is the reason.
  */
 #include "support/test.h"
 
@@ -16,15 +17,30 @@
 #include "support/folder.h"
 #include "support/proof.h"
 
-enum { ROOM = 700 };
+enum { ROOM = 700, FOLDER = 512 };
 
 /* ---- a batch of projects ----------------------------------------------------------------------------------------- */
-static void run_command(const char *folder, const char *command)
+typedef struct batch {
+    const proof_way *way;
+    proof_net *nets;
+    int count;
+    bool *done; /* is emitted as folder/net<k> */
+    char folder[FOLDER];
+} batch;
+/* The number of networks whose bits differ; -1: a command failed. */
+typedef int batch_fn(const batch *b);
+
+static bool try_command(const char *folder, const char *command)
 {
     char line[8 * ROOM];
     snprintf(line, sizeof line, "cd %s && %s", folder, command);
-    if (system(line) != 0)
-        fail_msg("failed: %s", line);
+    return system(line) == 0;
+}
+
+static void run_command(const char *folder, const char *command)
+{
+    if (!try_command(folder, command))
+        fail_msg("failed in %s: %s", folder, command);
 }
 
 static const char *batch_folder(void)
@@ -59,31 +75,36 @@ static void edit(const char *folder, int k, const proof_fault *f)
     free(text);
 }
 
-/* Emits all as folder/net<k>; false: this way refuses one by name, which is then left out (done[k] false). */
-static void emit_all(bl_context *ctx, const proof_way *way, proof_net *nets, int count, const char *folder,
-                     const proof_fault *fault, bool *done)
+/* Emits all that this way does not refuse by name; false: none. */
+static bool emit_all(bl_context *ctx, const batch *b, const proof_fault *fault)
 {
-    for (int k = 0; k < count; k++) {
+    bool some = false;
+    const proof_way *way = b->way;
+    for (int k = 0; k < b->count; k++) {
         char name[32], path[ROOM];
+        proof_net *net = &b->nets[k];
         snprintf(name, sizeof name, "net%d", k);
-        snprintf(path, sizeof path, "%s/%s", folder, name);
+        snprintf(path, sizeof path, "%s/%s", b->folder, name);
         const bl_emit_options o = {.target = way->backend,
                                    .name = name,
                                    .strategy = way->strategy,
                                    .io = way->io,
                                    .reuse = way->reuse,
                                    .clock = strcmp(way->backend, "verilog") == 0 ? 40 : 0};
-        const bl_status s = bli_emit_with(ctx, nets[k].program, path, &o, &nets[k].vectors);
-        done[k] = s == BL_OK;
+        const bl_status s = bli_emit_with(ctx, net->program, path, &o, &net->vectors);
+        b->done[k] = s == BL_OK;
+        some = some || s == BL_OK;
         if (s != BL_OK && s != BL_UNSUPPORTED && s != BL_LIMIT && s != BL_BAD_VALUE)
-            fail_msg("%s: seed %llu: %s", way->name, (unsigned long long)nets[k].seed, bl_context_message(ctx));
-        nets[k].refused = s != BL_OK;
+            fail_msg("%s: seed %llu: %s", way->name, (unsigned long long)net->seed, bl_context_message(ctx));
+        net->refused = s != BL_OK;
+        net->broken = false;
         if (s != BL_OK)
-            print_message("%s: seed %llu is refused: %s\n", way->name, (unsigned long long)nets[k].seed,
+            print_message("%s: seed %llu is refused: %s\n", way->name, (unsigned long long)net->seed,
                           bl_context_message(ctx));
-        if (s == BL_OK && fault)
-            edit(folder, k, fault);
+        if (s == BL_OK && fault && (fault->seed == 0 || fault->seed == net->seed))
+            edit(b->folder, k, fault);
     }
+    return some;
 }
 
 static void remove_folder(const char *folder)
@@ -93,27 +114,83 @@ static void remove_folder(const char *folder)
     run_command("/", command);
 }
 
-/* "net12: ..." lines of a log: those are of networks that differ. */
-static int judge(const proof_way *way, const proof_net *nets, int count, const bool *done, const char *log,
-                 const char *passed)
+/* "net12: ..." lines of the log: those are of networks that differ. */
+static int judge(const batch *b, const char *passed)
 {
     int different = 0;
     size_t size;
+    char log[ROOM];
+    snprintf(log, sizeof log, "%s/log", b->folder);
     char *text = get_file(log, &size);
     assert_non_null(text);
-    for (int k = 0; k < count; k++) {
+    for (int k = 0; k < b->count; k++) {
         char word[48];
         snprintf(word, sizeof word, passed, k);
-        if (!done[k] || strstr(text, word))
+        if (!b->done[k] || strstr(text, word))
             continue;
         snprintf(word, sizeof word, "net%d: ", k);
         const char *line = strstr(text, word);
-        print_error("%s: seed %llu: %.*s\n", way->name, (unsigned long long)nets[k].seed,
+        print_error("%s: seed %llu: %.*s\n", b->way->name, (unsigned long long)b->nets[k].seed,
                     line ? (int)strcspn(line, "\n") : 10, line ? line : "no verdict");
         different++;
     }
     free(text);
     return different;
+}
+
+/* Refused networks of a batch that fails are emitted, and refused, once more. */
+static int go(bl_context *ctx, const proof_way *way, proof_net *nets, int count, const proof_fault *fault,
+              batch_fn *run)
+{
+    batch b = {.way = way, .nets = nets, .count = count};
+    snprintf(b.folder, sizeof b.folder, "%s", batch_folder());
+    b.done = calloc((size_t)count + 1, sizeof *b.done);
+    int different = emit_all(ctx, &b, fault) ? run(&b) : 0;
+    remove_folder(b.folder);
+    free(b.done);
+    if (different < 0 && count > 1) {
+        const int half = count / 2;
+        different = go(ctx, way, nets, half, fault, run);
+        different += go(ctx, way, nets + half, count - half, fault, run);
+    } else if (different < 0) {
+        print_error("%s: seed %llu: a command failed\n", way->name, (unsigned long long)nets[0].seed);
+        nets[0].broken = true;
+        different = 1;
+    }
+    return different;
+}
+
+/* ---- units of C++ ------------------------------------------------------------------------------------------------ */
+#define ALONE_FLAGS      "-std=c++14 -O0 -w"
+#define UNIT_FLAGS       "-std=c++14 -O0 -w -fno-exceptions"
+#define VERILATED_FOLDER "$(verilator --getenv VERILATOR_ROOT)/include"
+#define VERILATED_FLAGS                                                                                                \
+    "-std=c++17 -O0 -w -DVM_COVERAGE=0 -DVM_SC=0 -DVM_TRACE=0 -DVM_TRACE_FST=0 -DVM_TRACE_VCD=0 "                      \
+    "-I" VERILATED_FOLDER " -I" VERILATED_FOLDER "/vltstd"
+
+static bool has_clang(void)
+{
+    static int found = -1;
+    if (found < 0)
+        found = system("command -v clang++ > /dev/null") == 0;
+    return found;
+}
+
+/* Of units that hold a batch. */
+static const char *unit_compiler(void)
+{
+    return has_clang() ? "clang++" : "g++";
+}
+
+/* A header of the temporary folder, which `-include` finds as this compiler has read it. */
+static void precompile(const char *compiler, const char *name, const char *text, const char *flags)
+{
+    char path[ROOM], command[4 * ROOM];
+    snprintf(path, sizeof path, "%s/%s", temp_folder(), name);
+    put_file(path, text, strlen(text));
+    snprintf(command, sizeof command, "%s %s -x c++-header %s -o %s.%s", compiler, flags, name, name,
+             strcmp(compiler, "g++") == 0 ? "gch" : "pch");
+    run_command(temp_folder(), command);
 }
 
 /* ---- C ------------------------------------------------------------------------------------------------------------
@@ -137,95 +214,98 @@ static void put_call(FILE *f, const bl_program *p, int k)
             k, k, k, stored(p, in), nx + 1, stored(p, out), ny + 1, nx, stored(p, in), k, ny);
 }
 
-static int call_all(const proof_way *way, proof_net *nets, int count, const bool *done, void *library)
+/* Whether one network gives its codes. */
+static bool call_one(const proof_way *way, const proof_net *n, call_fn *call)
 {
-    int different = 0;
-    for (int k = 0; k < count; k++) {
-        char name[32];
-        call_fn *call;
-        snprintf(name, sizeof name, "call%d", k);
-        void *found = done[k] ? dlsym(library, name) : NULL;
-        if (!found)
-            continue;
-        memcpy(&call, &found, sizeof call);
-        const bl_program *p = nets[k].program;
-        const int64_t nx = p->wires[p->inputs[0].wire].count, ny = p->wires[p->outputs[0].wire].count;
-        int64_t *y = calloc((size_t)ny + 1, sizeof *y);
-        bool same = true;
-        for (int r = 0; r < PROOF_ROWS && same; r++) {
-            const int64_t *want = nets[k].vectors.outputs[0] + r * ny;
-            call(nets[k].vectors.inputs[0] + r * nx, y);
-            for (int64_t e = 0; e < ny && same; e++) {
-                same = y[e] == want[e];
-                if (!same)
-                    proof_differs(way, &nets[k], r, e, (double)want[e], (double)y[e]);
-            }
+    const bl_program *p = n->program;
+    const int64_t nx = p->wires[p->inputs[0].wire].count, ny = p->wires[p->outputs[0].wire].count;
+    int64_t *y = calloc((size_t)ny + 1, sizeof *y);
+    bool same = true;
+    for (int r = 0; r < PROOF_ROWS && same; r++) {
+        const int64_t *want = n->vectors.outputs[0] + r * ny;
+        call(n->vectors.inputs[0] + r * nx, y);
+        for (int64_t e = 0; e < ny && same; e++) {
+            same = y[e] == want[e];
+            if (!same)
+                proof_differs(way, n, r, e, (double)want[e], (double)y[e]);
         }
-        different += !same;
-        free(y);
     }
+    free(y);
+    return same;
+}
+
+static int run_c(const batch *b)
+{
+    char path[ROOM];
+    int different = 0;
+    snprintf(path, sizeof path, "%s/call.c", b->folder);
+    FILE *f = fopen(path, "w");
+    assert_non_null(f);
+    for (int k = 0; k < b->count; k++)
+        if (b->done[k])
+            put_call(f, b->nets[k].program, k);
+    fclose(f);
+    if (!try_command(b->folder, "gcc -std=c99 -O0 -w -fPIC -shared call.c net*/net*.c -o all.so"))
+        return -1;
+    snprintf(path, sizeof path, "%s/all.so", b->folder);
+    void *library = dlopen(path, RTLD_NOW | RTLD_LOCAL);
+    assert_non_null(library);
+    for (int k = 0; k < b->count; k++) {
+        call_fn *call;
+        snprintf(path, sizeof path, "call%d", k);
+        if (!b->done[k])
+            continue;
+        void *found = dlsym(library, path);
+        assert_non_null(found);
+        memcpy(&call, &found, sizeof call);
+        different += !call_one(b->way, &b->nets[k], call);
+    }
+    dlclose(library);
     return different;
 }
 
 int proof_c(bl_context *ctx, const proof_way *way, proof_net *nets, int count, const proof_fault *fault)
 {
-    char path[ROOM];
-    bool *done = calloc((size_t)count + 1, sizeof *done);
-    const char *folder = batch_folder();
-    emit_all(ctx, way, nets, count, folder, fault, done);
-    snprintf(path, sizeof path, "%s/call.c", folder);
-    FILE *f = fopen(path, "w");
-    assert_non_null(f);
-    for (int k = 0; k < count; k++)
-        if (done[k])
-            put_call(f, nets[k].program, k);
-    fclose(f);
-    run_command(folder, "gcc -std=c99 -O0 -w -fPIC -shared call.c net*/net*.c -o all.so");
-    snprintf(path, sizeof path, "%s/all.so", folder);
-    void *library = dlopen(path, RTLD_NOW | RTLD_LOCAL);
-    assert_non_null(library);
-    const int different = call_all(way, nets, count, done, library);
-    dlclose(library);
-    remove_folder(folder);
-    free(done);
-    return different;
+    return go(ctx, way, nets, count, fault, run_c);
 }
 
 /* ---- HLS C++ ------------------------------------------------------------------------------------------------------
  */
+static const char *source(void)
+{
+    return getenv("BITLATHE_SOURCE") ? getenv("BITLATHE_SOURCE") : "../..";
+}
+
 /* The folder of ap_int.h in build/venv; NULL where it is not. */
 static const char *types(void)
 {
     static char folder[ROOM];
-    const char *source = getenv("BITLATHE_SOURCE");
     char command[2 * ROOM];
     if (folder[0])
         return folder;
     snprintf(command, sizeof command, "ls -d %s/build/venv/lib/python3*/site-packages/hls4ml/templates/vivado/ap_types",
-             source ? source : "../..");
+             source());
     FILE *f = popen(command, "r");
     const bool found = f && fgets(folder, sizeof folder, f);
     folder[strcspn(folder, "\n")] = '\0';
     return f && pclose(f) == 0 && found ? folder : NULL;
 }
 
-/* What every project includes, read by each compiler once. */
-static const char *precompiled(void)
+/* Headers that each project of its own has, and those of many in one unit. */
+static void precompile_types(void)
 {
-    static const char head[] = "#include <cstdio>\n#include <fstream>\n#include <iostream>\n#include <sstream>\n"
-                               "#include <string>\n#include \"ap_int.h\"\n#include \"hls_stream.h\"\n";
-    static char path[ROOM];
-    char command[3 * ROOM];
-    if (path[0])
-        return path;
-    snprintf(path, sizeof path, "%s/types.h", temp_folder());
-    put_file(path, head, strlen(head));
-    snprintf(command, sizeof command,
-             "g++ -std=c++14 -O0 -w -I%s -x c++-header types.h -o types.h.gch && { ! command -v clang++ > /dev/null || "
-             "clang++ -std=c++14 -O0 -w -I%s -x c++-header types.h -o types.pch; }",
-             types(), types());
-    run_command(temp_folder(), command);
-    return path;
+    static const char alone[] = "#include <cstdio>\n#include <fstream>\n#include <iostream>\n#include <sstream>\n"
+                                "#include <string>\n#include \"ap_int.h\"\n#include \"hls_stream.h\"\n";
+    static bool made;
+    char flags[2 * ROOM];
+    if (made)
+        return;
+    made = true;
+    snprintf(flags, sizeof flags, ALONE_FLAGS " -I%s", types());
+    precompile("g++", "alone.h", alone, flags);
+    snprintf(flags, sizeof flags, UNIT_FLAGS " -I%s -I%s/tests/support", types(), source());
+    if (has_clang())
+        precompile("clang++", "unit.h", "#include \"proof_stream.h\"\n", flags);
 }
 
 /* One project and its test bench as bench<k>. */
@@ -286,97 +366,121 @@ static void put_sources(const char *folder, int alone, int count, const bool *do
 
 /* g++ takes the first of a batch, each by itself as build_lib.sh does, and clang++ the others, in one unit: it needs a
  * fifth of the time (where units grow, g++ needs more than in proportion).  Without clang++ all go through g++. */
-static void compile_hls(const char *folder, int count, const bool *done)
+static int run_hls(const batch *b)
 {
     enum { ALONE = 2 };
     /* Headers that are the same in every project, outside of the namespaces. */
     static const char common[] =
         "mkdir common; for f in net*/firmware/bitlathe_*.h; do c=common/${f##*/}; [ -f $c ] || cp $f $c; cmp $f $c "
         "|| exit 1; done; ls common/*.h | sed 's@.*@#include \"&\"@' > common.h; ";
-    char command[4 * ROOM], compiler[2 * ROOM];
-    const bool clang = system("command -v clang++ > /dev/null") == 0;
-    precompiled();
-    put_sources(folder, clang ? ALONE : count, count, done);
-    snprintf(compiler, sizeof compiler, clang ? "clang++ -include-pch %s/types.pch" : "g++ -include %s/types.h",
-             temp_folder());
+    char command[6 * ROOM], unit[2 * ROOM];
+    precompile_types();
+    put_sources(b->folder, has_clang() ? ALONE : b->count, b->count, b->done);
+    if (has_clang())
+        snprintf(unit, sizeof unit, "clang++ " UNIT_FLAGS " -include %s/unit.h", temp_folder());
+    else
+        snprintf(unit, sizeof unit, "g++ " ALONE_FLAGS " -include %s/alone.h", temp_folder());
     snprintf(command, sizeof command,
-             "%sls net*.cpp 2> /dev/null | xargs -r -n 1 -P 2 g++ -std=c++14 -O0 -w -I%s -include %s -c && "
-             "%s -std=c++14 -O0 -w -I%s -c all.cpp && g++ *.o -o all && ./all > log",
-             common, types(), precompiled(), compiler, types());
-    run_command(folder, command);
+             "%sls net*.cpp 2> /dev/null | xargs -r -n 1 -P 2 g++ " ALONE_FLAGS " -I%s -include %s/alone.h -c && "
+             "%s -I%s -I%s/tests/support -c all.cpp && g++ *.o -o all && ./all > log",
+             common, types(), temp_folder(), unit, types(), source());
+    return try_command(b->folder, command) ? judge(b, "net%d: equal\n") : -1;
 }
 
 int proof_hls(bl_context *ctx, const proof_way *way, proof_net *nets, int count, const proof_fault *fault)
 {
-    char log[ROOM];
-    if (!types())
-        return -1;
-    bool some = false, *done = calloc((size_t)count + 1, sizeof *done);
-    const char *folder = batch_folder();
-    emit_all(ctx, way, nets, count, folder, fault, done);
-    for (int k = 0; k < count; k++)
-        some = some || done[k];
-    if (some)
-        compile_hls(folder, count, done);
-    snprintf(log, sizeof log, "%s/log", folder);
-    const int different = some ? judge(way, nets, count, done, log, "net%d: equal\n") : 0;
-    remove_folder(folder);
-    free(done);
-    return different;
+    return types() ? go(ctx, way, nets, count, fault, run_hls) : -1;
 }
 
 /* ---- Verilog ------------------------------------------------------------------------------------------------------
  */
-/* A bench beside others: its own files, its own name, its own end; grep sees that each edit found its line. */
+/* A bench beside others: its own files, its own name, its own end, and a clock from outside that stops there, for what
+ * is behind the stream already where its samples have passed; grep sees that each edit found its line. */
 #define EDITS                                                                                                          \
     "for d in net*; do [ -d $d ] || continue; sed -i -e \"s@\\\"\\([xy]\\).hex\\\"@\\\"$d/tb/\\1.hex\\\"@\" "          \
-    "-e \"s@always #5 clk = !clk;@reg halted = 1'b0; initial while (!halted) #5 clk = !clk;@\" "                       \
+    "-e \"s@^module ${d}_tb;@module ${d}_tb (input wire tick, output reg halted);@\" "                                 \
+    "-e \"s@reg clk = 1'b0, @reg @\" -e \"s@reg clk = 1'b0;@@\" "                                                      \
+    "-e \"s@always #5 clk = !clk;@initial halted = 1'b0; wire clk = halted ? 1'b0 : tick;@\" "                         \
+    "-e \"s@(.WORD(8)) stream (.clk(clk)@(.WORD(8)) stream (.clk(done[PORTS] ? 1'b0 : clk)@\" "                        \
     "-e \"s@\\\\\\$finish@halted = 1'b1@\" -e \"s@display(\\\"@display(\\\"$d: @\" "                                   \
     "-e \"s@STREAMED = [1-9][0-9]*;@STREAMED = 2;@\" $d/tb/${d}_tb.v; for e in $d/tb/x.hex $d/tb/y.hex "               \
-    "'while (!halted)' \"halted = 1'b1\" 'STREAMED = [02];' \"$d: PASS\"; do "                                         \
+    "'output reg halted' 'halted ? 1.b0 : tick' 'halted = 1.b1' 'STREAMED = [02];' \"$d: PASS\"; do "                  \
     "grep -q -e \"$e\" $d/tb/${d}_tb.v || { echo \"$d: the bench has no $e\"; exit 1; }; done; done && "
+#define FILES "all.v $(ls net*/tb/net*_tb.v | grep -v probe) net*/rtl/*.v"
 
-static const char icarus_script[] = EDITS "{ ls -d net*/tb | sed 's@/tb@_tb@; s@^@-s @'; echo '-o all.vvp'; "
-                                          "ls net*/tb/*.v net*/rtl/*.v; } > list && "
-                                          "iverilog -g2001 $DEFINED $(cat list) 2> build.log || { cat build.log; "
-                                          "exit 1; } && vvp -n all.vvp > log";
-
-/* One model for all, since Verilator's library takes the compiler longer than a small network does. */
-static const char verilator_script[] = EDITS
-    "{ echo 'module all;'; for d in net*; do [ -d $d ] && echo \"${d}_tb $d ();\"; done; echo endmodule; } > all.v "
-    "&& verilator --binary --timing -Wno-fatal -Wno-UNOPTFLAT --top-module all -MAKEFLAGS "
-    "'OPT_FAST=-O0 OPT_SLOW=-O0 OPT_GLOBAL=-O0' all.v $(ls net*/tb/net*_tb.v | grep -v probe) net*/rtl/*.v "
-    "> build.log 2>&1 && obj_dir/Vall > log";
-
-static int proof_simulated(bl_context *ctx, const proof_way *way, proof_net *nets, int count, const proof_fault *fault,
-                           const char *script)
+/* All benches and their clock, which a Verilator model gets from its main(). */
+static void put_top(const batch *b)
 {
-    char log[ROOM];
-    bool some = false, *done = calloc((size_t)count + 1, sizeof *done);
-    const char *folder = batch_folder();
-    emit_all(ctx, way, nets, count, folder, fault, done);
-    for (int k = 0; k < count; k++)
-        some = some || done[k];
-    setenv("DEFINED", way->defined ? way->defined : "", 1);
-    if (some)
-        run_command(folder, script);
-    snprintf(log, sizeof log, "%s/log", folder);
-    const int different = some ? judge(way, nets, count, done, log, "net%d: PASS ") : 0;
-    remove_folder(folder);
-    free(done);
-    return different;
+    char path[ROOM];
+    snprintf(path, sizeof path, "%s/all.v", b->folder);
+    FILE *f = fopen(path, "w");
+    assert_non_null(f);
+    fprintf(f,
+            "`timescale 1ns / 1ps\n`ifdef VERILATOR\nmodule all (input wire tick, output wire halted);\n`else\n"
+            "module all;\n    reg tick = 1'b0;\n    wire halted;\n    initial begin\n        #5;\n"
+            "        while (halted !== 1'b1) #5 tick = !tick;\n    end\n`endif\n"
+            "    wire [%d:0] ends;\n    assign halted = &ends;\n",
+            b->count - 1);
+    for (int k = 0; k < b->count; k++)
+        if (b->done[k])
+            fprintf(f, "    net%d_tb net%d (.tick(tick), .halted(ends[%d]));\n", k, k, k);
+        else
+            fprintf(f, "    assign ends[%d] = 1'b1;\n", k);
+    fprintf(f, "endmodule\n");
+    fclose(f);
+}
+
+static int run_icarus(const batch *b)
+{
+    static const char script[] = EDITS "{ iverilog -g2001 $DEFINED -s all -o all.vvp " FILES
+                                       " 2> build.log || { cat build.log; exit 1; }; } && vvp -n all.vvp > log";
+    put_top(b);
+    setenv("DEFINED", b->way->defined ? b->way->defined : "", 1);
+    return try_command(b->folder, script) ? judge(b, "net%d: PASS ") : -1;
+}
+
+/* Verilator's library, and what a model begins with. */
+static void precompile_verilated(void)
+{
+    static const char head[] = "#include \"verilated.h\"\ntemplate <class M> int simulate()\n{\n    M all;\n"
+                               "    for (long n = 0; n == 0 || !all.halted; n++) {\n        all.tick = n & 1;\n"
+                               "        all.eval();\n    }\n    return 0;\n}\n";
+    static bool made;
+    char command[2 * ROOM];
+    if (made)
+        return;
+    made = true;
+    precompile(unit_compiler(), "verilated_unit.h", head, VERILATED_FLAGS);
+    snprintf(command, sizeof command,
+             "%s " VERILATED_FLAGS " -c " VERILATED_FOLDER "/verilated.cpp " VERILATED_FOLDER "/verilated_threads.cpp",
+             unit_compiler());
+    run_command(temp_folder(), command);
+}
+
+/* One model for all, in one unit. */
+static int run_verilator(const batch *b)
+{
+    char command[6 * ROOM];
+    precompile_verilated();
+    put_top(b);
+    snprintf(command, sizeof command,
+             EDITS "{ verilator --cc --no-timing -Wno-fatal -Wno-UNOPTFLAT --top-module all " FILES
+                   " > build.log 2>&1 || { cat build.log; exit 1; }; } && { ls obj_dir/*.cpp | "
+                   "sed 's@.*@#include \"&\"@'; echo 'int main() { return simulate<Vall>(); }'; } > all.cpp && "
+                   "%s " VERILATED_FLAGS " -include %s/verilated_unit.h -Iobj_dir -c all.cpp && "
+                   "g++ all.o %s/verilated*.o -pthread -latomic -o all && ./all > log",
+             unit_compiler(), temp_folder(), temp_folder());
+    return try_command(b->folder, command) ? judge(b, "net%d: PASS ") : -1;
 }
 
 int proof_verilog(bl_context *ctx, const proof_way *way, proof_net *nets, int count, const proof_fault *fault)
 {
-    if (system("iverilog -V > /dev/null 2>&1") != 0)
-        return -1;
-    return proof_simulated(ctx, way, nets, count, fault, icarus_script);
+    const bool there = system("iverilog -V > /dev/null 2>&1") == 0;
+    return there ? go(ctx, way, nets, count, fault, run_icarus) : -1;
 }
 
 int proof_verilator(bl_context *ctx, const proof_way *way, proof_net *nets, int count, const proof_fault *fault)
 {
-    if (system("verilator --version > /dev/null 2>&1") != 0)
-        return -1;
-    return proof_simulated(ctx, way, nets, count, fault, verilator_script);
+    const bool there = system("verilator --version > /dev/null 2>&1") == 0;
+    return there ? go(ctx, way, nets, count, fault, run_verilator) : -1;
 }
