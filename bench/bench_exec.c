@@ -1,6 +1,7 @@
 /* bench_exec.c: the executor on programs of the shapes that its peers are measured on, random constants, one JSON line
- * a net and batch:  bench_exec [--threads N] [--isa NAME] [--seconds S] [--batch N] [NET...].  Programs are built here,
- * not trained, so this one looks inside the library on purpose.
+ * a net and batch:  bench_exec [--threads N] [--isa NAME] [--seconds S] [--batch N] [--pack fast|always|never]
+ * [--clock wall|cpu] [NET...].  cpu: of the calling thread, for machines that others use.  Programs are built here, not
+ * trained, so this one looks inside the library on purpose.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -217,10 +218,13 @@ static const struct {
     int bits;
     bool real_scales;
 } nets[] = {
-    {"mlp6", mlp, -31, 31, 6, false}, {"mlp6_scales", mlp, -31, 31, 6, true},
-    {"cnn6", cnn, -31, 31, 6, false}, {"cnn6_scales", cnn, -31, 31, 6, true},
-    {"jet6", jet, -31, 31, 6, false}, {"binary_mlp", binary, -1, 1, 1, false},
-    {"wide4", wide, -8, 7, 4, false}, {"wide6", wide, -31, 31, 4, false},
+    {"mlp6", mlp, -31, 31, 6, false},   {"mlp6_scales", mlp, -31, 31, 6, true},
+    {"cnn6", cnn, -31, 31, 6, false},   {"cnn6_scales", cnn, -31, 31, 6, true},
+    {"jet6", jet, -31, 31, 6, false},   {"binary_mlp", binary, -1, 1, 1, false},
+    {"wide1", wide, 0, 1, 4, false},    {"wide2", wide, -2, 1, 4, false},
+    {"wide3", wide, -4, 3, 4, false},   {"wide4", wide, -8, 7, 4, false},
+    {"wide5", wide, -15, 15, 4, false}, {"wide6", wide, -31, 31, 4, false},
+    {"wide7", wide, -63, 63, 4, false},
 };
 
 static bli_program *build(size_t i)
@@ -242,10 +246,12 @@ static bli_program *build(size_t i)
 /* ---- measuring ------------------------------------------------------------------------------------------------------
  */
 
+static clockid_t clock_of = CLOCK_MONOTONIC;
+
 static double now(void)
 {
     struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
+    clock_gettime(clock_of, &t);
     return (double)t.tv_sec + (double)t.tv_nsec * 1e-9;
 }
 
@@ -323,6 +329,12 @@ int main(int argc, char **argv)
             o.threads = atoi(argv[at + 1]);
         else if (strcmp(argv[at], "--isa") == 0)
             o.isa = argv[at + 1];
+        else if (strcmp(argv[at], "--pack") == 0)
+            o.pack = strcmp(argv[at + 1], "always") == 0  ? BL_PACK_ALWAYS
+                     : strcmp(argv[at + 1], "never") == 0 ? BL_PACK_NEVER
+                                                          : BL_PACK_FAST;
+        else if (strcmp(argv[at], "--clock") == 0)
+            clock_of = strcmp(argv[at + 1], "cpu") == 0 ? CLOCK_THREAD_CPUTIME_ID : CLOCK_MONOTONIC;
         else if (strcmp(argv[at], "--batch") == 0)
             batch = atoll(argv[at + 1]);
         else

@@ -17,10 +17,18 @@ extern "C" {
 
 typedef struct bl_executor bl_executor;
 
+/* Whether constants of 1 to 7 bits lie packed in as many. */
+typedef enum bl_pack {
+    BL_PACK_FAST,   /* where that is faster: those of large networks */
+    BL_PACK_ALWAYS, /* wherever they can: least memory */
+    BL_PACK_NEVER
+} bl_pack;
+
 typedef struct bl_executor_options {
     int threads;     /* 0: the context's */
     const char *isa; /* "generic", "avx2", "avx512", "amx", "neon", "dotprod"; NULL: the widest here */
     bool trace;      /* keep every wire, for bl_executor_trace: slower */
+    bl_pack pack;
 } bl_executor_options;
 
 /* p must outlive the executor.  o NULL: all defaults. */

@@ -61,7 +61,9 @@ struct bli_step {
     /* products */
     bli_product product;
     bli_product_fn fn, fn_many; /* fn_many: from `many` rows on; NULL: no other */
+    bli_product_fn fields;      /* constants lie packed: for few rows; NULL: fn behind unpacking, for any */
     int64_t many;
+    size_t unpacked;   /* where in the scratch a block's bytes are */
     bool product_wide; /* sums of 64 bits */
     bool finishes;     /* the kernel does the chain too */
     int64_t m;         /* results of a row */
@@ -87,6 +89,8 @@ typedef struct bli_exec_plan {
     const bli_exec_kernels *kernels;
     bli_isa isa;
     bool trace;
+    bl_pack pack;
+    int64_t num_constants; /* of all products */
     bli_arena *arena;
     int num_steps;
     bli_step *steps;
@@ -101,11 +105,12 @@ typedef struct bli_exec_plan {
 /* An executor's own, for tests that put faults into it. */
 bli_exec_plan *bli_executor_plan(bl_executor *e);
 
-enum { BLI_SLACK = 64, BLI_TILE_LANES = 4096 };
+enum { BLI_SLACK = 64, BLI_TILE_LANES = 4096, BLI_CHUNK_MOST = 192 };
+enum { BLI_MANY_CONSTANTS = 1 << 20 }; /* as bytes they would not stay in a core's own cache */
 
 /* ---- plan.c ------------------------------------------------------------------------------------------------------ */
 BL_MUST_CHECK bl_status bli_exec_plan_create(bl_context *ctx, const bli_program *p, const bli_exec_kernels *kernels,
-                                             bool trace, bli_exec_plan **out);
+                                             const bl_executor_options *o, bli_exec_plan **out);
 void bli_exec_plan_destroy(bli_exec_plan *plan);
 
 /* ---- places.c ---------------------------------------------------------------------------------------------------- */
@@ -154,6 +159,7 @@ bl_status bli_step_plain(bli_exec_plan *plan, int i, bli_step *step, int *last, 
 /* What a product of wire x and these constants needs x to be stored as. */
 bli_store bli_product_store(const bli_exec_plan *plan, int i);
 bool bli_product_takes_bits(const bli_exec_plan *plan, int i);
+int64_t bli_product_constants(const bli_program *p);   /* of all products */
 void bli_product_border(const bli_step *s, char *own); /* fills an image's border, once */
 
 /* ---- encode.c ------------------------------------------------------------------------------------------------------

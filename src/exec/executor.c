@@ -106,7 +106,7 @@ static bl_status fill(bl_executor *e, const bl_executor_options *o)
     e->threads = o->threads > 0 ? o->threads : bl_context_threads(e->ctx);
     e->threads = e->threads < 1 ? bli_cpu_count() : e->threads;
     e->threads = e->threads > MOST_THREADS ? MOST_THREADS : e->threads;
-    BLI_TRY(bli_exec_plan_create(e->ctx, e->program, kernels, o->trace, &e->plan));
+    BLI_TRY(bli_exec_plan_create(e->ctx, e->program, kernels, o, &e->plan));
     if (e->threads > 1)
         BLI_TRY(bli_team_create(e->ctx, e->threads, &e->team));
     return make_memory(e);

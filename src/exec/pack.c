@@ -119,41 +119,75 @@ static void pack_groups(const bli_packing *k, bli_product_block *b, int32_t *off
         }
 }
 
-static bl_status pack_block(const bli_packing *k, bli_product_block *b)
+/* ---- fields ------------------------------------------------------------------------------------------------------ */
+
+/* 8 vectors of bytes, `each` bytes apart, as one part of their fields. */
+static void pack_part(const bli_packing *k, const uint8_t *bytes, size_t each, int part, size_t vector, uint8_t *to)
 {
-    const int64_t all = k->r.count * ((k->groups + k->bundle - 1) / k->bundle * k->bundle);
-    int32_t *offset = bli_arena_array(k->plan->arena, (size_t)all + 1, sizeof *offset);
-    size_t size;
-    if (!bli_mul_size((size_t)all, (size_t)b->panels * (size_t)k->plan->kernels->lanes * group_bytes(k) * 2, &size))
-        return bli_fail(k->plan->program->ctx, BL_LIMIT, "constants of more bytes than there are addresses");
-    if (k->store != BLI_STORE_BITS || k->single)
-        size /= 2;
-    char *weight = bli_arena_alloc(k->plan->arena, size);
-    if (offset == NULL || weight == NULL)
+    for (int g = 0; g < BLI_PACKED_GROUPS; g++) {
+        const bli_packed_part f = bli_packed_part_of(k->width, part, g);
+        for (size_t i = 0; i < vector; i++) {
+            const unsigned field = (unsigned)((int8_t)bytes[(size_t)g * each + i] - k->low);
+            to[(size_t)f.vector * vector + i] |= (uint8_t)((field >> f.to & ((1u << part) - 1)) << f.bit);
+        }
+    }
+}
+
+/* A block's bytes, which are followed by constants of 0 up to a whole bundle. */
+static bl_status pack_fields(const bli_packing *k, bli_product_block *b, int32_t *offset, const uint8_t *bytes)
+{
+    const size_t vector = (size_t)k->plan->kernels->lanes * 4, row = (size_t)b->panels * vector;
+    for (; b->groups % BLI_PACKED_GROUPS != 0; b->groups++)
+        offset[b->groups] = offset[b->groups - 1];
+    const size_t bundles = (size_t)b->groups / BLI_PACKED_GROUPS, each = (size_t)k->width * vector;
+    uint8_t *to = bli_arena_alloc(k->plan->arena, bundles * (size_t)b->panels * each + 1);
+    if (to == NULL)
         return BL_NO_MEMORY;
-    b->offset = offset;
-    b->weight = weight;
-    pack_groups(k, b, offset, weight);
+    b->weight = to;
+    for (size_t g = 0; g < bundles; g++, bytes += BLI_PACKED_GROUPS * row)
+        for (int q = 0; q < b->panels; q++, to += each)
+            for (int part = 4; part > 0; part /= 2)
+                if (k->width & part)
+                    pack_part(k, bytes + (size_t)q * vector, row, part, vector, to);
     return BL_OK;
 }
 
-/* Two neighbouring groups into one, in place: the first's constants in the low halves.  An odd one gets a partner of
- * zeros. */
-static void pair_up(const bli_packing *k, bli_product_block *b)
+/* ---- blocks ------------------------------------------------------------------------------------------------------ */
+
+/* Bytes of at most so many groups. */
+static bl_status block_bytes(const bli_packing *k, const bli_product_block *b, int64_t groups, size_t *size)
 {
-    const size_t size = (size_t)b->panels * (size_t)k->plan->kernels->lanes * 4;
-    char *to = (char *)(uintptr_t)b->weight;
-    int32_t *offset = (int32_t *)(uintptr_t)b->offset;
-    if (b->groups % 2 != 0)
-        offset[b->groups] = offset[b->groups - 1];
-    for (int g = 0; g < b->groups; g += 2) {
-        const char *first = to + (size_t)g * size, *second = first + size;
-        for (size_t i = 0; i < size; i++) {
-            const int high = g + 1 < b->groups ? second[i] : 0;
-            to[(size_t)(g / 2) * size + i] = (char)((first[i] & 15) | (high & 15) << 4);
-        }
+    if (!bli_mul_size((size_t)groups, (size_t)b->panels * (size_t)k->plan->kernels->lanes * group_bytes(k) * 2, size))
+        return bli_fail(k->plan->program->ctx, BL_LIMIT, "constants of more bytes than there are addresses");
+    if (k->store != BLI_STORE_BITS || k->single)
+        *size /= 2;
+    return BL_OK;
+}
+
+static bl_status pack_block(const bli_packing *k, bli_product_block *b)
+{
+    const int64_t all = k->r.count * ((k->groups + k->bundle - 1) / k->bundle * k->bundle) + BLI_PACKED_GROUPS;
+    int32_t *offset = bli_arena_array(k->plan->arena, (size_t)all, sizeof *offset);
+    size_t size;
+    if (offset == NULL)
+        return BL_NO_MEMORY;
+    b->offset = offset;
+    if (k->width == 0) {
+        BLI_TRY(block_bytes(k, b, all - BLI_PACKED_GROUPS, &size));
+        char *weight = bli_arena_alloc(k->plan->arena, size);
+        b->weight = weight;
+        if (weight != NULL)
+            pack_groups(k, b, offset, weight);
+        return weight != NULL ? BL_OK : BL_NO_MEMORY;
     }
-    b->groups = (b->groups + 1) / 2;
+    BLI_TRY(block_bytes(k, b, all, &size));
+    char *bytes = bli_alloc(k->plan->program->ctx, size);
+    if (bytes == NULL)
+        return BL_NO_MEMORY;
+    pack_groups(k, b, offset, bytes);
+    const bl_status s = pack_fields(k, b, offset, (const uint8_t *)bytes);
+    bli_free(k->plan->program->ctx, bytes);
+    return s;
 }
 
 bl_status bli_pack(const bli_packing *k, bli_step *step)
@@ -170,8 +204,6 @@ bl_status bli_pack(const bli_packing *k, bli_step *step)
         b[i].first = i * BLI_BLOCK_PANELS;
         b[i].panels = panels - b[i].first < BLI_BLOCK_PANELS ? panels - b[i].first : BLI_BLOCK_PANELS;
         BLI_TRY(pack_block(k, &b[i]));
-        if (k->halves)
-            pair_up(k, &b[i]);
     }
     return BL_OK;
 }

@@ -1,7 +1,7 @@
 /* pack.h: a product's constants in the order that kernels read them.
  *
  * A result reads a few runs of consecutive input elements; runs are cut into groups, and each block of panels keeps the
- * groups for which it has constants.
+ * groups for which it has constants, as bytes and the like, or packed as fields of 1 to 7 bits.
  */
 #ifndef BLI_PACK_H
 #define BLI_PACK_H
@@ -26,7 +26,7 @@ typedef struct bli_packing {
     bool single;    /* bits: no constant is 0 */
     int64_t groups; /* of a run */
     int bundle;     /* groups that are kept or left out together, the last of a run filled up with zeros */
-    bool halves;    /* constants of 4 bits, two groups in one vector */
+    int width, low; /* bytes kept as fields (kernels.h); width 0: not */
 } bli_packing;
 
 /* Of single bits every tap is a run of its own, since a pixel fills whole words. */

@@ -54,9 +54,10 @@ static void find_lives(bli_exec_plan *plan)
         touch(plan, p->outputs[i].wire, plan->num_steps + 1);
 }
 
-enum { CHUNK_BYTES = 192 << 10, CHUNK_MOST = 96, CHUNK_UNIT = 24 };
+enum { CHUNK_BYTES = 192 << 10, CHUNK_MORE = 4, CHUNK_MOST = 96, CHUNK_UNIT = 24 };
 
-/* So many samples that what lies between two steps stays in a core's own cache. */
+/* So many samples that what lies between two steps stays in a core's own cache; more where the constants do not stay
+ * there, and come once a chunk. */
 static int64_t chunk_for(const bli_exec_plan *plan)
 {
     size_t most = 1;
@@ -67,8 +68,10 @@ static int64_t chunk_for(const bli_exec_plan *plan)
             bytes += plan->places[s->op->in[j]].stride;
         most = bytes > most ? bytes : most;
     }
-    int64_t chunk = (int64_t)(CHUNK_BYTES / most);
-    chunk = chunk > CHUNK_MOST ? CHUNK_MOST : chunk;
+    const bool much = plan->num_constants >= BLI_MANY_CONSTANTS;
+    const int64_t limit = much ? BLI_CHUNK_MOST : CHUNK_MOST;
+    int64_t chunk = (int64_t)((much ? CHUNK_MORE * CHUNK_BYTES : CHUNK_BYTES) / most);
+    chunk = chunk > limit ? limit : chunk;
     return chunk >= CHUNK_UNIT ? chunk / CHUNK_UNIT * CHUNK_UNIT : chunk > 4 ? chunk / 4 * 4 : chunk < 1 ? 1 : chunk;
 }
 
@@ -80,6 +83,7 @@ static bl_status fill(bli_exec_plan *plan)
     plan->steps = bli_arena_array(plan->arena, (size_t)p->num_ops, sizeof *plan->steps);
     if (done == NULL || plan->places == NULL || plan->steps == NULL)
         return BL_NO_MEMORY;
+    plan->num_constants = bli_product_constants(p);
     BLI_TRY(bli_places_choose(plan));
     BLI_TRY(bli_encode_plan(plan));
     BLI_TRY(bli_decode_plan(plan));
@@ -91,8 +95,8 @@ static bl_status fill(bli_exec_plan *plan)
     return bli_places_arrange(plan);
 }
 
-bl_status bli_exec_plan_create(bl_context *ctx, const bli_program *p, const bli_exec_kernels *kernels, bool trace,
-                               bli_exec_plan **out)
+bl_status bli_exec_plan_create(bl_context *ctx, const bli_program *p, const bli_exec_kernels *kernels,
+                               const bl_executor_options *o, bli_exec_plan **out)
 {
     *out = NULL;
     bli_arena *arena;
@@ -100,7 +104,8 @@ bl_status bli_exec_plan_create(bl_context *ctx, const bli_program *p, const bli_
     bli_exec_plan *plan = bli_arena_alloc(arena, sizeof *plan);
     bl_status s = plan != NULL ? BL_OK : BL_NO_MEMORY;
     if (s == BL_OK) {
-        *plan = (bli_exec_plan){.program = p, .kernels = kernels, .isa = kernels->isa, .trace = trace, .arena = arena};
+        *plan = (bli_exec_plan){
+            .program = p, .kernels = kernels, .isa = kernels->isa, .trace = o->trace, .pack = o->pack, .arena = arena};
         s = fill(plan);
     }
     if (s == BL_OK)

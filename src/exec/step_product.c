@@ -104,6 +104,15 @@ static bool conv_takes_bits(const bli_program *p, const bli_prim_op *op, int64_t
     return op->window.groups == 1 && bli_last(&p->wires[op->in[0]].shape) >= BIT_CHANNELS && (!bordered || zero == 0);
 }
 
+int64_t bli_product_constants(const bli_program *p)
+{
+    int64_t n = 0;
+    for (int i = 0; i < p->num_ops; i++)
+        if (p->ops[i].kind == BLI_PRIM_DENSE || p->ops[i].kind == BLI_PRIM_CONV)
+            n += bli_num_weights(p, &p->ops[i]);
+    return n;
+}
+
 bool bli_product_takes_bits(const bli_exec_plan *plan, int i)
 {
     const bli_program *p = plan->program;
@@ -128,7 +137,47 @@ static size_t out_row_bytes(const bli_step *s)
     return s->out->store == BLI_STORE_BITS ? s->out->row : (size_t)s->m << s->out->store;
 }
 
-enum { MANY_ROWS = 8 }; /* of a run: half a tile */
+enum { MANY_ROWS = 8, UNPACK_ROWS = 4 }; /* of a run: half a tile; of all: from so many on, bytes repay unpacking */
+enum { UNPACKED_BYTES = 256 << 10 };
+
+/* By as many panels as stay near as bytes. */
+static int panels_at_once(const bli_exec_kernels *k, const bli_product_block *b)
+{
+    const int64_t panel = (int64_t)b->groups * k->lanes * 4, panels = panel > 0 ? UNPACKED_BYTES / panel : b->panels;
+    return panels < 1 ? 1 : panels < b->panels ? (int)panels : b->panels;
+}
+
+static void multiply_unpacked(const bli_step *s, const bli_run *r, bli_product_fn fn, const bli_rows *in, void *y)
+{
+    const bli_exec_kernels *k = r->plan->kernels;
+    char *bytes = r->scratch + s->unpacked;
+    for (int i = 0; i < s->product.num_blocks; i++) {
+        const bli_product_block *b = &s->product.blocks[i];
+        const int most = panels_at_once(k, b);
+        for (int q = 0; q < b->panels; q += most) {
+            const int panels = b->panels - q < most ? b->panels - q : most;
+            const bli_product_block block = {panels, b->groups, b->first + q, b->offset, bytes};
+            bli_product one = s->product;
+            one.num_blocks = 1;
+            one.blocks = &block;
+            k->unpack(&s->product, b, q, panels, bytes);
+            fn(&one, in, y);
+        }
+    }
+}
+
+static void multiply(const bli_step *s, const bli_run *r, const bli_rows *in, void *y)
+{
+    const int64_t rows = in->rows * in->outers;
+    const bool many = s->fn_many != NULL && in->rows >= MANY_ROWS && rows >= s->many;
+    const bli_product_fn fn = many ? s->fn_many : s->fn;
+    if (s->product.width == 0)
+        fn(&s->product, in, y);
+    else if (s->fields != NULL && rows < UNPACK_ROWS)
+        s->fields(&s->product, in, y);
+    else
+        multiply_unpacked(s, r, fn, in, y);
+}
 
 /* Results from rows of the input, through the chain, to y. */
 static void product_rows(const bli_step *s, const bli_run *r, const bli_rows *in, char *y)
@@ -136,9 +185,7 @@ static void product_rows(const bli_step *s, const bli_run *r, const bli_rows *in
     const bli_exec_kernels *k = r->plan->kernels;
     const int64_t columns = s->product.columns, rows = in->rows * in->outers;
     char *lanes = r->scratch;
-    const bool many = s->fn_many != NULL && in->rows >= MANY_ROWS && rows >= s->many;
-    const bli_product_fn fn = many ? s->fn_many : s->fn;
-    fn(&s->product, in, s->finishes ? y : lanes);
+    multiply(s, r, in, s->finishes ? y : lanes);
     if (s->finishes)
         return;
     if (s->chain.wide && !s->product_wide) { /* behind the narrow sums */
@@ -221,18 +268,35 @@ void bli_product_border(const bli_step *s, char *own)
 /* ---- planning
  * ----------------------------------------------------------------------------------------------------------- */
 
-enum { HALVES_FROM = 1 << 20 };
+/* Fields are faster for single rows where the constants of all layers do not stay in a core's own cache, and this
+ * layer's are worth it.  Of 6 and 7 bits they save little there, and cost more in batches. */
+enum { FIELDS_LAYER = 1 << 16, FIELDS_WIDTH = 5 };
 
-/* Constants of 4 bits in half a byte: worth it where bytes would not stay in a core's own cache.  The sums, times 16,
- * fit 32 bits. */
-static bool halves_pay(const bli_packing *k)
+static bool fields_pay(const bli_packing *k, int width)
 {
-    const bli_program *p = k->plan->program;
-    const int64_t n = bli_num_weights(p, k->op), most = k->r.count * k->r.length * 255 * 8;
-    bool pays = k->store == BLI_STORE_8 && k->plan->kernels->product4 != NULL && n >= HALVES_FROM && most < 1 << 27;
-    for (int64_t i = 0; pays && i < n; i++)
-        pays = k->op->weight[i] >= -8 && k->op->weight[i] <= 7;
-    return pays;
+    const bli_exec_plan *plan = k->plan;
+    if (k->store != BLI_STORE_8 || plan->kernels->unpack == NULL || plan->pack == BL_PACK_NEVER)
+        return false;
+    return plan->pack == BL_PACK_ALWAYS ||
+           (width <= FIELDS_WIDTH && plan->kernels->packed8 != NULL && plan->num_constants >= BLI_MANY_CONSTANTS &&
+            bli_num_weights(plan->program, k->op) >= FIELDS_LAYER);
+}
+
+/* The narrowest that hold the constants, and 0, which fills bundles up. */
+static void choose_fields(bli_packing *k, bli_step *step)
+{
+    int64_t low = 0, high = 0;
+    for (int64_t i = 0; i < bli_num_weights(k->plan->program, k->op); i++) {
+        low = k->op->weight[i] < low ? k->op->weight[i] : low;
+        high = k->op->weight[i] > high ? k->op->weight[i] : high;
+    }
+    int width = 0;
+    while ((high - low) >> width > 0)
+        width++;
+    if (width == 0 || width > BLI_PACKED_MOST || !fields_pay(k, width))
+        return;
+    k->width = step->product.width = width;
+    k->low = step->product.low = (int)low;
 }
 
 enum { BUNDLE_FULL = 6, BUNDLE_REST = 4 };
@@ -242,8 +306,7 @@ enum { BUNDLE_FULL = 6, BUNDLE_REST = 4 };
 static bool bundles_pay(const bli_packing *k)
 {
     const bli_exec_kernels *t = k->plan->kernels;
-    if (t->tiles8 == NULL || k->store != BLI_STORE_8 || k->halves ||
-        (k->op->kind == BLI_PRIM_CONV && k->op->window.groups > 1))
+    if (t->tiles8 == NULL || k->store != BLI_STORE_8 || (k->op->kind == BLI_PRIM_CONV && k->op->window.groups > 1))
         return false;
     const int64_t bundles = (k->groups + t->bundle - 1) / t->bundle;
     return k->r.count * k->groups >= BUNDLE_FULL * k->r.count * bundles + BUNDLE_REST;
@@ -256,7 +319,8 @@ static void choose_kernel(const bli_packing *k, bli_step *step)
     const bli_exec_kernels *t = k->plan->kernels;
     const bli_product_fn fns[] = {t->product8, t->product16, t->product32, t->product64,
                                   k->single ? t->bits1 : t->bits2};
-    step->fn = k->halves ? t->product4 : fns[k->store];
+    step->fn = fns[k->store];
+    step->fields = k->width > 0 ? t->packed8 : NULL;
     if (k->bundle > 1) {
         const int64_t panels = (k->op->channels + t->lanes - 1) / t->lanes;
         step->fn_many = t->tiles8;
@@ -362,7 +426,19 @@ static void plan_finish(const bli_exec_plan *plan, bli_step *step, const bli_pla
 static void plan_memory(bli_exec_plan *plan, bli_step *step)
 {
     const size_t lanes = (size_t)(step->rows * step->product.columns);
-    const size_t need = lanes * (step->product_wide ? 8 : step->chain.wide ? 12 : 4) + BLI_SLACK;
+    step->unpacked = (lanes * (step->product_wide ? 8
+                               : step->chain.wide ? 12
+                                                  : 4) +
+                      2 * BLI_SLACK - 1) /
+                     BLI_SLACK * BLI_SLACK;
+    size_t bytes = 0;
+    for (int i = 0; step->product.width > 0 && i < step->product.num_blocks; i++) {
+        const bli_product_block *b = &step->product.blocks[i];
+        const size_t of =
+            (size_t)panels_at_once(plan->kernels, b) * (size_t)b->groups * (size_t)plan->kernels->lanes * 4;
+        bytes = of > bytes ? of : bytes;
+    }
+    const size_t need = step->unpacked + bytes;
     plan->scratch_bytes = need > plan->scratch_bytes ? need : plan->scratch_bytes;
     if (!step->bordered)
         return;
@@ -370,6 +446,8 @@ static void plan_memory(bli_exec_plan *plan, bli_step *step)
     const int64_t height = step->image[0] + step->border[0] + step->border[2];
     plan->own_bytes += ((size_t)(height * step->row_bytes) + 2 * BLI_SLACK - 1) / BLI_SLACK * BLI_SLACK;
 }
+
+enum { WIDE_COLUMNS = 256 };
 
 bl_status bli_step_product(bli_exec_plan *plan, int i, bli_step *step, int *last, bool *made)
 {
@@ -399,7 +477,7 @@ bl_status bli_step_product(bli_exec_plan *plan, int i, bli_step *step, int *last
         plan_image(p, op, &k.r, step);
     const int lanes = plan->kernels->lanes;
     step->product.columns = ((op->channels + lanes - 1) / lanes * lanes + 15) / 16 * 16;
-    k.halves = halves_pay(&k);
+    choose_fields(&k, step);
     k.bundle = bundles_pay(&k) ? plan->kernels->bundle : 1;
     choose_kernel(&k, step);
     BLI_TRY(plan_offsets(&k, step));
@@ -411,6 +489,8 @@ bl_status bli_step_product(bli_exec_plan *plan, int i, bli_step *step, int *last
     plan_finish(plan, step, &plan->places[*last]);
     step->rows = BLI_TILE_LANES / step->product.columns / 24 * 24;
     step->rows = step->rows < 24 ? 12 : step->rows;
+    if (step->finishes && step->product.columns >= WIDE_COLUMNS) /* no room for lanes is needed */
+        step->rows = BLI_CHUNK_MOST;
     step->out = &plan->places[*last];
     plan_memory(plan, step);
     plan->cost += (double)p->wires[i].count * (double)(k.r.count * k.r.length);

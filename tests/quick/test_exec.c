@@ -195,13 +195,14 @@ static void check(const rows_of *w, bl_executor *e, int64_t rows, bool trace)
         same_codes(w, e, i, w->got_wires[i], rows);
 }
 
-static void check_program(const bli_program *p, uint64_t seed, const int64_t *sizes, int num_sizes)
+/* Two plans for each instruction set; pack: of either. */
+static void check_plans(const bli_program *p, uint64_t seed, const int64_t *sizes, int num_sizes, const bl_pack pack[2])
 {
     rows_of w = rows_make(p, sizes[num_sizes - 1], seed);
     for (int set = 0; bli_exec_kernels_at(set) != NULL; set++)
         for (int variant = 0; variant < 2; variant++) {
             const bl_executor_options o = {1 + (int)(seed + (uint64_t)set + (uint64_t)variant) % 3,
-                                           bli_exec_kernels_at(set)->name, variant == 1};
+                                           bli_exec_kernels_at(set)->name, variant == 1, pack[variant]};
             bl_executor *e;
             assert_ok(ctx, bl_executor_create(ctx, p, &o, &e));
             for (int k = 0; k < num_sizes; k++)
@@ -209,6 +210,12 @@ static void check_program(const bli_program *p, uint64_t seed, const int64_t *si
             bl_executor_destroy(e);
         }
     rows_free(&w);
+}
+
+static void check_program(const bli_program *p, uint64_t seed, const int64_t *sizes, int num_sizes)
+{
+    const bl_pack both[] = {BL_PACK_FAST, BL_PACK_ALWAYS};
+    check_plans(p, seed, sizes, num_sizes, seed % 2 == 0 ? both : (bl_pack[]){BL_PACK_ALWAYS, BL_PACK_FAST});
 }
 
 static void random_programs_give_the_interpreters_bits(void **state)
@@ -467,8 +474,87 @@ static void wide_layers_give_the_interpreters_bits(void **state)
     }
 }
 
-/* Constants of 4 bits are kept in half a byte from a million on; some groups of them are zero, an odd number is left.
+/* ---- constants packed as fields -------------------------------------------------------------------------------------
  */
+
+/* One layer of constants from low to high, each of which comes up; among them runs of zeros. */
+static bli_program *packed_layer(draw *d, bool image, int64_t low, int64_t high)
+{
+    bli_builder *b;
+    bli_program *p;
+    bli_input in = {.name = "x", .scale = 1, .grid = {1, 0}};
+    const int groups = image && draw_chance(d, 50) ? 2 : 1;
+    const bl_shape line = {1, {draw_between(d, 1, 90)}};
+    const bl_shape picture = {3, {draw_between(d, 3, 5), draw_between(d, 3, 5), groups * draw_between(d, 1, 9)}};
+    const int64_t m = groups * draw_between(d, 2, 70), n = image ? picture.dim[2] / groups * 9 : line.dim[0];
+    int wire;
+    assert_ok(ctx, bli_builder_create(ctx, "packed", &b));
+    assert_ok(ctx, bl_format_parse(ctx, draw_chance(d, 50) ? "int<8>" : "uint<8>", &in.format));
+    assert_ok(ctx, bli_builder_input(b, &in, "x", image ? &picture : &line, &wire));
+    int64_t *w = numbers(d, m * n, low, high, false);
+    w[0] = low;
+    w[m * n - 1] = high;
+    for (int64_t i = 1; i + 1 < m * n; i++)
+        w[i] = i / (8 * m) % 3 == 2 ? 0 : w[i];
+    bli_prim_op op = {.kind = image ? BLI_PRIM_CONV : BLI_PRIM_DENSE, .channels = m, .weight = w};
+    if (image)
+        op.window = (bli_window){{3, 3}, {1, 1}, {1, 1}, {1, 1, 1, 1}, groups};
+    const bli_output o = {.wire = add_op(b, op, wire, NULL), .name = "y"};
+    assert_ok(ctx, bli_builder_output(b, &o));
+    assert_ok(ctx, bli_builder_finish(b, &p));
+    bli_builder_destroy(b);
+    free(w);
+    return p;
+}
+
+static void packed_constants_of_every_width_give_the_interpreters_bits(void **state)
+{
+    (void)state;
+    static const int64_t sizes[] = {0, 1, 2, 3, 5, 18};
+    const bl_pack always[] = {BL_PACK_ALWAYS, BL_PACK_ALWAYS};
+    draw d = {3};
+    for (int width = 1; width <= 7; width++) {
+        const int64_t most = ((int64_t)1 << width) - 1, half = most / 2;
+        const int64_t lows[] = {0, -half - 1, -half, -most, -1, width > 1 ? 1 - most : 0};
+        for (uint64_t k = 0; k<BLI_COUNT(lows); k += part()> 1 ? 2 : 1)
+            for (int image = 0; image < 2; image++) {
+                bli_program *p = packed_layer(&d, image == 1, lows[k], lows[k] + most);
+                check_plans(p, k, sizes, image ? 3 : 6, always);
+                bli_program_destroy(p);
+            }
+    }
+}
+
+/* The width that the first product of p has. */
+static int width_of(const bli_program *p, const char *isa, bl_pack pack)
+{
+    const bl_executor_options o = {.threads = 1, .isa = isa, .pack = pack};
+    bl_executor *e;
+    assert_ok(ctx, bl_executor_create(ctx, p, &o, &e));
+    const int width = bli_executor_plan(e)->steps[0].product.width;
+    bl_executor_destroy(e);
+    return width;
+}
+
+static void the_narrowest_width_is_taken_and_only_when_wished(void **state)
+{
+    (void)state;
+    static const struct {
+        int64_t low, high;
+        int width;
+    } cases[] = {{0, 0, 0},  {0, 1, 1},  {-1, 0, 1},   {-1, 1, 2},   {-2, 1, 2}, {0, 3, 2},    {-2, 2, 3},  {3, 5, 3},
+                 {-8, 7, 4}, {-8, 8, 5}, {-31, 31, 6}, {-33, 31, 7}, {0, 63, 6}, {-64, 63, 7}, {-64, 64, 0}};
+    draw d = {8};
+    for (size_t i = 0; i < BLI_COUNT(cases); i++) {
+        bli_program *p = packed_layer(&d, false, cases[i].low, cases[i].high);
+        assert_int_equal(width_of(p, "generic", BL_PACK_ALWAYS), cases[i].width);
+        assert_int_equal(width_of(p, "generic", BL_PACK_NEVER), 0);
+        assert_int_equal(width_of(p, NULL, BL_PACK_FAST), 0); /* few */
+        bli_program_destroy(p);
+    }
+}
+
+/* A million of them are packed unasked where there are kernels for it. */
 static void many_small_constants_give_the_interpreters_bits(void **state)
 {
     (void)state;
@@ -480,7 +566,7 @@ static void many_small_constants_give_the_interpreters_bits(void **state)
     bli_input in = {.name = "x", .scale = 1, .grid = {1, 0}};
     const bl_shape shape = {1, {DEPTH}};
     int wire;
-    assert_ok(ctx, bli_builder_create(ctx, "halves", &b));
+    assert_ok(ctx, bli_builder_create(ctx, "million", &b));
     assert_ok(ctx, bl_format_parse(ctx, "int<8>", &in.format));
     assert_ok(ctx, bli_builder_input(b, &in, "x", &shape, &wire));
     int64_t *w = numbers(&d, (int64_t)DEPTH * WIDTH, -8, 7, false);
@@ -490,7 +576,11 @@ static void many_small_constants_give_the_interpreters_bits(void **state)
     const bli_output o = {.wire = wire, .name = "y"};
     assert_ok(ctx, bli_builder_output(b, &o));
     assert_ok(ctx, bli_builder_finish(b, &p));
-    check_program(p, 3, sizes, 3);
+    for (int set = 0; bli_exec_kernels_at(set) != NULL; set++) {
+        const bli_exec_kernels *k = bli_exec_kernels_at(set);
+        assert_int_equal(width_of(p, k->name, BL_PACK_FAST), k->packed8 != NULL ? 4 : 0);
+    }
+    check_plans(p, 3, sizes, 3, (bl_pack[]){BL_PACK_FAST, BL_PACK_FAST});
     bli_program_destroy(p);
     bli_builder_destroy(b);
     free(w);
@@ -568,7 +658,7 @@ static bl_status run_some(bl_context *c, void *arg)
 {
     bli_program *p;
     BLI_TRY(bli_program_parse(c, arg, strlen(arg), &p));
-    const bl_executor_options o = {.threads = 2};
+    const bl_executor_options o = {.threads = 2, .pack = BL_PACK_ALWAYS};
     bl_executor *e;
     bl_status s = bl_executor_create(c, p, &o, &e);
     if (s == BL_OK) {
@@ -609,7 +699,8 @@ static void running_allocates_nothing(void **state)
         bli_program *p = random_program(c, seed);
         rows_of w = rows_make(p, 3, seed);
         bl_executor *e;
-        const bl_executor_options o = {.threads = 1 + (int)(seed % 2)};
+        const bl_executor_options o = {.threads = 1 + (int)(seed % 2),
+                                       .pack = seed % 3 == 0 ? BL_PACK_FAST : BL_PACK_ALWAYS};
         assert_ok(c, bl_executor_create(c, p, &o, &e));
         const long before = counts.calls;
         assert_ok(c, bl_executor_run(e, (const float *const *)w.reals, 3, w.got_reals));
@@ -651,6 +742,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(random_programs_give_the_interpreters_bits),
         cmocka_unit_test(wide_layers_give_the_interpreters_bits),
+        cmocka_unit_test(packed_constants_of_every_width_give_the_interpreters_bits),
+        cmocka_unit_test(the_narrowest_width_is_taken_and_only_when_wished),
         cmocka_unit_test(many_small_constants_give_the_interpreters_bits),
         cmocka_unit_test(rounded_sums_become_bytes),
         cmocka_unit_test(a_fitted_rescale_is_the_stair_everywhere),

@@ -42,10 +42,25 @@ typedef struct bli_rows {
 typedef struct bli_product_block {
     int panels, groups;
     int first;             /* panel */
-    const int32_t *offset; /* bytes from the row's start, of each group; 4 bits: groups are pairs, two offsets each */
-    const void *weight;    /* [groups][panels][lanes of a group each]; bits: [groups][panels][signs][lanes]; 4 bits:
-                              a byte holds the pair's first constant low, its second high */
+    const int32_t *offset; /* bytes from the row's start, of each group */
+    const void *weight;    /* [groups][panels][lanes of a group each]; bits: [groups][panels][signs][lanes]; fields:
+                              [groups / BLI_PACKED_GROUPS][panels][width vectors] */
 } bli_product_block;
+
+/* Bytes of constants packed as fields of `width` bits: constant - low.  The vectors of 8 groups are packed into `width`
+ * of them, byte by byte, by parts of the width as a sum of 4, 2 and 1: a part of 4 bits fills 4 vectors, 2 groups a
+ * byte; one of 2 bits 2 vectors, 4 groups a byte; one of 1 bit 1 vector.  So that shifts, ands and ors of whole vectors
+ * bring them back, whatever the instruction set and the width. */
+enum { BLI_PACKED_GROUPS = 8, BLI_PACKED_MOST = 7 };
+typedef struct bli_packed_part {
+    int vector, bit; /* where the part lies */
+    int to;          /* its first bit in the field */
+} bli_packed_part;
+/* Part 4, 2 or 1 of group 0 .. 7's field. */
+static inline bli_packed_part bli_packed_part_of(int width, int part, int group)
+{
+    return (bli_packed_part){(width & -2 * part) + group * part / 8, group * part % 8, width & (part - 1)};
+}
 
 typedef struct bli_product {
     int num_blocks;
@@ -53,6 +68,7 @@ typedef struct bli_product {
     const void *init; /* [columns] what a row's sums start from: int32_t, int64_t for 64-bit products */
     int64_t columns;  /* panels * lanes: the stride of a row of results */
     int32_t factor;   /* bits: y = init + factor * count */
+    int width, low;   /* fields; 0: bytes */
     bli_finish finish;
 } bli_product;
 
@@ -122,9 +138,11 @@ typedef struct bli_exec_kernels {
     int64_t pair_limit; /* 8-bit products need |x0 w0 + x1 w1| within this; 0: no limit */
     bool finishes;
     bli_product_fn product8, product16, product32, product64, bits1, bits2;
-    bli_product_fn tiles8;   /* product8 for many rows, of whole bundles; NULL: there is none */
-    int bundle;              /* groups of a bundle */
-    bli_product_fn product4; /* bytes times constants of 4 bits; NULL: there is none */
+    bli_product_fn tiles8;  /* product8 for many rows, of whole bundles; NULL: there is none */
+    int bundle;             /* groups of a bundle */
+    bli_product_fn packed8; /* product8 of fields, for few rows; NULL: there is none */
+    /* The fields of some panels of a block as bytes, for many rows. */
+    void (*unpack)(const bli_product *p, const bli_product_block *b, int first, int panels, void *bytes);
     void (*const *stage32)(const bli_stage *s, int32_t *v, int64_t rows, int64_t width);
     void (*const *stage64)(const bli_stage *s, int64_t *v, int64_t rows, int64_t width);
     /* v = v op b; a row of b is at b + r * b_step. */

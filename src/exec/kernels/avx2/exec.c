@@ -6,7 +6,7 @@
 #include "exec/kernels/loops.inc"
 
 #define TILE
-enum { HIGH_1 = 4, HIGH_2 = 4 };
+enum { HIGH_1 = 4, HIGH_2 = 4, FIELD_ROWS = 2 };
 enum { LANES = 8, WIDE_1 = 4, WIDE_2 = 4, WIDE_3 = 3, WIDE_4 = 2, CHAINS_1 = 4, CHAINS_2 = 3, CHAINS_4 = 2 };
 
 typedef __m256i vec;
@@ -50,11 +50,17 @@ static inline vec count_bits(vec v)
     return _mm256_madd_epi16(pairs, _mm256_set1_epi16(1));
 }
 
+/* 4 bytes: unsigned times signed. */
+static inline vec multiply_bytes(vec sum, vec x, vec w)
+{
+    return vec_add(sum, _mm256_madd_epi16(_mm256_maddubs_epi16(x, w), _mm256_set1_epi16(1)));
+}
+
 static inline __attribute__((always_inline)) vec multiply(int kind, vec sum, vec x, const char *w)
 {
     switch (kind) {
-    case 0: /* 4 bytes: unsigned times signed */
-        return vec_add(sum, _mm256_madd_epi16(_mm256_maddubs_epi16(x, vec_load(w)), _mm256_set1_epi16(1)));
+    case 0:
+        return multiply_bytes(sum, x, vec_load(w));
     case 1: /* 2 of 16 bits */
         return vec_add(sum, _mm256_madd_epi16(x, vec_load(w)));
     case 2:
@@ -79,6 +85,8 @@ static inline __attribute__((always_inline)) void finish(const bli_product *p, c
 
 #include "exec/kernels/tiles.inc"
 
+#include "exec/kernels/packed.inc"
+
 #define PLAIN_LANES LANES
 PLAIN_PRODUCT(product64, int64_t, int64_t, int64_t, uint64_t, 1, (uint64_t)v[k] * (uint64_t)w[l])
 
@@ -88,6 +96,8 @@ const bli_exec_kernels bli_exec_kernels_avx2 = {
     .lanes = LANES,
     .pair_limit = INT16_MAX,
     .product8 = product8,
+    .packed8 = packed8,
+    .unpack = unpack,
     .product16 = product16,
     .product32 = product32,
     .product64 = product64,

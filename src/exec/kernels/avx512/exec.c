@@ -5,7 +5,7 @@
 #include "exec/kernels/loops.inc"
 
 #define TILE __attribute__((target("avx512vnni,avx512vpopcntdq")))
-enum { HIGH_1 = 12, HIGH_2 = 12 };
+enum { HIGH_1 = 12, HIGH_2 = 12, FIELD_ROWS = 2 };
 enum { WIDE_1 = 8, WIDE_2 = 8, WIDE_3 = 8, WIDE_4 = 6, CHAINS_1 = 6, CHAINS_2 = 4, CHAINS_4 = 3 };
 
 #include "exec/kernels/avx512/finish.inc"
@@ -28,11 +28,17 @@ TILE static inline vec dot_vpdpwssd(vec sum, vec x, vec w)
 }
 #endif
 
+/* 4 bytes: unsigned times signed. */
+TILE static inline vec multiply_bytes(vec sum, vec x, vec w)
+{
+    return DOT(vpdpbusd, _mm512_dpbusd_epi32, sum, x, w);
+}
+
 static inline __attribute__((always_inline)) TILE vec multiply(int kind, vec sum, vec x, const char *w)
 {
     switch (kind) {
-    case 0: /* 4 bytes: unsigned times signed */
-        return DOT(vpdpbusd, _mm512_dpbusd_epi32, sum, x, vec_load(w));
+    case 0:
+        return multiply_bytes(sum, x, vec_load(w));
     case 1: /* 2 of 16 bits */
         return DOT(vpdpwssd, _mm512_dpwssd_epi32, sum, x, vec_load(w));
     case 2:
@@ -47,78 +53,10 @@ static inline __attribute__((always_inline)) TILE vec multiply(int kind, vec sum
 
 #include "exec/kernels/tiles.inc"
 
-/* ---- constants of 4 bits
- * ------------------------------------------------------------------------------------------------ */
+/* ---- constants as fields
+ * ------------------------------------------------------------------------------------------------------------ */
 
-/* A pair of groups from one vector: each constant times 16, which the end takes away. */
-INLINE void tile4(const bli_product *p, const bli_product_block *b, const char *x, ptrdiff_t stride, char *y,
-                  const int R, const int P)
-{
-    const vec high = _mm512_set1_epi8((char)0xf0);
-    vec sum[16], first[4], second[4];
-    const char *w = b->weight;
-#pragma GCC unroll 16
-    for (int i = 0; i < R * P; i++)
-        sum[i] = vec_zero();
-    for (int g = 0; g < b->groups; g++) {
-#pragma GCC unroll 4
-        for (int q = 0; q < P; q++, w += sizeof(vec)) {
-            const vec both = vec_load(w);
-            first[q] = _mm512_and_si512(_mm512_slli_epi16(both, 4), high);
-            second[q] = _mm512_and_si512(both, high);
-        }
-#pragma GCC unroll 4
-        for (int r = 0; r < R; r++) {
-            const vec u = broadcast(x + r * stride + b->offset[2 * g]);
-            const vec v = broadcast(x + r * stride + b->offset[2 * g + 1]);
-#pragma GCC unroll 4
-            for (int q = 0; q < P; q++) {
-                sum[r * P + q] = DOT(vpdpbusd, _mm512_dpbusd_epi32, sum[r * P + q], u, first[q]);
-                sum[r * P + q] = DOT(vpdpbusd, _mm512_dpbusd_epi32, sum[r * P + q], v, second[q]);
-            }
-        }
-    }
-    const int32_t *init = (const int32_t *)p->init + b->first * LANES;
-#pragma GCC unroll 4
-    for (int r = 0; r < R; r++)
-#pragma GCC unroll 4
-        for (int q = 0; q < P; q++)
-            sum[r * P + q] = vec_add(_mm512_srai_epi32(sum[r * P + q], 4), vec_load(init + q * LANES));
-    finish(p, sum, b->first, y, R, P);
-}
-
-INLINE void rows4(const bli_product *p, const bli_product_block *b, const bli_rows *in, char *y, const int P)
-{
-    for (int64_t o = 0; o < in->outers; o++) {
-        const char *x = in->x + o * in->outer_stride;
-        int64_t r = 0;
-        for (; r + 4 <= in->rows; r += 4, y += 4 * p->finish.row)
-            tile4(p, b, x + r * in->stride, in->stride, y, 4, P);
-        for (; r + 2 <= in->rows; r += 2, y += 2 * p->finish.row)
-            tile4(p, b, x + r * in->stride, in->stride, y, 2, P);
-        for (; r < in->rows; r++, y += p->finish.row)
-            tile4(p, b, x + r * in->stride, in->stride, y, 1, P);
-    }
-}
-
-TILE static void product4(const bli_product *p, const bli_rows *in, void *y)
-{
-    for (int i = 0; i < p->num_blocks; i++)
-        switch (p->blocks[i].panels) {
-        case 1:
-            rows4(p, &p->blocks[i], in, y, 1);
-            break;
-        case 2:
-            rows4(p, &p->blocks[i], in, y, 2);
-            break;
-        case 3:
-            rows4(p, &p->blocks[i], in, y, 3);
-            break;
-        default:
-            rows4(p, &p->blocks[i], in, y, 4);
-            break;
-        }
-}
+#include "exec/kernels/packed.inc"
 
 PLAIN_PRODUCT(product64, int64_t, int64_t, int64_t, uint64_t, 1, (uint64_t)v[k] * (uint64_t)w[l])
 
@@ -206,9 +144,9 @@ TILE static void encode8(const bli_encode *e, const float *x, int64_t n, int32_t
 }
 
 #define TABLE                                                                                                          \
-    .isa = BLI_ISA_AVX512, .lanes = LANES, .finishes = true, .product4 = product4, .product8 = product8,               \
-    .product16 = product16, .product32 = product32, .product64 = product64, .bits1 = bits1, .bits2 = bits2,            \
-    .reach32 = reach, .encode8 = encode8, COMMON_LOOPS
+    .isa = BLI_ISA_AVX512, .lanes = LANES, .finishes = true, .packed8 = packed8, .unpack = unpack,                     \
+    .product8 = product8, .product16 = product16, .product32 = product32, .product64 = product64, .bits1 = bits1,      \
+    .bits2 = bits2, .reach32 = reach, .encode8 = encode8, COMMON_LOOPS
 
 const bli_exec_kernels bli_exec_kernels_avx512 = {.name = "avx512", TABLE};
 /* And tiles of products, where rows are many. */
