@@ -18,7 +18,7 @@ typedef struct cli_options {
     bool json, quiet, help;
     int threads;
     const char *seed;
-    bool resume, no_test, no_model, check, as_float, exact, man, recipe, adders;
+    bool pack, resume, no_test, no_model, check, as_float, exact, man, recipe, adders;
     const char *out, *data, *split, *target, *shape, *loss, *input, *output, *trace;
     const char *family, *simulator, *strategy;
     bool place;

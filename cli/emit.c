@@ -17,6 +17,8 @@ static const cli_option options[] = {
     {"part", CLI_TEXT, "PART", "the FPGA; default xcvu13p-flga2577-2-e", offsetof(cli_options, part)},
     {"samples", CLI_TEXT, "N", "test vectors; default 64", offsetof(cli_options, samples)},
     {"seed", CLI_TEXT, "N", "of the random test vectors; default 0", offsetof(cli_options, seed)},
+    {"pack", CLI_FLAG, NULL, "c: weights of 1 to 7 bits in as many: less flash, more time",
+     offsetof(cli_options, pack)},
     {NULL, CLI_FLAG, NULL, NULL, 0}};
 
 static bl_status period(cli *c, double *out)
@@ -34,8 +36,12 @@ static bl_status period(cli *c, double *out)
 bl_status cli_emit_options(cli *c, bl_emit_options *o)
 {
     uint64_t reuse, samples;
-    *o = (bl_emit_options){
-        .target = c->o.target, .name = c->o.name, .strategy = c->o.strategy, .io = c->o.io, .part = c->o.part};
+    *o = (bl_emit_options){.target = c->o.target,
+                           .name = c->o.name,
+                           .strategy = c->o.strategy,
+                           .io = c->o.io,
+                           .part = c->o.part,
+                           .pack = c->o.pack};
     bl_status s = cli_whole_of(c, "reuse", c->o.reuse, 1, 1 << 30, &reuse);
     if (s == BL_OK)
         s = cli_whole_of(c, "samples", c->o.samples, 1, 1000000, &samples);

@@ -27,6 +27,7 @@ typedef struct bl_emit_options {
     const char *part;     /* default xcvu13p-flga2577-2-e */
     int samples;          /* test vectors; default 64 */
     uint64_t seed;        /* of the random ones; default 0 */
+    bool pack;            /* c: constants of 1 to 7 bits in as many: less flash, more time */
 } bl_emit_options;
 
 /* What a model can be emitted as, by index. */

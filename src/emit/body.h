@@ -62,6 +62,7 @@ typedef enum bli_helper {
     BLI_HELPER_WRAP64,
     BLI_HELPER_WRAP_SM32,
     BLI_HELPER_WRAP_SM64,
+    BLI_HELPER_PACKED,
     BLI_HELPER_ROUND /* + 2 * bl_rounding, + 1 for 64 bits */
 } bli_helper;
 enum { BLI_HELPER_COUNT = BLI_HELPER_ROUND + 2 * BL_ROUNDING_COUNT };
@@ -77,6 +78,7 @@ typedef struct bli_body {
     bli_text *data;          /* constant tables */
     void (*table)(struct bli_body *b, const char *name, const int64_t *values, int64_t count); /* writes one to data */
     void *owner;                                                                               /* of table() */
+    bool packs;       /* C: weights of few bits through helper PACKED */
     uint64_t helpers; /* bit per bli_helper in use */
     /* while a group is written */
     const bli_group *group;
@@ -108,6 +110,12 @@ const char *bli_body_param(bli_body *b, const bli_prim_op *op, const char *what,
 const char *bli_body_number(const bli_body *b, int64_t v, char buf[BLI_TYPE_ROOM]);
 /* Writes a table called <wire>_<what> and gives its name. */
 const char *bli_body_table(bli_body *b, const bli_prim_op *op, const char *what, const int64_t *values, int64_t count);
+/* Writes a table of weights, packed where the backend packs; element i is open, i, close. */
+enum { BLI_PACKED_MOST = 7 };
+typedef struct bli_weights {
+    char open[BLI_NAME_LONGEST + 16], close[64];
+} bli_weights;
+bli_weights bli_body_weights(bli_body *b, const bli_prim_op *op, const int64_t *values, int64_t count);
 /* Whether the ops behind the head (with_head: the head too) need the channel, as variable c. */
 bool bli_body_needs_channel(const bli_group *g, bool with_head);
 /* Applies one elementwise op to the value. */

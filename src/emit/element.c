@@ -75,6 +75,59 @@ const char *bli_body_table(bli_body *b, const bli_prim_op *op, const char *what,
     return name;
 }
 
+enum { MOST_PACKED = 1 << 29 }; /* their bits are counted in 32 */
+
+/* Fields of 1 to 7 bits: constant = low + (field << shift).  False: they are no such. */
+static bool fields_of(const int64_t *values, int64_t count, int64_t *low, int *width, int *shift)
+{
+    uint64_t all = 0;
+    *low = count > 0 ? values[0] : 0;
+    for (int64_t i = 0; i < count; i++)
+        *low = values[i] < *low ? values[i] : *low;
+    for (int64_t i = 0; i < count; i++)
+        all |= (uint64_t)values[i] - (uint64_t)*low;
+    for (*shift = 0; all != 0 && all % 2 == 0; all /= 2)
+        ++*shift;
+    for (*width = 0; *width < 64 && all >> *width != 0; ++*width)
+        continue;
+    return *width > 0 && *width <= BLI_PACKED_MOST && *shift < 16 && *low > INT32_MIN / 2 && *low < INT32_MAX / 2 &&
+           count <= MOST_PACKED;
+}
+
+/* Field after field, the low bits first, and a byte behind the last since reading takes two. */
+static const char *packed_table(bli_body *b, const bli_prim_op *op, const int64_t *values, int64_t count, int64_t low,
+                                int width, int shift)
+{
+    const int64_t bytes = (count * width + 7) / 8 + 1;
+    int64_t *to = bli_arena_array(b->arena, (size_t)bytes, sizeof *to);
+    if (to == NULL) {
+        b->data->status = b->data->status == BL_OK ? BL_NO_MEMORY : b->data->status;
+        return "";
+    }
+    for (int64_t i = 0; i < count; i++) {
+        const int64_t at = i * width, two = ((values[i] - low) >> shift) << at % 8;
+        to[at / 8] |= two & 255;
+        to[at / 8 + 1] |= two >> 8;
+    }
+    return bli_body_table(b, op, "weight", to, bytes);
+}
+
+bli_weights bli_body_weights(bli_body *b, const bli_prim_op *op, const int64_t *values, int64_t count)
+{
+    bli_weights w;
+    int64_t low;
+    int width, shift;
+    if (b->packs && fields_of(values, count, &low, &width, &shift)) {
+        b->helpers |= (uint64_t)1 << BLI_HELPER_PACKED;
+        snprintf(w.open, sizeof w.open, "packed(%s, ", packed_table(b, op, values, count, low, width, shift));
+        snprintf(w.close, sizeof w.close, ", %d, %d, %d)", width, shift, (int)low);
+        return w;
+    }
+    snprintf(w.open, sizeof w.open, "%s[", bli_body_table(b, op, "weight", values, count));
+    snprintf(w.close, sizeof w.close, "]");
+    return w;
+}
+
 static bool all_equal(const int64_t *values, int64_t count)
 {
     for (int64_t i = 1; i < count; i++)

@@ -98,6 +98,8 @@ static bl_status check_options(bl_context *ctx, const bli_emit_backend *b, const
         return bli_fail(ctx, BL_USAGE, "reuse %d goes with strategy resource only", o->reuse);
     if (o->io != NULL)
         BLI_TRY(b->io ? find_word(ctx, "io", o->io, ios, BLI_COUNT(ios)) : refuse(ctx, b, "io"));
+    if (o->pack && b != &bli_emit_c)
+        return refuse(ctx, b, "pack");
     if (o->clock > 0 && !b->clock)
         return refuse(ctx, b, "clock");
     if (o->part != NULL)

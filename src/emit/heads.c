@@ -229,7 +229,8 @@ static void head_dense(bli_body *b)
     bli_reach r = bli_reach_join(bli_reach_sums(input_range(b, 0), weight, op->bias, m, k, k, 1), input_range(b, 0));
     r = bli_reach_join(r, bli_reach_values(weight, m * k));
     char bias[BLI_EXPR_ROOM] = "0", row[64] = "", out[64] = "";
-    const char *cast = bli_body_cast(b, r), *table = bli_body_table(b, op, "weight", weight, m * k);
+    const char *cast = bli_body_cast(b, r);
+    const bli_weights w = bli_body_weights(b, op, weight, m * k);
     if (op->bias != NULL)
         bli_body_param(b, op, "bias", op->bias, m, bias);
     rows = m > 0 ? b->p->wires[op->out].count / m : 0;
@@ -241,8 +242,8 @@ static void head_dense(bli_body *b)
     bli_body_work_loop(b, "c", m);
     begin_sum(b, r, bias);
     bli_body_loop(b, "k", k);
-    bli_text_line(b->code, "sum += %s%s[%sk] * %s%s[c * %lld + k];", cast, b->in[0], row, bli_body_cast_more(b, r),
-                  table, (long long)k);
+    bli_text_line(b->code, "sum += %s%s[%sk] * %s%sc * %lld + k%s;", cast, b->in[0], row, bli_body_cast_more(b, r),
+                  w.open, (long long)k, w.close);
     bli_body_end(b, 1);
     end_sum(b, r, op);
     bli_body_finish(b, "%sc", out);

@@ -85,7 +85,7 @@ void bli_body_conv(bli_body *b)
     char bias[BLI_EXPR_ROOM] = "0", first[96] = "", type[BLI_TYPE_ROOM];
     r = bli_reach_join(bli_reach_join(r, x), bli_reach_values(weight, m * k));
     const char *cast = bli_body_cast(b, r);
-    const char *table = is_empty(&v) ? "" : bli_body_table(b, op, "weight", weight, m * k);
+    const bli_weights table = is_empty(&v) ? (bli_weights){0} : bli_body_weights(b, op, weight, m * k);
     if (op->bias != NULL)
         bli_body_param(b, op, "bias", op->bias, m, bias);
     if (op->window.groups > 1)
@@ -98,8 +98,8 @@ void bli_body_conv(bli_body *b)
         bli_body_loop(b, "k", per_group);
         bli_text_line(b->code, "sum += %s%s[(h * %lld + w) * %lld%s + k] *", cast, b->in[0], (long long)v.in[1],
                       (long long)v.channels, first);
-        bli_text_line(b->code, "       %s%s[((c * %d + kh) * %d + kw) * %lld + k];", bli_body_cast_more(b, r), table,
-                      op->window.kernel[0], op->window.kernel[1], (long long)per_group);
+        bli_text_line(b->code, "       %s%s((c * %d + kh) * %d + kw) * %lld + k%s;", bli_body_cast_more(b, r),
+                      table.open, op->window.kernel[0], op->window.kernel[1], (long long)per_group, table.close);
         bli_body_end(b, 3);
     }
     b->var = -1;

@@ -90,7 +90,7 @@ static void emit_one(batch *b, int k)
     char name[32];
     size_t size;
     snprintf(name, sizeof name, "net%d", k);
-    bl_emit_options o = {.target = "c", .name = name};
+    bl_emit_options o = {.target = "c", .name = name, .pack = k % 2 == 1};
     assert_ok(b->ctx, bl_emit(b->ctx, b->programs[k], in_folder(b, "net%d", k), &o));
     char *header = get_file(in_folder(b, "net%d/net%d.h", k), &size);
     assert_non_null(header);
@@ -315,6 +315,72 @@ static void clang_has_no_warning_either(void **state)
     run_batch(16, 3000, &wide, "clang", "-O1", ~(uint32_t)0);
 }
 
+/* A layer of constants low, low + step .. low + most step, the first and the last of which come up. */
+static bli_program *layer_of(bl_context *ctx, draw *d, bool image, int64_t low, int64_t most, int64_t step)
+{
+    bli_builder *b;
+    bli_program *p;
+    bli_input in = {.name = "x", .scale = 1, .grid = {1, 0}};
+    const int64_t n = image ? 3 * 3 * 3 : draw_between(d, 1, 40), m = 2 * draw_between(d, 1, 12) + (image ? 0 : 1);
+    const bl_shape line = {1, {n}}, picture = {3, {4, 5, 6}};
+    bli_prim_op op = {.kind = image ? BLI_PRIM_CONV : BLI_PRIM_DENSE, .num_in = 1, .channels = m};
+    int64_t *w = calloc((size_t)(m * n), sizeof *w);
+    for (int64_t i = 0; i < m * n; i++)
+        w[i] = low + step * (i == 0 ? most : i + 1 == m * n ? 0 : draw_between(d, 0, most));
+    op.weight = w;
+    if (image)
+        op.window = (bli_window){{3, 3}, {1, 1}, {1, 1}, {1, 0, 1, 0}, 2};
+    bli_output out = {.name = "y"};
+    assert_ok(ctx, bl_format_parse(ctx, "int<8>", &in.format));
+    assert_ok(ctx, bli_builder_create(ctx, "layer", &b));
+    assert_ok(ctx, bli_builder_input(b, &in, "x", image ? &picture : &line, &op.in[0]));
+    assert_ok(ctx, bli_builder_add(b, &op, "y", "y", NULL, 0, &out.wire));
+    assert_ok(ctx, bli_builder_output(b, &out));
+    assert_ok(ctx, bli_builder_finish(b, &p));
+    bli_builder_destroy(b);
+    free(w);
+    return p;
+}
+
+/* Of source k: "packed(y_weight, index, bits, shift, low)". */
+static void assert_packed(const batch *b, int k, int64_t low, int width, int shift)
+{
+    char want[64];
+    size_t size;
+    char *text = get_file(in_folder(b, "net%d/net%d.c", k), &size);
+    assert_non_null(text);
+    snprintf(want, sizeof want, ", %d, %d, %d)", width, shift, (int)low);
+    if (strstr(text, want) == NULL || strstr(text, "static const uint8_t y_weight[") == NULL)
+        fail_msg("source %d has no '%s'", k, want);
+    free(text);
+}
+
+static void constants_of_every_width_are_packed(void **state)
+{
+    (void)state;
+    enum { WIDTHS = 7, EACH = 4 };
+    static const int64_t step[EACH] = {1, 1, 2, 8};
+    batch b = {.count = 2 * WIDTHS * EACH, .programs = calloc(2 * WIDTHS * EACH, sizeof *b.programs)};
+    int64_t low[2 * WIDTHS * EACH];
+    draw d = {9};
+    int n = 0;
+    assert_int_equal(bl_context_create(NULL, &b.ctx), BL_OK);
+    for (int k = 0; k < b.count; k++) { /* odd ones are packed */
+        const int64_t most = ((int64_t)1 << (k / 2 / EACH + 1)) - 1;
+        low[k] = k / 2 % EACH == 0 ? 0 : -(most / 2) * step[k / 2 % EACH] - k / 2 % 3;
+        b.programs[k] = layer_of(b.ctx, &d, k / 2 % 3 == 2, low[k], most, step[k / 2 % EACH]);
+    }
+    build(&b, "gcc", "-O1 -fsanitize=undefined -fno-sanitize-recover=all", "");
+    for (int k = 0; k < b.count; k++) {
+        const int64_t s = step[k / 2 % EACH];
+        n += compare_codes(&b, k);
+        if (k % 2 == 1)
+            assert_packed(&b, k, low[k], k / 2 / EACH + 1, s == 8 ? 3 : (int)s - 1);
+    }
+    destroy(&b);
+    assert_int_equal(n, 0);
+}
+
 /* The comparison sees a wrong code: one number of a source is changed. */
 static void a_fault_on_purpose_is_seen(void **state)
 {
@@ -335,6 +401,7 @@ int main(void)
         cmocka_unit_test(random_programs_in_c_give_the_interpreters_codes),
         cmocka_unit_test(the_sanitizer_finds_nothing_undefined),
         cmocka_unit_test(clang_has_no_warning_either),
+        cmocka_unit_test(constants_of_every_width_are_packed),
         cmocka_unit_test(a_fault_on_purpose_is_seen),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -150,6 +150,7 @@ static void what_is_asked_for_is_checked(void **state)
         {{.target = "c", .io = "stream"}, "target c has no option io"},
         {{.target = "c", .clock = 3}, "target c has no option clock"},
         {{.target = "c", .part = "x"}, "target c has no option part"},
+        {{.target = "hls", .pack = true}, "target hls has no option pack"},
         {{.target = "c", .reuse = 2}, "strategy resource only"},
         {{.target = "hls", .reuse = 2}, "strategy resource only"},
         {{.target = "hls", .strategy = "fast"}, "strategy 'fast' (expected one of latency, resource, da, da3)"},
@@ -183,7 +184,8 @@ static bl_status emit_one(bl_context *ctx, void *arg)
 static void failing_allocations_are_survived(void **state)
 {
     (void)state;
-    bl_emit_options all[] = {{.target = "c"}, {.target = "hls"}, {.target = "verilog"}, in_turns};
+    bl_emit_options all[] = {
+        {.target = "c"}, {.target = "c", .pack = true}, {.target = "hls"}, {.target = "verilog"}, in_turns};
     for (size_t i = 0; i < BLI_COUNT(all); i++)
         assert_true(fail_each_allocation(emit_one, &all[i]) > 10);
 }

@@ -90,6 +90,7 @@ static bool emit_all(bl_context *ctx, const batch *b, const proof_fault *fault)
                                    .strategy = way->strategy,
                                    .io = way->io,
                                    .reuse = way->reuse,
+                                   .pack = strcmp(way->backend, "c") == 0 && k % 2 == 1,
                                    .clock = strcmp(way->backend, "verilog") == 0 ? 40 : 0};
         const bl_status s = bli_emit_with(ctx, net->program, path, &o, &net->vectors);
         b->done[k] = s == BL_OK;

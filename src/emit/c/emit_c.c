@@ -435,7 +435,8 @@ static bl_status write_all(unit *u)
                          .names = u->job->names,
                          .code = &u->code,
                          .data = &u->data,
-                         .table = put_table};
+                         .table = put_table,
+                         .packs = u->job->options->pack};
     put_constants(u);
     for (int i = 0; i < u->groups.count; i++)
         put_group(u, &u->groups.at[i]);

@@ -45,6 +45,15 @@ static const char wrap_sm[] =
     "    return wrap@N@((above & 1) == (u >> (bits - 1) & 1) ? v : ~v, bits, 1);\n"
     "}\n\n";
 
+static const char packed[] =
+    "/* Number i of a table of numbers of that many bits: what they hold, times 2^shift, and low. */\n"
+    "static int32_t packed(const uint8_t *table, int32_t i, int bits, int shift, int32_t low)\n"
+    "{\n"
+    "    const uint32_t at = (uint32_t)i * (uint32_t)bits;\n"
+    "    const uint32_t two = table[at / 8] | (uint32_t)table[at / 8 + 1] << 8;\n"
+    "    return low + (int32_t)((two >> at % 8 & (((uint32_t)1 << bits) - 1)) << shift);\n"
+    "}\n\n";
+
 static const char round_any[] = "/* v / 2^shift, rounded: @WORDS@. */\n"
                                 "static int@N@_t round_@MODE@@N@(int@N@_t v, int shift)\n"
                                 "{\n"
@@ -99,6 +108,8 @@ void bli_c_helpers(bli_text *t, uint64_t helpers)
     const uint64_t one = 1;
     if (helpers >> BLI_HELPER_TO_SIGNED & 1)
         put(t, to_signed, 64);
+    if (helpers >> BLI_HELPER_PACKED & 1)
+        bli_text_put(t, "%s", packed);
     for (int wide = 0; wide < 2; wide++) {
         int bits = wide ? 64 : 32;
         if (helpers & one << (BLI_HELPER_FLOOR32 + wide))
@@ -122,6 +133,7 @@ bl_status bli_c_take_helpers(bli_names *names)
                                         "wrap64",
                                         "wrap_sm32",
                                         "wrap_sm64",
+                                        "packed",
                                         "floor_of",
                                         "order_of",
                                         "sum",
