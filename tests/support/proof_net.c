@@ -47,7 +47,7 @@ const proof_way proof_ways[] = {
      .backend = "verilog",
      .run = proof_verilator,
      .strategy = "latency",
-     .batch = 40,
+     .batch = 8,
      .usual = 8,
      .most = 1500},
 };
