@@ -25,6 +25,7 @@ DOC = os.path.join(TOP, 'docs', 'results.md')
 SEEDS = (1, 2, 3)
 PEERS = ('qkeras', 'brevitas', 'hgq2')
 ROW = 'sh examples/rows.sh'  # stands for the --set option that this script prints
+KEEP = '--out'  # the model of the first seed, which other rows start from
 
 
 # All 60,000 rows and ten epochs, as the peers; the learning rate was compared on the validation split.
@@ -59,7 +60,10 @@ def gradients(recipe, extra):
 def residual():
     r = 'examples/resnet.yaml'
     full = {'data.validation': 0}
-    return [('float32', r, {ROW: 'float', **full}), ('4 bits', r, full)]
+    kept = 'build/results/resnet_float.onnx'
+    tuned = {**full, 'model': kept, 'train.loss.teacher': kept}
+    return [('float32', r, {ROW: 'float', **full, KEEP: kept}), ('4 bits', r, full),
+            ('4 bits, from the float weights', 'examples/resnet_finetune.yaml', tuned)]
 
 
 TABLES = {
@@ -77,6 +81,9 @@ TABLES = {
 def command(recipe, sets, seed):
     words = ['build/release/bitlathe', 'train', recipe]
     for key, value in sets.items():
+        if key == KEEP:
+            words += [KEEP, value] if seed == SEEDS[0] else []
+            continue
         words += ['--set', f'$({ROW} {value})' if key == ROW else f'{key}={value}']
     return words + ['--seed', str(seed)]
 
@@ -103,8 +110,8 @@ def load(path):
 
 def run(words, threads):
     out = os.path.join(OUT, 'model')
-    extra = ['--json', '--quiet', '--threads', str(threads), '--no-model', '--set', f'output.log={out}.jsonl',
-             '--set', f'output.checkpoint={out}.ckpt.npz']
+    extra = ['--json', '--quiet', '--threads', str(threads), '--set', f'output.log={out}.jsonl',
+             '--set', f'output.checkpoint={out}.ckpt.npz'] + ([] if KEEP in words else ['--no-model'])
     if os.path.exists(out + '.ckpt.npz'):
         os.remove(out + '.ckpt.npz')
     r = subprocess.run(expanded(words) + extra, cwd=TOP, capture_output=True, text=True)
