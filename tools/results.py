@@ -41,12 +41,16 @@ PRESETS = ('gupta16', 'dorefa124', 'wage2888', 'fp8', 'mxfp8', 'int8')
 
 
 def presets(recipe, extra):
-    rows = [('float32', recipe, {'precision': '{default: {input: "ufixed<8,0,RND,SAT>"}}', **extra})]
+    kept = f'build/results/{os.path.basename(recipe)[:-5]}_float.onnx'
+    rows = [('float32', recipe, {'precision': '{default: {input: "ufixed<8,0,RND,SAT>"}}', **extra, KEEP: kept})]
     # WAGE's three values for every weight but the first and the last layer's, chosen on the validation split
     # (docs/results.md).
     first = 'conv1' if 'cnn' in recipe else 'fc1'
     ends = {'wage2888': {f'precision.name.{n}.weight': '{quantizer: lsq, bits: 8}' for n in (first, 'logits')}}
-    return rows + [(p, recipe, {'precision': f'{{preset: {p}}}', **ends.get(p, {}), **extra}) for p in PRESETS]
+    rows += [(p, recipe, {'precision': f'{{preset: {p}}}', **ends.get(p, {}), **extra}) for p in PRESETS]
+    start = {'network': '', 'model': kept, 'data.normalize': ''}  # the model has its normalisation in it
+    return rows + [('wage2888, from the float weights', recipe,
+                    {'precision': '{preset: wage2888}', **ends['wage2888'], **extra, **start})]
 
 
 def gradients(recipe, extra):
@@ -154,12 +158,18 @@ def written_peers(table):
     return {row[0]: dict(zip(cells[0][2:], row[2:])) for row in cells[1:]} if cells else {}
 
 
+def accuracies(name, row, recipe, sets, runs):
+    """Of a row's runs by its present command."""
+    return [r['test'] for r in runs
+            if (r['table'], r['row']) == (name, row) and r['command'] == shown(command(recipe, sets, r['seed']))]
+
+
 def table_text(name, title, rows, runs, peers, kept):
     compare = name in ('mlp', 'cnn')
     head = ['row', 'test accuracy %'] + (list(PEERS) if compare else [])
     lines = [f'### {title}', '', '| ' + ' | '.join(head) + ' |', '|' + '---|' * len(head)]
     for row, recipe, sets in rows:
-        mine = [r['test'] for r in runs if r['table'] == name and r['row'] == row]
+        mine = accuracies(name, row, recipe, sets, runs)
         if not mine:
             continue
         other = peers_of(name, row, peers)
@@ -168,7 +178,7 @@ def table_text(name, title, rows, runs, peers, kept):
         lines.append('| ' + ' | '.join(cells) + ' |')
     lines += ['', 'Commands:', '', '```']
     lines += [shown(command(recipe, sets, 1)) for row, recipe, sets in rows
-              if any(r['table'] == name and r['row'] == row for r in runs)]
+              if accuracies(name, row, recipe, sets, runs)]
     return '\n'.join(lines + ['```', ''])
 
 
