@@ -25,7 +25,7 @@ small() { # RECIPE: the same network on small pictures
 small resnet_exact.yaml > "$here/exact.yaml"
 small resnet.yaml > "$here/real.yaml"
 for name in exact real; do
-    "$BITLATHE" train "$here/$name.yaml" --set train.epochs=1 --no-test --quiet --out "$here/$name.onnx" > "$here/log" 2>&1 ||
+    (cd "$here" && "$BITLATHE" train "$name.yaml" --set train.epochs=1 --no-test --quiet --out "$name.onnx") > "$here/log" 2>&1 ||
         fail "train $name: $(cat "$here/log")"
 done
 
