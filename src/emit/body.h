@@ -111,7 +111,6 @@ const char *bli_body_number(const bli_body *b, int64_t v, char buf[BLI_TYPE_ROOM
 /* Writes a table called <wire>_<what> and gives its name. */
 const char *bli_body_table(bli_body *b, const bli_prim_op *op, const char *what, const int64_t *values, int64_t count);
 /* Writes a table of weights, packed where the backend packs; element i is open, i, close. */
-enum { BLI_PACKED_MOST = 7 };
 typedef struct bli_weights {
     char open[BLI_NAME_LONGEST + 16], close[64];
 } bli_weights;

@@ -75,7 +75,7 @@ const char *bli_body_table(bli_body *b, const bli_prim_op *op, const char *what,
     return name;
 }
 
-enum { MOST_PACKED = 1 << 29 }; /* their bits are counted in 32 */
+enum { MOST_BITS = 7, MOST_PACKED = 1 << 29 }; /* the bits of all are counted in 32 */
 
 /* Fields of 1 to 7 bits: constant = low + (field << shift).  False: they are no such. */
 static bool fields_of(const int64_t *values, int64_t count, int64_t *low, int *width, int *shift)
@@ -90,7 +90,7 @@ static bool fields_of(const int64_t *values, int64_t count, int64_t *low, int *w
         ++*shift;
     for (*width = 0; *width < 64 && all >> *width != 0; ++*width)
         continue;
-    return *width > 0 && *width <= BLI_PACKED_MOST && *shift < 16 && *low > INT32_MIN / 2 && *low < INT32_MAX / 2 &&
+    return *width > 0 && *width <= MOST_BITS && *shift < 16 && *low > INT32_MIN / 2 && *low < INT32_MAX / 2 &&
            count <= MOST_PACKED;
 }
 
