@@ -95,11 +95,11 @@ static const struct {
     {"verilog da", {"_core.v", "_add #(", "_sub #(", 0}},
     {"verilog da3", {"_core.v", "_add #(", "_sub #(", 0}},
     {"verilog da stream", {"_core.v", "_add #(", "_sub #(", 0}},
-    {"verilog resource", {"_cells.v", " : q) + addend", " : q) - addend", 0}},
-    {"verilog resource stream", {"_cells.v", " : q) + addend", " : q) - addend", 0}},
+    {"verilog resource", {"_cells.v", "A] + addend", "A] - addend", 0}},
+    {"verilog resource stream", {"_cells.v", "A] + addend", "A] - addend", 0}},
     {"verilog wide da", {"_core.v", "_add #(", "_sub #(", 0}},
     {"verilog wide da stream", {"_core.v", "_add #(", "_sub #(", 0}},
-    {"verilog wide resource", {"_cells.v", " : q) + addend", " : q) - addend", 0}},
+    {"verilog wide resource", {"_cells.v", "A] + addend", "A] - addend", 0}},
     {"verilator latency", {"_core.v", "_add #(", "_sub #(", 0}},
 };
 

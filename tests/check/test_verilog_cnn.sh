@@ -44,7 +44,7 @@ for way in resource latency; do
 done
 
 # A fault: sums go the wrong way.
-sed -i 's/ : q) + addend/ : q) - addend/' "$here/resource/rtl/cnn_cells.v"
+sed -i 's/A] + addend/A] - addend/' "$here/resource/rtl/cnn_cells.v"
 "$BITLATHE" verify "$here/cnn.onnx" "$here/resource" --samples 6 --simulator icarus --quiet > "$here/out" 2> "$here/err"
 [ $? = 3 ] || fail "a fault: exit status"
 cat "$here/err"

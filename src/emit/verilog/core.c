@@ -28,7 +28,7 @@ static void print_head(const bli_verilog *v, bli_text *t)
     bli_text_line(t, "input wire clk,");
     bli_text_line(t, "input wire ce,");
     bli_text_line(t, "input wire [%" PRId64 ":0] x,", v->x_bits - 1);
-    bli_text_line(t, "output wire [%" PRId64 ":0] y", v->y_bits - 1);
+    bli_text_line(t, "output reg [%" PRId64 ":0] y", v->y_bits - 1);
     bli_text_close(t, ");");
     t->depth++;
     bli_text_line(t, "reg [%" PRId64 ":0] x_q;", v->x_bits - 1);
@@ -80,31 +80,42 @@ static void print_stage(const bli_verilog *v, int stage, bli_text *t)
 /* One element of an output: its signal in the last stage at the field's width, or a constant. */
 static void print_element(const bli_verilog *v, const bli_verilog_field *f, int64_t e, bli_text *t)
 {
-    bli_net_ref r = v->net->wires[f->wire][e];
-    int64_t first = f->first + e * f->width;
-    bli_verilog_text name, held;
+    const bli_net_ref r = v->net->wires[f->wire][e];
+    char exact[32] = "", sign[32] = "";
+    bli_verilog_text name;
     if (bli_net_is_constant(r)) {
-        uint64_t mask = f->width >= 64 ? UINT64_MAX : ((uint64_t)1 << f->width) - 1;
-        bli_text_line(t, "assign y[%" PRId64 ":%" PRId64 "] = %d'h%" PRIx64 ";", first + f->width - 1, first, f->width,
-                      (uint64_t)r.offset & mask);
+        const uint64_t mask = f->width >= 64 ? UINT64_MAX : ((uint64_t)1 << f->width) - 1;
+        bli_text_put(t, "%d'h%" PRIx64, f->width, (uint64_t)r.offset & mask);
         return;
     }
     const bli_net_signal *s = &v->net->signals[r.signal];
-    int bits = bli_net_bits(s);
-    char exact[32] = "";
-    if (bits > 1)
-        snprintf(exact, sizeof exact, "[%d:0]", bits - 1);
+    const int bits = bli_net_bits(s);
     bli_verilog_name(v, r.signal, v->pipe.stages - 1, name);
-    snprintf(held, sizeof held, "%.200s__%" PRId64 "__y", v->wires[f->wire], e);
-    bli_text_line(t, "reg [%d:0] %s;", bits - 1, held);
-    bli_text_line(t, "always @(posedge clk) if (ce) %s <= %s%s;", held, name, exact);
-    bli_text_put(t, "    assign y[%" PRId64 ":%" PRId64 "] = ", first + f->width - 1, first);
-    if (bits == f->width)
-        bli_text_put(t, "%s;\n", held);
-    else if (bli_net_signed(s))
-        bli_text_put(t, "{{%d{%s[%d]}}, %s};\n", f->width - bits, held, bits - 1, held);
-    else
-        bli_text_put(t, "{%d'd0, %s};\n", f->width - bits, held);
+    if (bits > 1) {
+        snprintf(exact, sizeof exact, "[%d:0]", bits - 1);
+        snprintf(sign, sizeof sign, "[%d]", bits - 1);
+    }
+    if (bits < f->width && bli_net_signed(s))
+        bli_text_put(t, "{%d{%s%s}}, ", f->width - bits, name, sign);
+    else if (bits < f->width)
+        bli_text_put(t, "%d'd0, ", f->width - bits);
+    bli_text_put(t, "%s%s", name, exact);
+}
+
+/* All at once, the last highest: a simulator then moves y once a clock, and not once an element. */
+static void print_outputs(const bli_verilog *v, bli_text *t)
+{
+    const bli_program *p = v->program;
+    bli_text_put(t, "\n");
+    bli_text_line(t, "// ---- outputs");
+    bli_text_open(t, "always @(posedge clk) if (ce) y <= {");
+    for (int i = p->num_outputs - 1; i >= 0; i--)
+        for (int64_t e = p->wires[v->y[i].wire].count - 1; e >= 0; e--) {
+            bli_text_put(t, "        ");
+            print_element(v, &v->y[i], e, t);
+            bli_text_put(t, "%s // %s %" PRId64 "\n", v->y[i].first + e > 0 ? "," : "", v->wires[v->y[i].wire], e);
+        }
+    bli_text_close(t, "};");
 }
 
 void bli_verilog_core(const bli_verilog *v, bli_text *t)
@@ -112,10 +123,6 @@ void bli_verilog_core(const bli_verilog *v, bli_text *t)
     print_head(v, t);
     for (int stage = 0; stage < v->pipe.stages; stage++)
         print_stage(v, stage, t);
-    bli_text_put(t, "\n");
-    bli_text_line(t, "// ---- outputs");
-    for (int i = 0; i < v->program->num_outputs; i++)
-        for (int64_t e = 0; e < v->program->wires[v->y[i].wire].count; e++)
-            print_element(v, &v->y[i], e, t);
+    print_outputs(v, t);
     bli_text_close(t, "endmodule");
 }

@@ -265,18 +265,47 @@ static bl_status put_rom(bli_flow *f, const bli_group *g, const bli_flow_mac *m)
     return BL_OK;
 }
 
+/* The turn whose element stands for that of turn t, where there is none: t without its second highest bits, so that at
+ * each level of halving (lowest bit first) it meets itself, or an element that has its turn. */
+static int64_t stand_in(int64_t t, int64_t reuse, int bits)
+{
+    for (int b = bits - 2; b >= 0 && t >= reuse; b--)
+        t &= ~((int64_t)1 << b);
+    return t;
+}
+
+static int64_t reversed(int64_t place, int bits)
+{
+    int64_t t = 0;
+    for (int b = 0; b < bits; b++)
+        t |= (place >> b & 1) << (bits - 1 - b);
+    return t;
+}
+
+/* The elements of held that one multiplier meets, for the cell `select`: the last place is highest. */
+static void put_sequence(const int64_t *tap, int64_t reuse, int bits, int width, bli_text *t)
+{
+    for (int64_t place = ((int64_t)1 << bits) - 1; place >= 0; place--) {
+        const int64_t first = tap[stand_in(reversed(place, bits), reuse, bits)] * width;
+        bli_text_put(t, "held[%" PRId64 ":%" PRId64 "]%s", first + width - 1, first, place > 0 ? ", " : "");
+    }
+}
+
+/* Element `turn` of each sequence, in registers. */
 static void put_selections(const bli_flow *f, const bli_flow_mac *m, int width, bli_text *t)
 {
+    const int bits = bli_flow_bits(m->reuse - 1);
     for (int64_t s = 0; s < m->selects; s++) {
-        bli_text_put(t,
-                     "    %s_select #(.W(%d), .N(%" PRId64 "), .B(%d)) select_%" PRId64
-                     " (.clk(clk), .ce(ce), .turn(turn), .x({",
-                     f->job->name, width, m->reuse, bli_flow_bits(m->reuse - 1), s);
-        for (int64_t k = m->reuse - 1; k >= 0; k--)
-            bli_text_put(t, "%sheld[%" PRId64 ":%" PRId64 "]", k < m->reuse - 1 ? ", " : "",
-                         m->tap[s * m->reuse + k] * width + width - 1, m->tap[s * m->reuse + k] * width);
-        bli_text_put(t, "}), .y(selected[%" PRId64 ":%" PRId64 "]));\n", s * width + width - 1, s * width);
+        bli_text_line(t, "wire [%d:0] select_%" PRId64 "__y;", width - 1, s);
+        bli_text_put(t, "    %s_select #(.W(%d), .B(%d)) select_%" PRId64 " (.turn(turn), .x({", f->job->name, width,
+                     bits, s);
+        put_sequence(m->tap + s * m->reuse, m->reuse, bits, width, t);
+        bli_text_put(t, "}), .y(select_%" PRId64 "__y));\n", s);
     }
+    bli_text_line(t, "reg [%" PRId64 ":0] selected;", m->selects * width - 1);
+    bli_text_put(t, "    always @(posedge clk) if (ce) selected <= {");
+    for (int64_t s = m->selects - 1; s >= 0; s--)
+        bli_text_put(t, "select_%" PRId64 "__y%s", s, s > 0 ? ", " : "};\n");
 }
 
 /* From hand to "sums". */
@@ -300,7 +329,6 @@ static void put_turns(const bli_flow *f, const bli_flow_plan *plan, const bli_fl
     bli_text_line(t, "always @(posedge clk) if (load) held <= %s;", from);
     bli_text_line(t, "wire [%" PRId64 ":0] weights;", m->multipliers * m->weight_bits - 1);
     bli_text_line(t, "%s__%s__rom memory (.clk(clk), .ce(ce), .turn(turn), .q(weights));", name, plan->group->name);
-    bli_text_line(t, "wire [%" PRId64 ":0] selected;", m->selects * width - 1);
     put_selections(f, m, width, t);
     bli_text_line(t, "wire [%" PRId64 ":0] addends;", core->y_bits - 1);
     bli_text_line(t, "%s products (.clk(clk), .ce(ce), .x({weights, selected}), .y(addends));", core->module);
