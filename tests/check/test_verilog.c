@@ -132,6 +132,30 @@ static void verilator_has_nothing_to_say(void **state)
     }
 }
 
+/* A product of one bit that is never negative with what has a sign: Verilator 5.006 reads the bit as -1 where it stands
+ * left and is a comparison. */
+static void bits_times_signed_codes_are_right_under_verilator(void **state)
+{
+    static const char text[] = "program \"net\"\n"
+                               "%0 = input \"x\" \"x\" [12] exp 0 scale 1 offset 0 format \"int<2>\" grid 1 0\n"
+                               "%1 = input \"n\" \"n\" [12] exp 0 scale 1 offset 0 format \"int<3>\" grid 1 0\n"
+                               "%2 = clamp (%0) \"bit\" \"bit\" exp 0 channels 1 low [0] high [1]\n"
+                               "%3 = affine (%1) \"later\" \"later\" exp 0 channels 1 weight [3] bias [1]\n"
+                               "%4 = mul (%2 %3) \"product\" \"product\" exp 0\n"
+                               "output %4 \"product\" channels 1 scale [1]\n";
+    char project[ROOM];
+    bli_simulation sim;
+    bli_program *p;
+    assert_ok(*state, bli_program_parse(*state, text, strlen(text), &p));
+    snprintf(project, sizeof project, "%.900s/bits", temp_folder());
+    assert_ok(*state, emit(*state, p, project, "latency", 1000));
+    if (there(*state, "iverilog"))
+        assert_ok(*state, simulate(*state, project, true, &sim));
+    if (there(*state, "verilator"))
+        assert_ok(*state, simulate(*state, project, false, &sim));
+    bli_program_destroy(p);
+}
+
 /* The first subtraction of the core becomes an addition. */
 static void break_core(bl_context *ctx, const char *folder)
 {
@@ -185,6 +209,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(the_same_program_gives_the_same_bytes),
         cmocka_unit_test(random_programs_give_the_interpreters_bits),
+        cmocka_unit_test(bits_times_signed_codes_are_right_under_verilator),
         cmocka_unit_test(verilator_has_nothing_to_say),
         cmocka_unit_test(a_fault_put_in_is_found),
     };

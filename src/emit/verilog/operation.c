@@ -242,20 +242,35 @@ static void at_least(const operand *a, int64_t k, bli_verilog_text out)
     }
 }
 
+/* In what has signs the operand with one stands left: Verilator 5.006 takes the left one's width, before it was
+ * extended by zeros, for that of both.  Whether they are exchanged. */
+static bool sign_first(operand *a, operand *b)
+{
+    const bool exchange = !a->is_signed && b->is_signed;
+    if (exchange) {
+        operand left = *b;
+        *b = *a;
+        *a = left;
+        a->name = a->text;
+        b->name = b->text;
+    }
+    return exchange;
+}
+
 static void print_less(const bli_verilog *v, int signal, const char *name, bli_text *t)
 {
     operand a, b;
     bli_verilog_text ea, eb;
     operand_of(v, signal, 0, &a);
     operand_of(v, signal, 1, &b);
-    int wa = a.bits + (!a.is_signed && b.is_signed), wb = b.bits + (!b.is_signed && a.is_signed);
-    int width = wa > wb ? wa : wb;
+    const char *relation = sign_first(&a, &b) ? ">" : "<";
+    int wb = b.bits + (!b.is_signed && a.is_signed), width = a.bits > wb ? a.bits : wb;
     slice(&a, 0, width, ea);
     slice(&b, 0, width, eb);
-    if (a.is_signed || b.is_signed)
-        bli_text_line(t, "assign %s = $signed(%s) < $signed(%s);", name, ea, eb);
+    if (a.is_signed)
+        bli_text_line(t, "assign %s = $signed(%s) %s $signed(%s);", name, ea, relation, eb);
     else
-        bli_text_line(t, "assign %s = %s < %s;", name, ea, eb);
+        bli_text_line(t, "assign %s = %s %s %s;", name, ea, relation, eb);
 }
 
 static void print_clamp(const bli_verilog *v, int signal, const char *name, bli_text *t)
@@ -330,6 +345,7 @@ static void print_tie(const bli_verilog *v, int signal, const char *name, bli_te
     }
 }
 
+/* Operands in the product's width; with signs where one has a sign, so that synthesis sees how far they go. */
 static void print_product(const bli_verilog *v, int signal, const char *name, bli_text *t)
 {
     int bits = bli_net_bits(&v->net->signals[signal]);
@@ -337,9 +353,11 @@ static void print_product(const bli_verilog *v, int signal, const char *name, bl
     bli_verilog_text ea, eb, product;
     operand_of(v, signal, 0, &a);
     operand_of(v, signal, 1, &b);
+    sign_first(&a, &b);
     slice(&a, 0, bits, ea);
     slice(&b, 0, bits, eb);
-    snprintf(product, sizeof product, "{$signed(%.400s) * $signed(%.400s)}", ea, eb);
+    snprintf(product, sizeof product, a.is_signed ? "{$signed(%.400s) * $signed(%.400s)}" : "{%.400s * %.400s}", ea,
+             eb);
     assign(v, signal, name, product, t);
 }
 
