@@ -101,6 +101,8 @@ static const struct {
     {"verilog wide da stream", {"_core.v", "_add #(", "_sub #(", 0}},
     {"verilog wide resource", {"_cells.v", "A] + addend", "A] - addend", 0}},
     {"verilator latency", {"_core.v", "_add #(", "_sub #(", 0}},
+    {"verilator da stream", {"_core.v", "_add #(", "_sub #(", 0}},
+    {"verilator resource", {"_cells.v", "A] + addend", "A] - addend", 0}},
 };
 
 static const proof_way *way_named(const char *name)
@@ -110,6 +112,22 @@ static const proof_way *way_named(const char *name)
             return &proof_ways[w];
     fail_msg("no way '%s'", name);
     return NULL;
+}
+
+static bool has_fault(const proof_way *way)
+{
+    for (size_t i = 0; i < BLI_COUNT(edits); i++)
+        if (strcmp(edits[i].way, way->name) == 0)
+            return true;
+    return false;
+}
+
+static void every_way_of_emitted_sources_has_a_fault(void **state)
+{
+    (void)state;
+    for (int w = 0; w < proof_way_count; w++)
+        if (proof_ways[w].batch > 0 && !has_fault(&proof_ways[w]))
+            fail_msg("no fault for '%s'", proof_ways[w].name);
 }
 
 static void a_fault_in_emitted_sources_is_seen(void **state)
@@ -165,6 +183,7 @@ int main(int argc, char **argv)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_fault_in_lowering_is_seen),
         cmocka_unit_test(a_fault_in_the_interpreter_is_seen),
+        cmocka_unit_test(every_way_of_emitted_sources_has_a_fault),
         cmocka_unit_test(a_fault_in_emitted_sources_is_seen),
         cmocka_unit_test(a_network_that_does_not_compile_is_named),
     };

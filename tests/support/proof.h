@@ -14,7 +14,7 @@
 #include "bitlathe/bitlathe.h"
 #include "emit/emit.h"
 
-enum { PROOF_ROWS = 64, PROOF_OPS = 64, PROOF_FAMILIES = 20, PROOF_QUANTIZERS = 128, PROOF_WAYS = 28 };
+enum { PROOF_ROWS = 64, PROOF_OPS = 64, PROOF_FAMILIES = 20, PROOF_QUANTIZERS = 128, PROOF_WAYS = 32 };
 
 /* What a network is made of: which operators work on values of which family of formats, or bring values into one. */
 typedef struct proof_marks {
