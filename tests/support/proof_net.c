@@ -15,7 +15,7 @@
 /* Icarus takes more than twice the time for twice the modules. */
 #define UNROLLED  .backend = "verilog", .run = proof_verilog, .batch = 5, .usual = 20
 #define PROCESSES .backend = "verilog", .run = proof_verilog, .batch = 5, .usual = 5
-#define VERILATOR .backend = "verilog", .run = proof_verilator, .batch = 8, .usual = 8, .most = 1500
+#define VERILATOR .backend = "verilog", .run = proof_verilator, .batch = 8, .usual = 4, .most = 1500
 #define WIDE      .defined = "-DBITLATHE_WIDE"
 
 const proof_way proof_ways[] = {
