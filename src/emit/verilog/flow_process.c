@@ -265,8 +265,9 @@ static bl_status put_rom(bli_flow *f, const bli_group *g, const bli_flow_mac *m)
     return BL_OK;
 }
 
-/* The turn whose element stands for that of turn t, where there is none: t without its second highest bits, so that at
- * each level of halving (lowest bit first) it meets itself, or an element that has its turn. */
+/* The turn whose element stands for that of turn t, where there is none: bits of t below the highest are cleared, from
+ * the top, until it is one.  Where the halving (lowest bit first) comes to such a bit, both halves are then the same.
+ */
 static int64_t stand_in(int64_t t, int64_t reuse, int bits)
 {
     for (int b = bits - 2; b >= 0 && t >= reuse; b--)
